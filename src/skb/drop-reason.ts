@@ -1,0 +1,103 @@
+/**
+ * Why a packet was dropped: Linux's `SKB_DROP_REASON_*` words. Every place that ends a packet's way before a socket or
+ * a wire names one of these; nothing is lost silently. Outside a host, the fabric's own reasons follow at the end.
+ */
+export const Drop = {
+  /** Not a drop: the packet did its work and is done. */
+  NotDropped: 0,
+  NotSpecified: 1,
+  NoSocket: 2,
+  PktTooSmall: 3,
+  TcpCsum: 4,
+  UdpCsum: 5,
+  SocketFilter: 6,
+  OtherHost: 7,
+  IpCsum: 8,
+  IpInHdr: 9,
+  IpRpFilter: 10,
+  UnicastInL2Multicast: 11,
+  SocketRcvbuff: 12,
+  ProtoMem: 13,
+  SocketBacklog: 14,
+  TcpFlags: 15,
+  TcpZeroWindow: 16,
+  TcpOldData: 17,
+  TcpOverWindow: 18,
+  TcpOfoMerge: 19,
+  TcpRfc7323Paws: 20,
+  TcpRfc7323TwPaws: 21,
+  TcpOldSequence: 22,
+  TcpInvalidSequence: 23,
+  TcpInvalidAckSequence: 24,
+  TcpReset: 25,
+  TcpInvalidSyn: 26,
+  TcpClose: 27,
+  TcpOldAck: 28,
+  TcpTooOldAck: 29,
+  TcpAckUnsentData: 30,
+  TcpOfoQueuePrune: 31,
+  TcpOfoDrop: 32,
+  TcpAbortOnData: 33,
+  TcpListenOverflow: 34,
+  TcpReqQueueFull: 35,
+  TcpMinTtl: 36,
+  IpOutNoRoutes: 37,
+  IpInNoRoutes: 38,
+  IpLocalSource: 39,
+  IpInvalidSource: 40,
+  IpInvalidDest: 41,
+  IpTtlExceeded: 42,
+  IpNoProto: 43,
+  IcmpCsum: 44,
+  InvalidProto: 45,
+  NeighCreateFail: 46,
+  NeighFailed: 47,
+  NeighQueueFull: 48,
+  NeighDead: 49,
+  QdiscDrop: 50,
+  QdiscOverlimit: 51,
+  DevReady: 52,
+  DevHdr: 53,
+  FullRing: 54,
+  Nomem: 55,
+  HdrTrunc: 56,
+  PktTooBig: 57,
+  DupFrag: 58,
+  FragReasmTimeout: 59,
+  FragTooFar: 60,
+  UnhandledProto: 61,
+  SocketClose: 62,
+  SocketDestroyed: 63,
+  TcpFastopen: 64,
+  ArpInvalid: 65,
+  IcmpInvalid: 66,
+  NetfilterDrop: 67,
+  /** Freed with its socket, its device or its host. */
+  Purged: 68,
+  // ---- on the wire and in the card
+  CableLoss: 80,
+  CableRule: 81,
+  CableQueueFull: 82,
+  CableDown: 83,
+  CableUnplugged: 84,
+  FcsError: 85,
+  MacFilter: 86,
+  RxRingFull: 87,
+  FrameTooLong: 88,
+  FrameTooShort: 89,
+  CardDown: 90,
+  Partition: 91,
+} as const;
+export type Drop = (typeof Drop)[keyof typeof Drop];
+
+/** One more than the highest reason: the size of a table of counters by reason. */
+export const NR_DROP_REASONS = 96;
+
+const names: ReadonlyMap<number, string> = new Map(
+  Object.entries(Drop).map(([name, value]) => [value, name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase()]),
+);
+
+/** The reason in the kernel's spelling, without its prefix: `TCP_OVER_WINDOW`. */
+export function dropName(reason: number): string {
+  return names.get(reason) ?? `REASON_${String(reason)}`;
+}

@@ -1,0 +1,194 @@
+/**
+ * Any socket, kernel end (Linux: struct sock): its queues and their accounting, its errors, its waiters, and the table of
+ * what its protocol can do. `InetSock` adds the addresses of the Internet families.
+ */
+import type { Net } from '../dev/net.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import { SkBuffHead } from '../skb/queue.ts';
+import { EPOLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, TCP_CLOSE } from './constants.ts';
+import type { MsgHdr, SockAddr } from './sockaddr.ts';
+import { WaitQueue } from './wait-queue.ts';
+
+/** A value of getsockopt/setsockopt: an int, a struct as an object, a string. */
+export type SockoptValue = number | string | object;
+
+/**
+ * What a protocol does for its sockets (Linux: struct proto and proto_ops in one). Calls never wait: where a caller would
+ * have to, they return `-EAGAIN` (or `-EINPROGRESS`) and the wait queue tells when to try again. Failures are negative errnos.
+ */
+export interface Proto {
+  readonly name: string;
+  bind(sk: Sock, addr: SockAddr): number;
+  connect(sk: Sock, addr: SockAddr): number;
+  /** connect() with AF_UNSPEC. */
+  disconnect(sk: Sock): number;
+  listen(sk: Sock, backlog: number): number;
+  /** The next connection of the accept queue, or a negative errno. */
+  accept(sk: Sock): Sock | number;
+  /** Bytes taken from `msg.buf`, maybe fewer than asked. Copies them: the buffer is the caller's again. */
+  sendmsg(sk: Sock, msg: MsgHdr): number;
+  /** Bytes written to `msg.buf`; 0 at the end of a stream. */
+  recvmsg(sk: Sock, msg: MsgHdr): number;
+  /** POLL* bits that are true now. */
+  poll(sk: Sock): number;
+  shutdown(sk: Sock, how: number): number;
+  /** The last descriptor is gone. The socket may live on in the kernel (FIN_WAIT…), without an owner. */
+  close(sk: Sock): void;
+  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number;
+  /** The value, or a negative errno wrapped in {@link SockoptError} (an int option may well be negative). */
+  getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError;
+  /** FIONREAD, SIOCOUTQ…: the number asked for, or a negative errno. */
+  ioctl(sk: Sock, cmd: number): number;
+}
+
+/** A failed getsockopt. */
+export class SockoptError {
+  readonly errno: number;
+  constructor(errno: number) {
+    this.errno = errno;
+  }
+}
+
+export class Sock {
+  readonly net: Net;
+  readonly prot: Proto;
+  readonly family: number;
+  readonly type: number;
+  readonly protocol: number;
+  /** TCP_* state; every protocol has one. */
+  state: number = TCP_CLOSE;
+  /** RCV_SHUTDOWN | SEND_SHUTDOWN. */
+  shutdown = 0;
+  /** Pending error, positive errno; reported once (SO_ERROR, or the next call). */
+  err = 0;
+  /** An error that may go away (ICMP unreachable during a handshake). */
+  errSoft = 0;
+  /** No descriptor refers to it any more. */
+  dead = false;
+  /** Unhashed and done: only freed from here on. */
+  destroyed = false;
+
+  rcvbuf = 0;
+  sndbuf = 0;
+  /** The user set the size: auto-tuning keeps off (SOCK_RCVBUF_LOCK, SOCK_SNDBUF_LOCK). */
+  rcvbufLocked = false;
+  sndbufLocked = false;
+  /** Bytes (truesize) in the receive side; bytes handed to the device and not yet freed; bytes in the send queues. */
+  rmemAlloc = 0;
+  wmemAlloc = 0;
+  wmemQueued = 0;
+  rcvlowat = 1;
+  readonly receiveQueue: SkBuffHead = new SkBuffHead();
+  readonly writeQueue: SkBuffHead = new SkBuffHead();
+  readonly wq: WaitQueue = new WaitQueue();
+  /** A writer found the buffer full: tell it when there is room (SOCK_NOSPACE). */
+  noSpace = false;
+  /** Datagrams lost for want of receive buffer. */
+  drops = 0;
+
+  reuse = false;
+  reuseport = false;
+  broadcast = false;
+  keepopen = false;
+  lingerOn = false;
+  /** Seconds. */
+  lingerTime = 0;
+  /** ifindex of SO_BINDTODEVICE, 0 when none. */
+  boundDevIf = 0;
+  priority = 0;
+  mark = 0;
+  /** SO_RCVTIMEO, SO_SNDTIMEO in nanoseconds, 0 = for ever; used by the calls that wait. */
+  rcvtimeoNs = 0;
+  sndtimeoNs = 0;
+  /** The process that owns it, for `ss -p` and errors; opaque here. */
+  owner: object | null = null;
+
+  constructor(net: Net, prot: Proto, family: number, type: number, protocol: number) {
+    this.net = net;
+    this.prot = prot;
+    this.family = family;
+    this.type = type;
+    this.protocol = protocol;
+    this.rcvbuf = net.sysctl.rmemDefault;
+    this.sndbuf = net.sysctl.wmemDefault;
+  }
+
+  /** Bytes have come, or the end of the stream. */
+  dataReady(): void {
+    if (this.wq.active) this.wq.wake(POLLIN | POLLRDNORM);
+  }
+
+  /** There is room to write. */
+  writeSpace(): void {
+    if (this.wq.active) this.wq.wake(POLLOUT | POLLWRNORM);
+  }
+
+  /** The connection's state changed (connected, closed by the peer, a connection to accept). */
+  stateChange(events: number): void {
+    if (this.wq.active) this.wq.wake(events);
+  }
+
+  /** An error is pending. */
+  errorReport(): void {
+    if (this.wq.active) this.wq.wake(EPOLLERR);
+  }
+
+  /** Takes the pending error, as a negative errno or 0. It is reported once. */
+  sockError(): number {
+    const { err } = this;
+    this.err = 0;
+    return -err;
+  }
+}
+
+/** A socket of the Internet families (Linux: struct inet_sock). Addresses are int32, ports in host order. */
+export class InetSock extends Sock {
+  /** The bound local address (0 = any), and the one that packets are sent from. */
+  rcvSaddr = 0;
+  saddr = 0;
+  /** The peer, 0 when not connected. */
+  daddr = 0;
+  /** Local port, bound or chosen; 0 when none. */
+  num = 0;
+  dport = 0;
+  /** IPv6 forms of the above; null on IPv4 sockets. */
+  rcvSaddr6: Uint8Array | null = null;
+  daddr6: Uint8Array | null = null;
+  v6only = false;
+  tos = 0;
+  /** IP_TTL, -1 = the system's default. */
+  ttl = -1;
+  mcTtl = 1;
+  mcLoop = true;
+  /** IP_MTU_DISCOVER. */
+  pmtudisc = 1;
+  recverr = false;
+  freebind = false;
+  bindAddressNoPort = false;
+  hdrincl = false;
+  pktinfo = false;
+  recvttl = false;
+  recvtos = false;
+  /** The bind bucket it is in (`sock/ports.ts`). */
+  bindBucket: object | null = null;
+  nextBound: InetSock | null = null;
+  /** Chain of the demultiplexing table that it is in. */
+  hashNext: InetSock | null = null;
+  hashed = false;
+  /** The cached route (`ip/route.ts` Rtable), or null. */
+  dst: object | null = null;
+  /** Identification counter of IPv4 datagrams without DF. */
+  inetId = 0;
+}
+
+/** Charges a received skb to its socket; undone when the skb is freed (Linux: skb_set_owner_r). */
+export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {
+  skb.sk = sk;
+  skb.destructor = sockRfree;
+  sk.rmemAlloc += skb.truesize;
+}
+
+/** Gives back what `skbSetOwnerR` charged. */
+export function sockRfree(skb: SkBuff): void {
+  (skb.sk as Sock).rmemAlloc -= skb.truesize;
+}

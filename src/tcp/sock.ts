@@ -1,0 +1,293 @@
+/**
+ * The state of a TCP connection (Linux: struct tcp_sock and inet_connection_sock). Data only: the verbs are in the other
+ * files of this room. Sequence numbers are int32 on the circle; times are microseconds of host time unless a name says otherwise.
+ */
+import type { Net } from '../dev/net.ts';
+import { AF_INET, IPPROTO_TCP, SOCK_STREAM } from '../sock/constants.ts';
+import { InetSock, type Proto } from '../sock/sock.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import { SkBuffHead } from '../skb/queue.ts';
+import { Timer } from '../time/timer.ts';
+import { TcpOptionsReceived } from '../wire/tcp-options.ts';
+import type { CongestionOps } from './cong/cong.ts';
+import type { TcpProto } from './proto.ts';
+import type { RequestSock } from './request-sock.ts';
+
+/** `ssthresh` before any loss. */
+export const TCP_INFINITE_SSTHRESH = 0x7fffffff;
+
+/** Congestion state machine (Linux: enum tcp_ca_state). */
+export const TCP_CA_Open = 0;
+export const TCP_CA_Disorder = 1;
+export const TCP_CA_CWR = 2;
+export const TCP_CA_Recovery = 3;
+export const TCP_CA_Loss = 4;
+
+/** `skb.sacked` bits. */
+export const TCPCB_SACKED_ACKED = 0x01;
+export const TCPCB_SACKED_RETRANS = 0x02;
+export const TCPCB_LOST = 0x04;
+export const TCPCB_EVER_RETRANS = 0x80;
+
+/** What the retransmission timer is set for. */
+export const ICSK_TIME_RETRANS = 1;
+export const ICSK_TIME_PROBE0 = 3;
+export const ICSK_TIME_LOSS_PROBE = 5;
+export const ICSK_TIME_REO_TIMEOUT = 6;
+
+/** `ackPending` bits. */
+export const ICSK_ACK_SCHED = 1;
+export const ICSK_ACK_TIMER = 2;
+export const ICSK_ACK_PUSHED = 4;
+export const ICSK_ACK_PUSHED2 = 8;
+export const ICSK_ACK_NOW = 16;
+
+/** `nonagle` bits. */
+export const TCP_NAGLE_OFF = 1;
+export const TCP_NAGLE_CORK = 2;
+export const TCP_NAGLE_PUSH = 4;
+
+export class TcpSock extends InetSock {
+  readonly tcp: TcpProto;
+
+  // ---- RFC 9293 §3.3.1: send sequence variables
+  /** SND.UNA, SND.NXT; first byte not yet in the write queue; the last window update's SEG.SEQ (SND.WL1). */
+  sndUna = 0;
+  sndNxt = 0;
+  writeSeq = 0;
+  sndWl1 = 0;
+  /** SND.WND in bytes, the largest seen, and the start of the connection (ISS). */
+  sndWnd = 0;
+  maxWindow = 0;
+  iss = 0;
+  /** Last byte of a "small" segment sent (Minshall), of a pushed byte, urgent pointer. */
+  sndSml = 0;
+  pushedSeq = 0;
+  sndUp = 0;
+  // ---- receive sequence variables
+  /** RCV.NXT, what user code has not read yet begins here, RCV.WUP: rcvNxt at the last window update sent. */
+  rcvNxt = 0;
+  copiedSeq = 0;
+  rcvWup = 0;
+  rcvWnd = 0;
+  irs = 0;
+  windowClamp = 0;
+  rcvSsthresh = 0;
+  /** Largest payload seen lately, for delayed ACKs and window growth (Linux: icsk_ack.rcv_mss). */
+  rcvMss = 536;
+  advmss = 1460;
+  urgSeq = 0;
+  urgData = 0;
+  /** Receive buffer space estimate (DRS): space copied in the last RTT, since `rcvqTime`. */
+  rcvqSpace = 0;
+  rcvqSeq = 0;
+  rcvqTime = 0;
+  rcvRttUs = 0;
+  rcvRttSeq = 0;
+  rcvRttTime = 0;
+  /** payload/truesize × 256: how much of the buffer is window (tcp_adv_win_scale's successor). */
+  scalingRatio = 128;
+  bytesReceived = 0;
+  segsIn = 0;
+  dataSegsIn = 0;
+
+  // ---- options and segment sizes
+  /** Options of the last segment, and what was agreed in the handshake. */
+  readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
+  sndWscale = 0;
+  rcvWscale = 0;
+  wscaleOk = false;
+  tstampOk = false;
+  sackOk = false;
+  /** TS.Recent and when it was taken (seconds of host time), RFC 7323 §4.3. */
+  tsRecent = 0;
+  tsRecentStamp = 0;
+  /** Added to the millisecond clock in TSval. */
+  tsoffset = 0;
+  rcvTsecr = 0;
+  /** What the user set (TCP_MAXSEG), what the peer said, what is used for data without options. */
+  userMss = 0;
+  mssClamp = 536;
+  mssCache = 536;
+  pmtuCookie = 0;
+  tcpHeaderLen = 20;
+  /** Largest burst handed down at once, in segments. */
+  gsoSegs = 1;
+  maxWindowSegs = 0;
+
+  // ---- the send side's queue and what is in flight. `writeQueue` (Sock) is unsent, this one sent and not acknowledged.
+  readonly rtxQueue: SkBuffHead = new SkBuffHead();
+  /** Where to send next in writeQueue is its head; scans of the retransmission queue begin at these hints. */
+  lostSkbHint: SkBuff | null = null;
+  retransmitSkbHint: SkBuff | null = null;
+  highestSack: SkBuff | null = null;
+  /** In segments. */
+  packetsOut = 0;
+  sackedOut = 0;
+  lostOut = 0;
+  retransOut = 0;
+  maxPacketsOut = 0;
+  cwndUsageSeq = 0;
+  isCwndLimited = false;
+  /** Out-of-order segments by sequence, oldest first; the rope for `numSacks` blocks to report (pairs start, end). */
+  readonly ofoQueue: SkBuffHead = new SkBuffHead();
+  readonly selectiveAcks: Int32Array = new Int32Array(8);
+  numSacks = 0;
+  dsack = false;
+  dsackStart = 0;
+  dsackEnd = 0;
+  /** Blocks of the last ACK, to skip what is known. */
+  readonly recvSackCache: Int32Array = new Int32Array(8);
+
+  // ---- congestion
+  ca: CongestionOps;
+  /** The algorithm's own numbers. */
+  caPriv: object | null = null;
+  caState: number = TCP_CA_Open;
+  /** In segments, as Linux counts them. */
+  sndCwnd = 10;
+  sndCwndCnt = 0;
+  sndCwndClamp = 0x7fffffff;
+  sndSsthresh: number = TCP_INFINITE_SSTHRESH;
+  sndCwndUsed = 0;
+  sndCwndStamp = 0;
+  priorCwnd = 0;
+  priorSsthresh = 0;
+  highSeq = 0;
+  undoMarker = 0;
+  undoRetrans = 0;
+  retransStamp = 0;
+  totalRetrans = 0;
+  bytesRetrans = 0;
+  reordering = 3;
+  reordSeen = 0;
+  /** PRR, RFC 6937. */
+  prrDelivered = 0;
+  prrOut = 0;
+  /** F-RTO, RFC 5682. */
+  frto = false;
+  lossCwnd = 0;
+  tlpHighSeq = 0;
+  tlpRetrans = false;
+  /** RACK, RFC 8985. */
+  rackMstamp = 0;
+  rackRttUs = 0;
+  rackEndSeq = 0;
+  rackLastDelivered = 0;
+  rackReoWndSteps = 1;
+  rackReoWndPersist = 0;
+  rackDsackSeen = false;
+  rackAdvanced = false;
+  newDataRetrans = 0;
+  // delivery rate
+  delivered = 0;
+  deliveredCe = 0;
+  deliveredUs = 0;
+  firstTxUs = 0;
+  lost = 0;
+  appLimited = 0;
+  rateDelivered = 0;
+  rateIntervalUs = 0;
+  rateAppLimited = false;
+  /** Bytes per second; ~0 as in Linux means no pacing: kept as Infinity. */
+  pacingRate = Infinity;
+  maxPacingRate = Infinity;
+  pacingNeeded = false;
+  /** Host nanoseconds before which nothing is paced out. */
+  pacingNextNs = 0;
+
+  // ---- RTT, RFC 6298 (smoothed values scaled as Linux does: srtt << 3, the others << 2)
+  srttUs = 0;
+  mdevUs = 0;
+  mdevMaxUs = 0;
+  rttvarUs = 0;
+  rttSeq = 0;
+  rtoUs = 1000000;
+  backoff = 0;
+  retransmits = 0;
+  probesOut = 0;
+  probesTstamp = 0;
+  /** Windowed minimum of the RTT: value and when it was measured. */
+  minRttUs = 0x7fffffff;
+  minRttStamp = 0;
+  ecnFlags = 0;
+
+  // ---- timers: objects in the socket, re-armed
+  readonly rtxTimer: Timer;
+  readonly delackTimer: Timer;
+  readonly keepaliveTimer: Timer;
+  readonly pacingTimer: Timer;
+  /** ICSK_TIME_* that rtxTimer is set for; 0 when none. */
+  pendingTimer = 0;
+  ackPending = 0;
+  quickCount = 0;
+  pingpong = 0;
+  /** Delayed-ACK estimate, microseconds; 0 before the first data. */
+  atoUs = 0;
+  /** Host microseconds of the last data or ACK received, and of the last data sent. */
+  lrcvtimeUs = 0;
+  lsndtimeUs = 0;
+  rcvTstampUs = 0;
+  keepaliveTimeMs = 0;
+  keepaliveIntvlMs = 0;
+  keepaliveProbes = 0;
+  userTimeoutMs = 0;
+  /** Seconds·1000; -1 none; 0 the sysctl's. */
+  linger2Ms = 0;
+  synRetries = 0;
+  deferAccept = 0;
+  nonagle = 0;
+  /** When the oldest still unacknowledged data was queued behind a zero window or lost, for TCP_INFO's busy times. */
+  busyStartUs = 0;
+  busyUs = 0;
+  rwndLimitedUs = 0;
+  sndbufLimitedUs = 0;
+  chronoType = 0;
+  chronoStart = 0;
+  notsentLowat = 0;
+  inq = false;
+  /** Challenge ACKs: throttled per socket for out-of-window segments. */
+  lastOowAckMs = 0;
+  bytesSent = 0;
+  bytesAcked = 0;
+  segsOut = 0;
+  dataSegsOut = 0;
+  dsackDups = 0;
+  /** Orphaned sockets wait in FIN_WAIT2 with this timer's meaning. */
+  orphan = false;
+
+  // ---- listening
+  /** Limit given to listen(). */
+  maxAckBacklog = 0;
+  ackBacklog = 0;
+  /** Accept queue: established children in order. */
+  acceptHead: TcpSock | null = null;
+  acceptTail: TcpSock | null = null;
+  acceptNext: TcpSock | null = null;
+  /** Half-open requests of this listener, and how many of them have not been retransmitted yet. */
+  synQueueLen = 0;
+  youngLen = 0;
+  /** The requests themselves, for closing the listener. */
+  requests: Set<RequestSock> | null = null;
+  lastSynOverflowMs = -1;
+  /** Of a child: its listener while it waits to be accepted. */
+  listener: TcpSock | null = null;
+
+  constructor(net: Net, tcp: TcpProto, prot: Proto, ca: CongestionOps, handlers: TcpTimerHandlers, family: number = AF_INET) {
+    super(net, prot, family, SOCK_STREAM, IPPROTO_TCP);
+    this.tcp = tcp;
+    this.ca = ca;
+    this.rtxTimer = new Timer(net.sim, net.cpu, () => handlers.rtx(this));
+    this.delackTimer = new Timer(net.sim, net.cpu, () => handlers.delack(this));
+    this.keepaliveTimer = new Timer(net.sim, net.cpu, () => handlers.keepalive(this), true);
+    this.pacingTimer = new Timer(net.sim, net.cpu, () => handlers.pacing(this));
+  }
+}
+
+/** What the timers of a connection do when they fire (`tcp/timer.ts`). */
+export interface TcpTimerHandlers {
+  rtx(tp: TcpSock): void;
+  delack(tp: TcpSock): void;
+  keepalive(tp: TcpSock): void;
+  pacing(tp: TcpSock): void;
+}
