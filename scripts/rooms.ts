@@ -2,7 +2,6 @@
  * The rooms of kernet, lowest first: the one list that says who may import whom.
  *
  *   read by   scripts/tidy.ts      (a test: an import that points up is an error)
- *             eslint.config.js     (which rooms must not see the runtime's globals)
  *
  * A room imports itself and the rooms before it. That holds for `import type` too: a type from upstairs is
  * knowledge from upstairs. Upward calls go through tables whose type the lower room owns; host/boot fills them.
