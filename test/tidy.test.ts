@@ -174,6 +174,9 @@ test('a drop reason or a counter that nobody uses is reported', () => {
   const use = 'import { Drop } from \'../skb/drop-reason.ts\';\nexport const a = (): number => Drop.NoSocket;\n';
   mistake('src/skb/drop-reason.ts', reasons, 'drop-reason.ts:2: Drop.TcpCsum is never used', { 'src/tcp/a.ts': use });
   mistake('src/lib/mib.ts', 'export const Mib = Object.freeze({ TcpInSegs: 0 });\n', 'Mib.TcpInSegs is never used');
+  const list = "const all = ['TcpInSegs'] as const;\nexport const Mib = Object.fromEntries(all.map((n, i) => [n, i]));\n";
+  mistake('src/dev/mib.ts', list, 'mib.ts:2: Mib.TcpInSegs is never used');
+  fine('src/dev/mib.ts', list, { 'src/tcp/a.ts': 'export const a = (): number => Mib.TcpInSegs;\n' });
   fine('src/skb/drop-reason.ts', 'export const Drop = { NoSocket: 2 } as const;\n', { 'src/tcp/a.ts': use });
 });
 

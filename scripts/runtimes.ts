@@ -1,0 +1,46 @@
+/**
+ * The other runtimes: Node 24 from the npm package `node`, Deno from the npm package `deno`.
+ *
+ * Node 24 is not a development dependency, for its `node` would stand first in the PATH of every npm script and
+ * hide the Node that the user runs. It is installed below .cache/ when a script asks for it.
+ */
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { spawnToEnd } from './spawn.ts';
+
+/** The version of the package `node` that stands for Node 24. */
+export const NODE24_VERSION = '24.21.0';
+
+/** Installs Node 24 below `root` unless it is there, and returns the path of its program. */
+export async function node24(root: string): Promise<string> {
+  const home = join(root, '.cache', `node-${NODE24_VERSION}`);
+  const program = join(home, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
+  if (await works(program, root)) return program;
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, 'package.json'), `${JSON.stringify({ private: true, allowScripts: { node: true } })}\n`);
+  const install = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `node@${NODE24_VERSION}`];
+  const ended = await spawnToEnd(npm(), install, { cwd: home, quiet: true });
+  if (!(await works(program, root))) throw new Error(`node@${NODE24_VERSION} could not be installed:\n${ended.stdout}${ended.stderr}`);
+  return program;
+}
+
+/** npm's name on this system. */
+export function npm(): string {
+  return process.platform === 'win32' ? 'npm.cmd' : 'npm';
+}
+
+/** The program of the npm package `deno`, and an environment that leaves the user's own Deno alone. */
+export function deno(root: string): { command: string; env: NodeJS.ProcessEnv } {
+  return {
+    command: join(root, 'node_modules/.bin', process.platform === 'win32' ? 'deno.cmd' : 'deno'),
+    env: {
+      ...process.env, DENO_DIR: join(root, '.cache/deno'), DENO_NO_UPDATE_CHECK: '1', DENO_NO_PROMPT: '1', NO_COLOR: '1',
+    },
+  };
+}
+
+async function works(program: string, cwd: string): Promise<boolean> {
+  if (!existsSync(program)) return false;
+  const { stdout } = await spawnToEnd(program, ['--version'], { cwd, quiet: true });
+  return stdout.trim() === `v${NODE24_VERSION}`;
+}
