@@ -10,6 +10,7 @@ import { SkBuffHead } from '../skb/queue.ts';
 import { Timer } from '../time/timer.ts';
 import { TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
+import type { EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 
@@ -47,8 +48,11 @@ export const TCP_NAGLE_OFF = 1;
 export const TCP_NAGLE_CORK = 2;
 export const TCP_NAGLE_PUSH = 4;
 
-export class TcpSock extends InetSock {
+export class TcpSock extends InetSock implements EhashEntry {
   readonly tcp: TcpProto;
+  /** Chain and hash in the table by 4-tuple. */
+  ehashNext: EhashEntry | null = null;
+  ehash = 0;
 
   // ---- RFC 9293 §3.3.1: send sequence variables
   /** SND.UNA, SND.NXT; first byte not yet in the write queue; the last window update's SEG.SEQ (SND.WL1). */

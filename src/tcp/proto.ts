@@ -1,0 +1,153 @@
+/**
+ * TCP of one host: its settings, its tables of sockets, its secrets and its limits (Linux: struct netns_ipv4's tcp part,
+ * tcp_hashinfo and the globals of tcp.c). Made once per boot by `tcpInit`; every TcpSock points here.
+ */
+import type { Net } from '../dev/net.ts';
+import type { Ipv4 } from '../ip/ipv4.ts';
+import { SipKey } from '../lib/hash.ts';
+import type { PortTable } from '../sock/ports.ts';
+import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
+import { EstablishedTable, ListenTable } from './hashtables.ts';
+import { TimewaitDeathRow } from './timewait-sock.ts';
+
+/** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times in milliseconds unless the name says otherwise. */
+export class TcpSysctl {
+  // ---- connections
+  tcpSynRetries = 6;
+  tcpSynackRetries = 5;
+  tcpSynLinearTimeouts = 4;
+  tcpMaxSynBacklog = 1024;
+  /** 0 never, 1 when the SYN queue overflows, 2 always. */
+  tcpSyncookies = 1;
+  tcpAbortOnOverflow = 0;
+  tcpFinTimeout = 60000;
+  /** How long TIME_WAIT lasts (Linux: TCP_TIMEWAIT_LEN, a constant there). */
+  tcpTimewaitLen = 60000;
+  tcpMaxTwBuckets = 65536;
+  /** 0 off, 1 everywhere, 2 on loopback only. */
+  tcpTwReuse = 2;
+  /** A TIME_WAIT port may be reused by connect() when its last timestamp is older than this. */
+  tcpTwReuseDelay = 1000;
+  tcpRfc1337 = 0;
+  tcpMaxOrphans = 65536;
+  tcpOrphanRetries = 0;
+  tcpStdurg = 0;
+  /** Challenge ACKs per second and host; INT_MAX, as Linux has it since 6.1, means no limit. */
+  tcpChallengeAckLimit = 0x7fffffff;
+  /** Answers to segments out of the window, per socket: at most one in this time. */
+  tcpInvalidRatelimit = 500;
+  tcpMigrateReq = 0;
+  tcpFastopen = 1;
+  tcpReflectTos = 0;
+  tcpFwmarkAccept = 0;
+  tcpL3mdevAccept = 0;
+
+  // ---- retransmission
+  tcpRetries1 = 3;
+  tcpRetries2 = 15;
+  tcpRtoMinUs = 200000;
+  tcpRtoMaxMs = 120000;
+  tcpKeepaliveTime = 7200000;
+  tcpKeepaliveIntvl = 75000;
+  tcpKeepaliveProbes = 9;
+  tcpThinLinearTimeouts = 0;
+
+  // ---- options
+  tcpTimestamps = 1;
+  tcpSack = 1;
+  tcpDsack = 1;
+  tcpWindowScaling = 1;
+  tcpEcn = 2;
+  tcpEcnFallback = 1;
+
+  // ---- loss recovery and congestion
+  tcpRecovery = 1;
+  tcpFrto = 2;
+  tcpEarlyRetrans = 3;
+  tcpReordering = 3;
+  tcpMaxReordering = 300;
+  tcpSlowStartAfterIdle = 1;
+  tcpNoSsthreshMetricsSave = 1;
+  tcpMinRttWlen = 300;
+  tcpCongestionControl = 'cubic';
+
+  // ---- sizes
+  /** min, default, max. */
+  tcpRmem: [number, number, number] = [4096, 131072, 6291456];
+  tcpWmem: [number, number, number] = [4096, 16384, 4194304];
+  tcpModerateRcvbuf = 1;
+  /** The scaling ratio that a window starts with, as a power of two (1: half of the buffer). */
+  tcpAdvWinScale = 1;
+  tcpAppWin = 31;
+  tcpShrinkWindow = 0;
+  tcpWorkaroundSignedWindows = 0;
+  tcpNotsentLowat = 0xffffffff;
+  tcpLimitOutputBytes = 4194304;
+  tcpMinTsoSegs = 2;
+  tcpTsoWinDivisor = 3;
+  tcpTsoRttLog = 9;
+  tcpPacingSsRatio = 200;
+  tcpPacingCaRatio = 120;
+  tcpAutocorking = 1;
+  tcpBacklogAckDefer = 1;
+  tcpCompSackDelayNs = 1000000;
+  tcpCompSackSlackNs = 100000;
+  tcpCompSackNr = 44;
+  tcpPingpongThresh = 1;
+
+  // ---- path MTU
+  tcpMtuProbing = 0;
+  tcpBaseMss = 1024;
+  tcpMinSndMss = 48;
+  tcpMtuProbeFloor = 48;
+  tcpProbeInterval = 600;
+  tcpProbeThreshold = 8;
+  minPmtu = 552;
+  ipNoPmtuDisc = 0;
+}
+
+/** Per host and protocol state of TCP. */
+export class TcpProto {
+  readonly net: Net;
+  readonly ip: Ipv4;
+  readonly sysctl: TcpSysctl = new TcpSysctl();
+  /** Bind buckets (`sock/ports.ts`). */
+  readonly ports: PortTable;
+  /** By 4-tuple: connected sockets, half-open requests and TIME_WAIT, one chain. */
+  readonly established: EstablishedTable;
+  readonly listening: ListenTable = new ListenTable();
+  readonly deathRow: TimewaitDeathRow;
+  /** Sockets without a descriptor, and all TcpSocks that are not destroyed. */
+  orphanCount = 0;
+  socketCount = 0;
+  /** Open connections: ESTABLISHED and CLOSE_WAIT (MIB TcpCurrEstab). */
+  currEstab = 0;
+  /** Options of the segment being received: one object per host, filled in anew by each segment that has any. */
+  readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
+  /** Options of a segment being built. */
+  readonly txOpt: TcpOptionsOut = new TcpOptionsOut();
+  /** Challenge ACKs left in this second (RFC 5961 §7), and which second it is. */
+  challengeCount = 0;
+  challengeSecond = -1;
+
+  // ---- secrets, drawn from the host's seed
+  readonly isnKey: SipKey;
+  readonly tsOffsetKey: SipKey;
+  readonly cookieKeys: readonly [SipKey, SipKey];
+
+  constructor(net: Net, ip: Ipv4, ports: PortTable) {
+    this.net = net;
+    this.ip = ip;
+    this.ports = ports;
+    this.established = new EstablishedTable(net.random.next32());
+    this.isnKey = drawKey(net);
+    this.tsOffsetKey = drawKey(net);
+    this.cookieKeys = [drawKey(net), drawKey(net)];
+    this.deathRow = new TimewaitDeathRow();
+  }
+}
+
+function drawKey(net: Net): SipKey {
+  const { random } = net;
+  return new SipKey(random.next32(), random.next32(), random.next32(), random.next32());
+}

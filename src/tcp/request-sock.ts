@@ -1,0 +1,72 @@
+/**
+ * A half-open connection (Linux: struct request_sock, inet_request_sock and tcp_request_sock in one): what a SYN said and
+ * what our SYN-ACK answered. Cheap on purpose: a flood of SYNs makes these and nothing more (RFC 4987 §3.4); the socket
+ * comes with the third segment of the handshake.
+ */
+import { TCP_NEW_SYN_RECV } from '../sock/constants.ts';
+import { Timer } from '../time/timer.ts';
+import type { EhashEntry } from './hashtables.ts';
+import type { TcpSock } from './sock.ts';
+
+export class RequestSock implements EhashEntry {
+  readonly state: number = TCP_NEW_SYN_RECV;
+  ehashNext: EhashEntry | null = null;
+  ehash = 0;
+  /** In the table, that is: waiting for the third segment. */
+  hashed = false;
+  readonly listener: TcpSock;
+  /** Our address and port, the peer's. */
+  saddr = 0;
+  num = 0;
+  daddr = 0;
+  dport = 0;
+  /** Where the SYN came in, for a socket bound to a device. */
+  boundDevIf = 0;
+  tos = 0;
+
+  /** ISS of the peer and of ours; the next byte expected from the peer. */
+  rcvIsn = 0;
+  sntIsn = 0;
+  rcvNxt = 0;
+  /** The peer's MSS (536 when it did not say), not below the user's TCP_MAXSEG; what we advertise. */
+  mss = 536;
+  advmss = 0;
+  /** Window and clamp of the SYN-ACK, bytes; 0 until it has been made. */
+  rcvWnd = 0;
+  windowClamp = 0;
+  /** Shifts: of the peer's windows, of ours. */
+  sndWscale = 0;
+  rcvWscale = 0;
+  wscaleOk = false;
+  sackOk = false;
+  tstampOk = false;
+  ecnOk = false;
+  /** TS.Recent: the TSval of the SYN, and our offset in TSvals. */
+  tsRecent = 0;
+  tsOff = 0;
+  /** The window field of the last segment of the handshake that came in. */
+  sndWnd = 0;
+
+  /** SYN-ACKs sent again, and how often the timer ran out (they differ by TCP_DEFER_ACCEPT). */
+  numRetrans = 0;
+  numTimeout = 0;
+  /** When the first SYN-ACK left, microseconds: RTT of the handshake. 0 after a retransmission (Karn). */
+  sntSynackUs = 0;
+  /** The data-less ACK came, but the listener waits for data (TCP_DEFER_ACCEPT). */
+  acked = false;
+  /** Throttle of answers to segments out of the window. */
+  lastOowAckMs = 0;
+  lastOowAckValid = false;
+  /** Made from a SYN cookie: never in the table. */
+  cookie = false;
+  /** When the SYN came with a cookie answer, the timestamp that carries its options; else 0. */
+  cookieTs = 0;
+  /** The cached route (Rtable), or null. */
+  dst: object | null = null;
+  readonly timer: Timer;
+
+  constructor(listener: TcpSock, timer: (req: RequestSock) => void) {
+    this.listener = listener;
+    this.timer = new Timer(listener.net.sim, listener.net.cpu, () => timer(this));
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * TIME_WAIT (Linux: struct inet_timewait_sock and tcp_timewait_sock): what is left of a connection that we closed first.
+ *
+ * It keeps the 4-tuple for a minute, so that a late segment of the old connection cannot be taken for one of a new
+ * connection, and acknowledges the peer's FIN again if our ACK was lost (RFC 9293 §3.6.1). A server that closes first has
+ * tens of thousands of them: a few numbers and one timer each.
+ */
+import { TCP_TIME_WAIT } from '../sock/constants.ts';
+import { Timer } from '../time/timer.ts';
+import type { EhashEntry } from './hashtables.ts';
+import type { TcpProto } from './proto.ts';
+
+export class TimewaitSock implements EhashEntry {
+  readonly state: number = TCP_TIME_WAIT;
+  readonly tcp: TcpProto;
+  ehashNext: EhashEntry | null = null;
+  ehash = 0;
+  saddr = 0;
+  num = 0;
+  daddr = 0;
+  dport = 0;
+  boundDevIf = 0;
+  /** TCP_TIME_WAIT, or TCP_FIN_WAIT2: an orphan without data to wait for hands its FIN_WAIT2 over to this small object. */
+  substate: number = TCP_TIME_WAIT;
+  rcvNxt = 0;
+  sndNxt = 0;
+  rcvWnd = 0;
+  rcvWscale = 0;
+  tsRecent = 0;
+  /** Seconds of host time when tsRecent was taken; 0 = the connection had no timestamps. */
+  tsRecentStamp = 0;
+  tsOffset = 0;
+  lastOowAckMs = 0;
+  lastOowAckValid = false;
+  tos = 0;
+  ttl = -1;
+  /** Two of SO_REUSEADDR/SO_REUSEPORT, for bind conflicts. */
+  reuse = false;
+  reuseport = false;
+  /** Its seat in the bind bucket, so that the port stays taken (`sock/ports.ts`). */
+  bindBucket: object | null = null;
+  readonly timer: Timer;
+
+  constructor(tcp: TcpProto, expired: (tw: TimewaitSock) => void) {
+    this.tcp = tcp;
+    // Housekeeping: nothing is sent when it fires, so it keeps no finished world running.
+    this.timer = new Timer(tcp.net.sim, tcp.net.cpu, () => expired(this), true);
+  }
+}
+
+/** All TIME_WAITs of a host (Linux: inet_timewait_death_row). */
+export class TimewaitDeathRow {
+  count = 0;
+}
