@@ -26,7 +26,7 @@ interface Run {
 }
 
 /** The first `ts` block of a Markdown text. */
-export function firstExample(markdown: string): string {
+function firstExample(markdown: string): string {
   const block = /^```(?:ts|typescript)[^\n]*\n([\s\S]*?)^```/m.exec(markdown);
   if (block === null) throw new Error('README.md has no ```ts example');
   return block[1]!;
