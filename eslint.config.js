@@ -40,7 +40,7 @@ const everywhere = {
   '@typescript-eslint/no-unused-expressions': ['error', { allowShortCircuit: false, allowTernary: false }],
   '@typescript-eslint/no-useless-constructor': 'error',
   'no-useless-return': 'error',
-  'no-unreachable-loop': 'error',
+  'no-unreachable-loop': ['error', { ignore: ['ForOfStatement'] }],
   'no-self-assign': 'error',
   'no-self-compare': 'error',
   'no-useless-escape': 'error',

@@ -130,6 +130,8 @@ test('no state at the top level of a module: no let, no var, no empty container'
   mistake('src/tcp/a.ts', 'const m = new Map<number, number>();\nvoid m;\n', 'an empty container at the top level is a global');
   mistake('src/tcp/a.ts', 'const m: number[] = [];\nvoid m;\n', 'an empty container at the top level is a global');
   mistake('src/net.ts', 'export let n = 0;\n', 'top-level let or var');
+  mistake('src/tcp/a.ts', 'export const M = new Map<number, number>();\n', 'an empty container at the top level is a global');
+  fine('src/tcp/a.ts', 'export const NONE: readonly string[] = [];\n');
   fine('src/tcp/a.ts', 'const m = new Map([[1, 2]]);\nexport function f(): number { let n = 0; n++; return n + m.size; }\n');
 });
 

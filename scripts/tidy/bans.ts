@@ -95,7 +95,7 @@ function checkTopLevel(source: Source): Finding[] {
       continue;
     }
     for (const d of s.declarationList.declarations) {
-      if (d.initializer !== undefined && isEmptyContainer(d.initializer)) {
+      if (d.initializer !== undefined && isEmptyContainer(d.initializer) && !isConstantList(d)) {
         findings.push(at(source, s, 'an empty container at the top level is a global → keep it in a kernel, a host or a world'));
       }
     }
@@ -107,6 +107,11 @@ function isEmptyContainer(e: ts.Expression): boolean {
   if (ts.isArrayLiteralExpression(e)) return e.elements.length === 0;
   return ts.isNewExpression(e) && ts.isIdentifier(e.expression) && (e.arguments?.length ?? 0) === 0
     && ['Map', 'Set', 'WeakMap', 'WeakSet', 'Array'].includes(e.expression.text);
+}
+
+/** `const NO_NAMES: readonly string[] = []`: spelled as a constant, and meant to stay empty. */
+function isConstantList(d: ts.VariableDeclaration): boolean {
+  return /^[A-Z][A-Z0-9_]*$/.test(d.name.getText()) && d.initializer !== undefined && ts.isArrayLiteralExpression(d.initializer);
 }
 
 function isName(e: ts.Expression, name: string): boolean {
