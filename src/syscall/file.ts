@@ -1,0 +1,78 @@
+/**
+ * An open file: what a descriptor refers to (Linux: struct file). Descriptors made by dup share one; the last one to go
+ * releases it. Sockets and epoll instances are files; pipes and others may join.
+ */
+import type { Process } from './process.ts';
+import { O_NONBLOCK, O_RDWR } from '../sock/constants.ts';
+import type { Sock } from '../sock/sock.ts';
+import type { WaitQueue } from '../sock/wait-queue.ts';
+import type { EpollLink } from './epoll.ts';
+
+/** A call that sleeps on a descriptor; closing the descriptor ends it. Linked through the file. */
+export interface Sleeper {
+  readonly process: Process;
+  readonly fd: number;
+  nextSleeper: Sleeper | null;
+  prevSleeper: Sleeper | null;
+  /** The descriptor is gone: the call fails with `errno` (positive). */
+  cancel(errno: number): void;
+}
+
+export abstract class File {
+  /** Descriptors that refer to it. */
+  refs = 0;
+  /** O_* status flags, shared by all descriptors. */
+  flags: number = O_RDWR;
+  /** Calls that wait on it. */
+  sleepers: Sleeper | null = null;
+  /** Where epoll instances watch it. */
+  watchers: EpollLink | null = null;
+
+  /** Who is told when `poll` may answer otherwise. */
+  abstract get wq(): WaitQueue;
+  /** POLL* bits that are true now. */
+  abstract poll(): number;
+  /** The last descriptor is gone. */
+  abstract release(): void;
+
+  get nonblock(): boolean {
+    return (this.flags & O_NONBLOCK) !== 0;
+  }
+
+  addSleeper(s: Sleeper): void {
+    s.prevSleeper = null;
+    s.nextSleeper = this.sleepers;
+    if (this.sleepers !== null) this.sleepers.prevSleeper = s;
+    this.sleepers = s;
+  }
+
+  removeSleeper(s: Sleeper): void {
+    if (s.prevSleeper !== null) s.prevSleeper.nextSleeper = s.nextSleeper;
+    else if (this.sleepers === s) this.sleepers = s.nextSleeper;
+    if (s.nextSleeper !== null) s.nextSleeper.prevSleeper = s.prevSleeper;
+    s.nextSleeper = null;
+    s.prevSleeper = null;
+  }
+}
+
+/** A socket as a file (Linux: struct socket). */
+export class SocketFile extends File {
+  readonly sk: Sock;
+
+  constructor(sk: Sock) {
+    super();
+    this.sk = sk;
+  }
+
+  override get wq(): WaitQueue {
+    return this.sk.wq;
+  }
+
+  override poll(): number {
+    return this.sk.prot.poll(this.sk);
+  }
+
+  override release(): void {
+    this.sk.prot.close(this.sk);
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * A process of a host: the owner of descriptors. Killing it closes them, as Linux does at exit: connections end by FIN
+ * (or RST when unread data is left), listeners vanish, ports are free again.
+ */
+import type { Net } from '../dev/net.ts';
+import type { Sock } from '../sock/sock.ts';
+import { FdTable } from './fd-table.ts';
+
+/** Makes sockets of one address family; the new socket, or a negative errno. `type` comes without SOCK_NONBLOCK and the like. */
+export type SocketFactory = (type: number, protocol: number) => Sock | number;
+
+/** What all processes of a host share: the families that sockets can be made of, and the line of process numbers. */
+export class SocketLayer {
+  readonly net: Net;
+  /** By AF_*; filled by boot. */
+  readonly families: Map<number, SocketFactory> = new Map();
+  /** Called on every entry into the kernel when the clock follows the wall clock, else null. */
+  syncClock: (() => void) | null = null;
+  nextPid = 1;
+
+  constructor(net: Net) {
+    this.net = net;
+  }
+}
+
+export class Process {
+  readonly net: Net;
+  readonly layer: SocketLayer;
+  readonly pid: number;
+  readonly name: string;
+  readonly fds: FdTable;
+  /** Killed: every call answers -ESRCH, every descriptor is gone. */
+  dead = false;
+
+  constructor(layer: SocketLayer, name: string, nofile?: number) {
+    this.net = layer.net;
+    this.layer = layer;
+    this.pid = layer.nextPid++;
+    this.name = name;
+    this.fds = new FdTable(nofile);
+  }
+
+  /** Enters the kernel for a system call; `leave` must follow. */
+  enter(): void {
+    if (this.layer.syncClock !== null) this.layer.syncClock();
+    const { cpu } = this.net;
+    cpu.enter(cpu.costs.syscallNs);
+  }
+
+  /** Leaves it again; pending softirqs run on the way out. */
+  leave(): void {
+    this.net.cpu.exit();
+  }
+}
