@@ -55,6 +55,9 @@ export class Net {
   readonly packetTypes: Map<number, PacketType> = new Map();
   /** The softirq side of reception and transmission (`dev/softnet.ts`); set by boot. */
   softnet: Softnet | null = null;
+  /** The IPv4 side (`ip/ipv4.ts`), set by that room; likewise IPv6's. */
+  inet: object | null = null;
+  inet6: object | null = null;
 
   constructor(name: string, sim: Simulation, cpu: Cpu, pool: SkbPool, random: Random) {
     this.name = name;

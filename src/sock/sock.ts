@@ -172,6 +172,7 @@ export class InetSock extends Sock {
   /** The bind bucket it is in (`sock/ports.ts`). */
   bindBucket: object | null = null;
   nextBound: InetSock | null = null;
+  prevBound: InetSock | null = null;
   /** Chain of the demultiplexing table that it is in. */
   hashNext: InetSock | null = null;
   hashed = false;
