@@ -182,7 +182,7 @@ export function socketMeasurements(scale: number): Measurement[] {
       real: () => pingPong(net, n(30000)),
     },
     {
-      name: 'connect-close', unit: 'connections/s', better: 'higher', rounds: 7, note: 'connect, accept, FIN both ways, one after the other',
+      name: 'connect-close', unit: 'connections/s', better: 'higher', rounds: 7, note: 'connect, accept, FIN both ways, in turn',
       ours: () => onOurs((h) => connectClose(h.net, n(4000))),
       real: () => connectClose(net, n(4000)),
     },

@@ -144,7 +144,7 @@ export function stackMeasurements(scale: number): Measurement[] {
       ours: () => tcpMtuPackets(n(400) * 1024 * 1024), real: null,
     },
     {
-      name: 'udp-packets', unit: 'packets/s', better: 'higher', rounds: 5, note: 'two hosts, 1,500-byte cable, one socket call per packet and side',
+      name: 'udp-packets', unit: 'packets/s', better: 'higher', rounds: 5, note: 'two hosts, 1,500-byte cable, a call per packet',
       ours: () => udpPackets(n(200000)), real: null,
     },
     {

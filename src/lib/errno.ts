@@ -58,7 +58,7 @@ export const EALREADY = 114;
 export const EINPROGRESS = 115;
 export const ECANCELED = 125;
 
-/** What the numbers are called and what they mean, in POSIX's words: `errnoTable[EAGAIN]` is `['EAGAIN', 'resource temporarily unavailable']`. */
+/** What the numbers are called and what they mean, in POSIX's words. */
 const table: readonly (readonly [number, string, string])[] = [
   [EPERM, 'EPERM', 'operation not permitted'],
   [ENOENT, 'ENOENT', 'no such file or directory'],

@@ -12,7 +12,7 @@
  *   level 0       [slot][slot]…         1,024 ns each
  *   heap          the tick under the cursor, and everything armed before it
  */
-import { Timer, PLACE_HEAP, PLACE_NONE, type TimerBase } from './timer.ts';
+import { PLACE_HEAP, PLACE_NONE, type Timer, type TimerBase } from './timer.ts';
 import type { Task } from './task.ts';
 import { assert } from '../lib/assert.ts';
 
