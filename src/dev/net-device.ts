@@ -5,6 +5,7 @@
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Net } from './net.ts';
 import type { Qdisc } from './qdisc.ts';
+import type { PacketTap } from './taps.ts';
 
 export const IFF_UP = 0x1;
 export const IFF_BROADCAST = 0x2;
@@ -78,6 +79,8 @@ export class NetDevice {
   queueStopped = false;
   txQueueLen = 1000;
   qdisc: Qdisc | null = null;
+  /** Who looks on (`dev/taps.ts`); null, not empty, when nobody does. */
+  taps: readonly PacketTap[] | null = null;
   readonly stats: NetDeviceStats = new NetDeviceStats();
   /** The IPv4 side (`ip/devinet.ts`: addresses), set by that room. */
   inDev: object | null = null;

@@ -74,6 +74,8 @@ export const Drop = {
   NetfilterDrop: 67,
   /** Freed with its socket, its device or its host. */
   Purged: 68,
+  /** netdev_max_backlog packets wait already (loopback and other devices without a card). */
+  CpuBacklog: 69,
   // ---- on the wire and in the card
   CableLoss: 80,
   CableRule: 81,
