@@ -112,6 +112,11 @@ export class Simulation implements TimerBase {
     return this.firstTask !== null;
   }
 
+  /** The end of the line: whoever runs all that is ready now stops after this one. */
+  get lastReady(): Task | null {
+    return this.lastTask;
+  }
+
   /** Takes the next task out of the line; the caller runs it. */
   takeTask(): Task | null {
     const task = this.firstTask;

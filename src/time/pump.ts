@@ -1,0 +1,341 @@
+/**
+ * The bridge between virtual time and the host runtime's event loop: the only file that touches it.
+ *
+ * HOW. One turn of the pump is one macrotask. It runs kernel events, in a batch and without a pause, until one of them
+ * makes user code ready; then it runs all tasks that are ready; then it ends, and the next turn comes as a new
+ * macrotask, after microtasks, next ticks and whatever else the runtime had in line. So virtual time never passes while
+ * user code computes, and a macrotask is paid per wake-up of user code, not per packet.
+ *
+ *   from  time/simulation  onBusy: something became due while nobody was running
+ *   to    Simulation.step  events
+ *         Task.run         user code; what it throws leaves the turn, and surfaces as the runtime's uncaught exception
+ *
+ * The runtime's functions are taken when this module is loaded: a program whose own clock is virtual (world.run), or a
+ * test that fakes timers later, does not change how the pump is driven.
+ */
+import type { Simulation } from './simulation.ts';
+import type { Task } from './task.ts';
+
+/** Events per turn: a busy world lets the runtime's loop turn in between (about a millisecond of work). */
+export const EVENT_BUDGET = 2000;
+/** Turns in which nothing happens before the world counts as idle: user code that hops through macrotasks gets them. */
+export const IDLE_TURNS = 8;
+/** Then, while a program runs, real milliseconds of patience for asynchronous work that the runtime does not show us. */
+export const IDLE_GRACE_MS = 25;
+/** How far housekeeping alone may carry the clock while a program waits: beyond two hours of keepalive and its probes. */
+export const HOUSEKEEPING_LIMIT_NS: number = 4 * 3600 * 1e9;
+/** Turns that look again at once whether real work is done, before it is looked at by the millisecond. */
+const EAGER_TURNS = 64;
+
+export type PumpMode = 'virtual' | 'real' | 'manual';
+
+const realSetTimeout: (f: () => void, ms: number) => unknown = globalThis.setTimeout;
+const realClearTimeout = globalThis.clearTimeout as (handle: unknown) => void;
+const realPerformance: { now(): number } = globalThis.performance;
+const realNow: () => number = realPerformance.now.bind(realPerformance);
+const macrotask: (f: () => void) => void = pickMacrotask();
+
+/** As much of a MessageChannel as is used here. */
+interface Channel {
+  readonly port1: { onmessage: (() => void) | null; close(): void };
+  readonly port2: { postMessage(message: null): void };
+}
+
+/** setImmediate where there is one (1.2 µs on Node and Deno), else a MessageChannel, else a timer. */
+function pickMacrotask(): (f: () => void) => void {
+  const { setImmediate: immediate, MessageChannel: NewChannel, setTimeout: timeout } = globalThis as {
+    setImmediate?: (f: () => void) => unknown;
+    MessageChannel?: new () => Channel;
+    setTimeout: (f: () => void, ms: number) => unknown;
+  };
+  if (immediate !== undefined) return immediate;
+  if (NewChannel === undefined) return (f) => void timeout(f, 0);
+  return (f) => {
+    const { port1, port2 } = new NewChannel();
+    port1.onmessage = (): void => {
+      port1.close();
+      f();
+    };
+    port2.postMessage(null);
+  };
+}
+
+/** Wall-clock time in nanoseconds, for the mode that follows it. */
+function wallNs(): number {
+  return Math.round(realNow() * 1e6);
+}
+
+/** Told when nothing can happen any more by itself. */
+export type IdleListener = () => void;
+
+export class Pump {
+  readonly sim: Simulation;
+  readonly mode: PumpMode;
+  /** Asks whether real asynchronous work of the program is in progress (node/ sets it); such work holds the clock. */
+  realWork: (() => boolean) | null = null;
+  /** Programs that wait (`world.run`): they keep the world running on housekeeping alone, up to a limit. */
+  programs = 0;
+  /** Called once when programs wait and nothing will ever happen again. */
+  onDeadlock: (() => void) | null = null;
+  /** Macrotasks taken, and tasks run. */
+  turns = 0;
+  tasksRun = 0;
+  /** Time stands still while this is not 0 (`world.external`). */
+  private holds = 0;
+  /** In manual mode: how far the clock may go. */
+  private limit: number;
+  private scheduled = false;
+  private timeout: unknown = null;
+  private running = false;
+  private quietTurns = 0;
+  private patient = false;
+  private housekeepingFrom = -1;
+  private idleListeners: IdleListener[] = [];
+  /** Real mode: wall clock minus virtual clock. */
+  private wallOffset = 0;
+  private readonly turnFn: () => void;
+
+  constructor(sim: Simulation, mode: PumpMode = 'virtual') {
+    this.sim = sim;
+    this.mode = mode;
+    this.limit = mode === 'manual' ? sim.now : Infinity;
+    if (mode === 'real') this.wallOffset = wallNs() - sim.now;
+    this.turnFn = (): void => {
+      this.scheduled = false;
+      this.turn();
+    };
+    sim.onBusy = (): void => this.wake();
+  }
+
+  /** Something is to do: a turn will come. */
+  wake(): void {
+    this.quietTurns = 0;
+    this.patient = false;
+    this.housekeepingFrom = -1;
+    if (this.running) return;
+    this.cancelTimeout();
+    this.schedule();
+  }
+
+  /** Stops the clock until `release`. */
+  hold(): void {
+    this.holds++;
+  }
+
+  release(): void {
+    if (--this.holds === 0) this.wake();
+  }
+
+  /** In manual mode: lets the clock go as far as `time`. */
+  allow(time: number): void {
+    if (time > this.limit) this.limit = time;
+    this.wake();
+  }
+
+  /** In manual mode: the clock goes no further than it is. */
+  pin(): void {
+    if (this.mode === 'manual') this.limit = this.sim.now;
+  }
+
+  /** Calls `listener` once, when user code rests and nothing is due. */
+  whenIdle(listener: IdleListener): void {
+    this.idleListeners.push(listener);
+    this.wake();
+  }
+
+  /** A program begins to wait, or has returned. */
+  addProgram(n: number): void {
+    this.programs += n;
+    if (this.programs > 0) this.wake();
+  }
+
+  /** Real mode: brings the clock up to the wall clock as far as nothing is due before. Called on entry into the kernel. */
+  sync(): void {
+    if (this.mode !== 'real' || this.running) return;
+    const now = Math.min(wallNs() - this.wallOffset, this.sim.nextTime());
+    if (now > this.sim.now) this.sim.advanceTo(now);
+  }
+
+  /**
+   * Runs events and tasks here and now, without letting user code rest in between: for tests whose user code is
+   * nothing but tasks. Ends when nothing but housekeeping is due, or at `until` (the clock is then there), or after `maxEvents`.
+   */
+  drain(until: number = Infinity, maxEvents: number = Infinity): number {
+    const { sim } = this;
+    if (this.running) throw new Error('drain: the pump is running; a task cannot run the world that runs it');
+    this.running = true;
+    let events = 0;
+    try {
+      while (events < maxEvents) {
+        this.runTasks();
+        if (until === Infinity ? sim.live === 0 : sim.nextTime() > until) break;
+        sim.step();
+        events++;
+      }
+      if (until !== Infinity && events < maxEvents && sim.now < until) sim.advanceTo(until);
+    } finally {
+      this.running = false;
+      if (sim.hasTasks || sim.live > 0) this.schedule();
+    }
+    return events;
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    macrotask(this.turnFn);
+  }
+
+  private scheduleIn(ms: number): void {
+    this.cancelTimeout();
+    this.timeout = realSetTimeout(() => {
+      this.timeout = null;
+      this.turn();
+    }, ms);
+  }
+
+  private cancelTimeout(): void {
+    if (this.timeout === null) return;
+    realClearTimeout(this.timeout);
+    this.timeout = null;
+  }
+
+  private turn(): void {
+    if (this.running) return;
+    this.running = true;
+    this.turns++;
+    let again = true; // when a task throws: the others run in the next turn
+    try {
+      again = this.work();
+    } finally {
+      this.running = false;
+      if (again) this.schedule();
+    }
+  }
+
+  /** One turn's work. True when another turn is to follow at once. */
+  private work(): boolean {
+    if (this.runTasks()) return true;
+    if (this.holds > 0) return false;
+    if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
+    if (this.mode === 'real') return this.followWall();
+    const { sim } = this;
+    for (let events = 0; events < EVENT_BUDGET; events++) {
+      if (sim.live === 0 && !this.mayRunOn()) return this.rest();
+      if (this.limit !== Infinity && sim.nextTime() > this.limit) return this.stopAtLimit();
+      sim.step();
+      if (sim.hasTasks) {
+        this.runTasks();
+        return true;
+      }
+    }
+    return true;
+  }
+
+  /** Runs what is ready now; what these make ready comes after user code has rested. True when there was any. */
+  private runTasks(): boolean {
+    const { sim } = this;
+    const last = sim.lastReady;
+    if (last === null) return false;
+    this.quietTurns = 0;
+    this.patient = false;
+    let task: Task | null;
+    do {
+      task = sim.takeTask()!;
+      this.tasksRun++;
+      task.run();
+    } while (task !== last && sim.hasTasks);
+    return true;
+  }
+
+  /** Manual mode, and the clock has not yet come as far as it was allowed to: housekeeping runs too. */
+  private mayRunOn(): boolean {
+    return this.limit !== Infinity && this.sim.now < this.limit && this.idleListeners.length === 0;
+  }
+
+  private waitForRealWork(): boolean {
+    if (++this.quietTurns < EAGER_TURNS) return true;
+    this.scheduleIn(1);
+    return false;
+  }
+
+  /** Manual mode, nothing due up to the limit: the clock stands there until the test moves it. */
+  private stopAtLimit(): boolean {
+    if (this.sim.now < this.limit) this.sim.advanceTo(this.limit);
+    return this.idle();
+  }
+
+  /** Nothing but housekeeping is left. User code may still be on its way to the next call. */
+  private rest(): boolean {
+    if (++this.quietTurns < IDLE_TURNS && (this.programs > 0 || this.idleListeners.length > 0)) return true;
+    if (this.programs > 0 && !this.patient) {
+      this.patient = true;
+      this.scheduleIn(IDLE_GRACE_MS);
+      return false;
+    }
+    if (this.idleListeners.length > 0) return this.idle();
+    return this.programs > 0 && this.mode === 'virtual' ? this.housekeep() : false;
+  }
+
+  /** Tells the listeners. */
+  private idle(): boolean {
+    if (this.idleListeners.length === 0) return false;
+    if (++this.quietTurns < IDLE_TURNS) return true;
+    const listeners = this.idleListeners;
+    this.idleListeners = [];
+    for (const listener of listeners) listener();
+    return true;
+  }
+
+  /** A program waits, and only housekeeping can still wake it: a keepalive may find the peer dead. */
+  private housekeep(): boolean {
+    const { sim } = this;
+    if (this.housekeepingFrom < 0) this.housekeepingFrom = sim.now;
+    const end = this.housekeepingFrom + HOUSEKEEPING_LIMIT_NS;
+    for (let events = 0; events < EVENT_BUDGET; events++) {
+      if (sim.nextTime() > end) return this.deadlock();
+      const from = this.housekeepingFrom;
+      sim.step();
+      this.housekeepingFrom = from; // arming a live timer resets it: the limit is for one wait as a whole
+      if (sim.hasTasks) {
+        this.housekeepingFrom = -1;
+        this.runTasks();
+        return true;
+      }
+      while (sim.live > 0 && !sim.hasTasks && events < EVENT_BUDGET) {
+        sim.step();
+        events++;
+      }
+    }
+    return true;
+  }
+
+  private deadlock(): boolean {
+    this.housekeepingFrom = -1;
+    if (this.onDeadlock !== null) this.onDeadlock();
+    return false;
+  }
+
+  /** Real mode: runs what is due by the wall clock, and comes back when the next event is. */
+  private followWall(): boolean {
+    const { sim } = this;
+    const now = wallNs() - this.wallOffset;
+    for (let events = 0; events < EVENT_BUDGET; events++) {
+      const next = sim.nextTime();
+      if (next > now) {
+        if (now > sim.now) sim.advanceTo(now);
+        if (sim.live === 0) return this.idle();
+        const ms = Math.floor((next - now) / 1e6);
+        if (ms < 1) return true; // closer than a timer can aim
+        this.scheduleIn(ms);
+        return false;
+      }
+      sim.step();
+      if (sim.hasTasks) {
+        this.runTasks();
+        return true;
+      }
+    }
+    return true;
+  }
+}
