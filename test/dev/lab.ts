@@ -1,0 +1,57 @@
+/** A bench for devices without a stack above them: hosts, frames, a world that runs until nothing is due. */
+import { Random } from '../../src/lib/random.ts';
+import { Cpu, ZERO_COSTS, type CostModel } from '../../src/time/cpu.ts';
+import { Simulation } from '../../src/time/simulation.ts';
+import { SkbPool } from '../../src/skb/pool.ts';
+import type { SkBuff } from '../../src/skb/sk-buff.ts';
+import { MAX_HEADER } from '../../src/skb/sk-buff.ts';
+import { Net } from '../../src/dev/net.ts';
+import type { NetDevice } from '../../src/dev/net-device.ts';
+import { Softnet } from '../../src/dev/softnet.ts';
+import { registerLoopback } from '../../src/dev/loopback.ts';
+import { devOpen } from '../../src/dev/registry.ts';
+import { ETH_HLEN, ethWriteHeader } from '../../src/wire/ethernet.ts';
+
+/** One host with a loopback device that is up. */
+export interface Host {
+  sim: Simulation;
+  pool: SkbPool;
+  cpu: Cpu;
+  net: Net;
+  lo: NetDevice;
+}
+
+export function host(sim: Simulation = new Simulation(), pool: SkbPool = new SkbPool(), costs: CostModel = ZERO_COSTS, name = 'h'): Host {
+  const cpu = new Cpu(sim, { ...costs });
+  const net = new Net(name, sim, cpu, pool, new Random(1));
+  net.softnet = new Softnet(net);
+  const lo = registerLoopback(net);
+  devOpen(lo);
+  return { sim, pool, cpu, net, lo };
+}
+
+/** A frame of `type` with `len` bytes behind the Ethernet header, to nobody in particular (or to `dst`). */
+export function frame(pool: SkbPool, dev: NetDevice, type: number, len: number, dst: Uint8Array = dev.addr): SkBuff {
+  const skb = pool.alloc(MAX_HEADER);
+  const head = Math.min(len, 40);
+  const at = skb.put(head);
+  for (let i = 0; i < head; i++) skb.buf[at + i] = i;
+  if (len > head) {
+    const page = pool.allocPage(len - head);
+    for (let i = 0; i < len - head; i++) page.bytes[i] = i * 7 + 3;
+    page.fill = len - head;
+    skb.addFrag(page, 0, len - head);
+    pool.putPage(page);
+  }
+  skb.truesize += len;
+  ethWriteHeader(skb.buf, skb.push(ETH_HLEN), dst, 0, dev.addr, 0, type);
+  skb.dev = dev;
+  skb.protocol = type;
+  return skb;
+}
+
+/** Runs all that is due, up to `until`. */
+export function run(sim: Simulation, until = Infinity): void {
+  while (sim.nextTime() <= until) sim.step();
+  if (until !== Infinity) sim.advanceTo(until);
+}
