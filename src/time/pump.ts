@@ -43,7 +43,7 @@ interface Channel {
 
 /** setImmediate where there is one (1.2 µs on Node and Deno), else a MessageChannel, else a timer. */
 function pickMacrotask(): (f: () => void) => void {
-  const { setImmediate: immediate, MessageChannel: NewChannel, setTimeout: timeout } = globalThis as {
+  const { setImmediate: immediate, MessageChannel: NewChannel, setTimeout: timeout } = globalThis as unknown as {
     setImmediate?: (f: () => void) => unknown;
     MessageChannel?: new () => Channel;
     setTimeout: (f: () => void, ms: number) => unknown;
