@@ -9,6 +9,19 @@ import { FdTable } from './fd-table.ts';
 /** Makes sockets of one address family; the new socket, or a negative errno. `type` comes without SOCK_NONBLOCK and the like. */
 export type SocketFactory = (type: number, protocol: number) => Sock | number;
 
+/** A call (or a handle of a runtime's own socket class) that waits for the network: what a deadlock report lists. */
+export interface Waiting {
+  readonly process: Process;
+  readonly fd: number;
+  /** What it does: `accept`, `recv`, `epoll_wait`. */
+  readonly name: string;
+  readonly sock: Sock | null;
+  /** Since when, in virtual nanoseconds. */
+  readonly sinceNs: number;
+  /** Ends it with an error (positive errno): its process was killed. */
+  cancel(errno: number): void;
+}
+
 /** What all processes of a host share: the families that sockets can be made of, and the line of process numbers. */
 export class SocketLayer {
   readonly net: Net;
@@ -17,6 +30,8 @@ export class SocketLayer {
   /** Called on every entry into the kernel when the clock follows the wall clock, else null. */
   syncClock: (() => void) | null = null;
   nextPid = 1;
+  /** Everything that waits, in the order in which it began to. */
+  readonly waiting: Set<Waiting> = new Set();
 
   constructor(net: Net) {
     this.net = net;
