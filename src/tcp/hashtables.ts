@@ -10,6 +10,9 @@
 import { hash4Tuple, hashMix } from '../lib/hash.ts';
 import type { TcpSock } from './sock.ts';
 
+/** `lastOowAckMs` of somebody who has not sent an answer to a segment out of the window yet: long ago. */
+export const OOW_NEVER = -0x40000000;
+
 /** What an entry of the table by 4-tuple shows of itself. */
 export interface EhashEntry {
   ehashNext: EhashEntry | null;

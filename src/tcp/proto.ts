@@ -5,7 +5,7 @@
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
 import { SipKey } from '../lib/hash.ts';
-import type { PortTable } from '../sock/ports.ts';
+import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
@@ -102,8 +102,6 @@ export class TcpSysctl {
   tcpMtuProbeFloor = 48;
   tcpProbeInterval = 600;
   tcpProbeThreshold = 8;
-  minPmtu = 552;
-  ipNoPmtuDisc = 0;
 }
 
 /** Per host and protocol state of TCP. */
@@ -135,10 +133,10 @@ export class TcpProto {
   readonly tsOffsetKey: SipKey;
   readonly cookieKeys: readonly [SipKey, SipKey];
 
-  constructor(net: Net, ip: Ipv4, ports: PortTable) {
+  constructor(net: Net, ip: Ipv4) {
     this.net = net;
     this.ip = ip;
-    this.ports = ports;
+    this.ports = new PortTable(ip.sysctl.ipLocalPortRange, net.random);
     this.established = new EstablishedTable(net.random.next32());
     this.isnKey = drawKey(net);
     this.tsOffsetKey = drawKey(net);

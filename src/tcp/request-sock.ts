@@ -5,7 +5,7 @@
  */
 import { TCP_NEW_SYN_RECV } from '../sock/constants.ts';
 import { Timer } from '../time/timer.ts';
-import type { EhashEntry } from './hashtables.ts';
+import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpSock } from './sock.ts';
 
 export class RequestSock implements EhashEntry {
@@ -15,6 +15,9 @@ export class RequestSock implements EhashEntry {
   /** In the table, that is: waiting for the third segment. */
   hashed = false;
   readonly listener: TcpSock;
+  /** The other requests of the listener. */
+  next: RequestSock | null = null;
+  prev: RequestSock | null = null;
   /** Our address and port, the peer's. */
   saddr = 0;
   num = 0;
@@ -55,8 +58,7 @@ export class RequestSock implements EhashEntry {
   /** The data-less ACK came, but the listener waits for data (TCP_DEFER_ACCEPT). */
   acked = false;
   /** Throttle of answers to segments out of the window. */
-  lastOowAckMs = 0;
-  lastOowAckValid = false;
+  lastOowAckMs: number = OOW_NEVER;
   /** Made from a SYN cookie: never in the table. */
   cookie = false;
   /** When the SYN came with a cookie answer, the timestamp that carries its options; else 0. */
@@ -67,6 +69,6 @@ export class RequestSock implements EhashEntry {
 
   constructor(listener: TcpSock, timer: (req: RequestSock) => void) {
     this.listener = listener;
-    this.timer = new Timer(listener.net.sim, listener.net.cpu, () => timer(this));
+    this.timer = new Timer(listener.net.sim, listener.net.cpu, timer, false, this);
   }
 }

@@ -8,9 +8,9 @@ import { InetSock, type Proto } from '../sock/sock.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { Timer } from '../time/timer.ts';
-import { TcpOptionsReceived } from '../wire/tcp-options.ts';
+import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
-import type { EhashEntry } from './hashtables.ts';
+import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 
@@ -96,8 +96,12 @@ export class TcpSock extends InetSock implements EhashEntry {
   dataSegsIn = 0;
 
   // ---- options and segment sizes
-  /** Options of the last segment, and what was agreed in the handshake. */
-  readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
+  /**
+   * Options of the segment being received: the host's one object, filled in before `tcpAck` and the rest are called. In it
+   * `sawTstamp` and `numSacks` say nothing that was not agreed on, and `tsecr` has lost `tsoffset`: it is plain host milliseconds.
+   */
+  readonly rxOpt: TcpOptionsReceived;
+  /** What was agreed in the handshake. */
   sndWscale = 0;
   rcvWscale = 0;
   wscaleOk = false;
@@ -251,7 +255,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   notsentLowat = 0;
   inq = false;
   /** Challenge ACKs: throttled per socket for out-of-window segments. */
-  lastOowAckMs = 0;
+  lastOowAckMs: number = OOW_NEVER;
   bytesSent = 0;
   bytesAcked = 0;
   segsOut = 0;
@@ -271,20 +275,33 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Half-open requests of this listener, and how many of them have not been retransmitted yet. */
   synQueueLen = 0;
   youngLen = 0;
-  /** The requests themselves, for closing the listener. */
-  requests: Set<RequestSock> | null = null;
-  lastSynOverflowMs = -1;
+  /** The requests themselves, newest first, for closing the listener. */
+  requests: RequestSock | null = null;
+  /** When a SYN cookie was sent last, host milliseconds: cookies are believed for a while only. */
+  lastSynOverflowMs: number = OOW_NEVER;
   /** Of a child: its listener while it waits to be accepted. */
   listener: TcpSock | null = null;
+
+  // ---- as the socket layer sees it
+  /** SS_*: what connect() and shutdown() have been through (Linux: struct socket's state). */
+  sockState = 1;
+  /** bind() named an address, a port: they outlive the connection (SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK). */
+  bindAddrLocked = false;
+  bindPortLocked = false;
+  /** The peer's FIN has been taken in: it is the last number before rcvNxt (SOCK_DONE). */
+  finReceived = false;
+  /** Counted among the orphans. */
+  orphanCounted = false;
 
   constructor(net: Net, tcp: TcpProto, prot: Proto, ca: CongestionOps, handlers: TcpTimerHandlers, family: number = AF_INET) {
     super(net, prot, family, SOCK_STREAM, IPPROTO_TCP);
     this.tcp = tcp;
+    this.rxOpt = tcp.rxOpt;
     this.ca = ca;
-    this.rtxTimer = new Timer(net.sim, net.cpu, () => handlers.rtx(this));
-    this.delackTimer = new Timer(net.sim, net.cpu, () => handlers.delack(this));
-    this.keepaliveTimer = new Timer(net.sim, net.cpu, () => handlers.keepalive(this), true);
-    this.pacingTimer = new Timer(net.sim, net.cpu, () => handlers.pacing(this));
+    this.rtxTimer = new Timer(net.sim, net.cpu, handlers.rtx, false, this);
+    this.delackTimer = new Timer(net.sim, net.cpu, handlers.delack, false, this);
+    this.keepaliveTimer = new Timer(net.sim, net.cpu, handlers.keepalive, true, this);
+    this.pacingTimer = new Timer(net.sim, net.cpu, handlers.pacing, false, this);
   }
 }
 

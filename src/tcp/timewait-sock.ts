@@ -6,11 +6,12 @@
  * tens of thousands of them: a few numbers and one timer each.
  */
 import { TCP_TIME_WAIT } from '../sock/constants.ts';
+import type { Bound } from '../sock/ports.ts';
 import { Timer } from '../time/timer.ts';
-import type { EhashEntry } from './hashtables.ts';
+import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 
-export class TimewaitSock implements EhashEntry {
+export class TimewaitSock implements EhashEntry, Bound {
   readonly state: number = TCP_TIME_WAIT;
   readonly tcp: TcpProto;
   ehashNext: EhashEntry | null = null;
@@ -27,24 +28,30 @@ export class TimewaitSock implements EhashEntry {
   rcvWnd = 0;
   rcvWscale = 0;
   tsRecent = 0;
-  /** Seconds of host time when tsRecent was taken; 0 = the connection had no timestamps. */
+  /** Seconds of host time when tsRecent was taken. */
   tsRecentStamp = 0;
+  /** The connection had timestamps. */
+  tstampOk = false;
   tsOffset = 0;
-  lastOowAckMs = 0;
-  lastOowAckValid = false;
+  lastOowAckMs: number = OOW_NEVER;
   tos = 0;
   ttl = -1;
   /** Two of SO_REUSEADDR/SO_REUSEPORT, for bind conflicts. */
   reuse = false;
   reuseport = false;
-  /** Its seat in the bind bucket, so that the port stays taken (`sock/ports.ts`). */
+  /** Host milliseconds when it began: how long ago the last timestamp may have been sent. */
+  entryStampMs = 0;
+  /** The bound local address, and its seat in the bind bucket: the port stays taken (`sock/ports.ts`). */
+  rcvSaddr = 0;
   bindBucket: object | null = null;
+  nextBound: Bound | null = null;
+  prevBound: Bound | null = null;
   readonly timer: Timer;
 
   constructor(tcp: TcpProto, expired: (tw: TimewaitSock) => void) {
     this.tcp = tcp;
     // Housekeeping: nothing is sent when it fires, so it keeps no finished world running.
-    this.timer = new Timer(tcp.net.sim, tcp.net.cpu, () => expired(this), true);
+    this.timer = new Timer(tcp.net.sim, tcp.net.cpu, expired, true, this);
   }
 }
 

@@ -19,13 +19,17 @@ export const PLACE_NONE = -1;
 /** `place` of a timer in the heap of the current tick; its index is `heapIndex`. */
 export const PLACE_HEAP = -2;
 
+/** What a timer does when it fires. A timer with an owner hands it in, so that many timers share one handler. */
+export type TimerHandler = (owner: never) => void;
+
 export class Timer {
   readonly base: TimerBase;
   /** The host processor that runs the handler, or null for hardware and user-land timers, which need none. */
   readonly cpu: Cpu | null;
   /** Kernel housekeeping (cache expiry, keepalive): never keeps an otherwise finished world running. */
   readonly housekeeping: boolean;
-  private readonly handler: () => void;
+  private readonly handler: TimerHandler;
+  private readonly owner: object | null;
   /** When it is due, in virtual nanoseconds; meaningful while armed. */
   expires = 0;
   /** Ties are broken by the order of arming. Set by the base. */
@@ -36,12 +40,16 @@ export class Timer {
   next: Timer | null = null;
   prev: Timer | null = null;
 
-  /** `handler` is called once per expiry, with nothing: it finds its owner through the closure made here, once. */
-  constructor(base: TimerBase, cpu: Cpu | null, handler: () => void, housekeeping = false) {
+  /**
+   * `handler` is called once per expiry, with `owner`. What exists once may leave the owner out and use a closure; what
+   * exists by the hundred thousand (sockets) gives itself as the owner and shares the handler.
+   */
+  constructor(base: TimerBase, cpu: Cpu | null, handler: TimerHandler, housekeeping = false, owner: object | null = null) {
     this.base = base;
     this.cpu = cpu;
     this.handler = handler;
     this.housekeeping = housekeeping;
+    this.owner = owner;
   }
 
   /** True from `mod` until it fires or is deleted. */
@@ -61,12 +69,12 @@ export class Timer {
 
   /** Called by the base when the time has come; the timer is disarmed already, so the handler may arm it again. */
   fire(): void {
-    if (this.cpu === null) this.handler();
+    if (this.cpu === null) this.run();
     else this.cpu.runTimer(this);
   }
 
   /** Calls the handler. Only for the processor that the timer belongs to. */
   run(): void {
-    this.handler();
+    this.handler(this.owner as never);
   }
 }
