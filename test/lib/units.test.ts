@@ -61,11 +61,12 @@ test('sizes are bytes', () => {
 });
 
 test('what is no form of a quantity is a TypeError that names the option and the form', () => {
-  const values = ['', '10', 'ms', '10 ms', '10MS', '1e3ms', '-1ms', '+1ms', '1.ms', '1,5s', '10ms ', ' 10ms', '0x10ms', '10sec', '10days', 'Infinityms'];
+  const values = ['', '10', 'ms', '10 ms', '10MS', '1e3ms', '-1ms', '+1ms', '1.ms', '1,5s', '10ms ', ' 10ms', '0x10ms',
+    '10sec', '10days', 'Infinityms'];
   for (const value of [...values, null, undefined, true, {}, [], 10n, Symbol('x')]) {
     for (const [parse, name] of [[parseDuration, 'delay'], [parseRate, 'rate'], [parseSize, 'size']] as const) {
       assert.throws(() => parse(value as never, name), (e: Error) => {
-        assert.ok(e instanceof TypeError, String(value));
+        assert.ok(e instanceof TypeError, e.message);
         assert.match(e.message, new RegExp(`^${name}: .* is not understood; expected a number of `));
         return true;
       });
@@ -75,7 +76,8 @@ test('what is no form of a quantity is a TypeError that names the option and the
 
 test('the right form and an impossible value is a RangeError', () => {
   for (const value of [-1, NaN, Infinity, -Infinity, 1e300]) {
-    assert.throws(() => parseDuration(value, 'delay'), { name: 'RangeError', message: /^delay: .* is out of range; expected a number of milli/ });
+    assert.throws(() => parseDuration(value, 'delay'), { name: 'RangeError',
+      message: /^delay: .* is out of range; expected a number of milli/ });
     assert.throws(() => parseRate(value, 'rate'), RangeError);
     assert.throws(() => parseSize(value, 'size'), RangeError);
   }
@@ -87,9 +89,11 @@ test('the right form and an impossible value is a RangeError', () => {
 
 test('the message can be acted upon', () => {
   assert.throws(() => parseDuration('10 sec', 'delay'), {
-    message: "delay: '10 sec' is not understood; expected a number of milliseconds, or a string such as '10ms', '1.5s', '20us', '5ns', '2min'",
+    message: "delay: '10 sec' is not understood; expected a number of milliseconds, "
+      + "or a string such as '10ms', '1.5s', '20us', '5ns', '2min'",
   });
-  assert.throws(() => parseProbability(2, 'loss'), { name: 'RangeError', message: 'loss: 2 is out of range; expected a number from 0 to 1' });
+  assert.throws(() => parseProbability(2, 'loss'), { name: 'RangeError',
+    message: 'loss: 2 is out of range; expected a number from 0 to 1' });
   assert.throws(() => parseProbability('1%' as never, 'loss'), { name: 'TypeError', message: /^loss: '1%' is not a probability/ });
 });
 
@@ -101,7 +105,8 @@ test('probabilities, both ends included', () => {
 test('whole numbers in a range', () => {
   assert.equal(parseInteger(80, 'port', 0, 65535), 80);
   for (const n of [-1, 65536, 1.5, NaN]) {
-    assert.throws(() => parseInteger(n, 'port', 0, 65535), { name: 'RangeError', message: /^port: .* expected a whole number from 0 to 65535$/ });
+    assert.throws(() => parseInteger(n, 'port', 0, 65535), { name: 'RangeError',
+      message: /^port: .* expected a whole number from 0 to 65535$/ });
   }
   assert.throws(() => parseInteger('80' as never, 'port', 0, 65535), TypeError);
   assert.throws(() => parseInteger(0, 'limit', 1), { message: 'limit: 0 is out of range; expected a whole number, at least 1' });

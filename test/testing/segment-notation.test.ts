@@ -86,7 +86,8 @@ test('what is left out is undefined, not 0', () => {
 });
 
 test('names of ICMPv6 are known in IPv6, and only there', () => {
-  for (const line of ['icmp unreachable no_route', 'icmp packet_too_big mtu 100000 [1:1(0)]', 'icmp echo_request id 1', 'icmp unreachable port_unreachable']) {
+  for (const line of ['icmp unreachable no_route', 'icmp packet_too_big mtu 100000 [1:1(0)]', 'icmp echo_request id 1',
+    'icmp unreachable port_unreachable']) {
     assert.equal(formatPacket(parsePacket(line, { version: 6 })), line);
   }
   assert.equal((parsePacket('icmp unreachable port_unreachable', { version: 6 }) as { code: number }).code, 4);
@@ -163,7 +164,8 @@ test('a scanner reads a packet out of a larger text and stops behind it', () => 
 
 test('defines stand for words', () => {
   const defines = new Map([['TFO_COOKIE', '3021b9d889017eeb'], ['CODE', 'host_unreachable'], ['WIN', '77']]);
-  assert.equal(formatPacket(parsePacket('S 0:0(0) win WIN <FO TFO_COOKIE,nop,nop>', { defines })), 'S 0:0(0) win 77 <FO 3021b9d889017eeb,nop,nop>');
+  assert.equal(formatPacket(parsePacket('S 0:0(0) win WIN <FO TFO_COOKIE,nop,nop>', { defines })),
+    'S 0:0(0) win 77 <FO 3021b9d889017eeb,nop,nop>');
   assert.equal(formatPacket(parsePacket('icmp unreachable CODE', { defines })), 'icmp unreachable host_unreachable');
 });
 
@@ -229,7 +231,8 @@ test('timestamps may be compared by their place only', () => {
 test('ECN of a decoded packet is in its TOS', () => {
   const buf = buildPacket(parsePacket('[ect1] . 1:1(0)'), CTX);
   const got = decodeIpv4(buf, 0, buf.length) as PacketSpec;
-  for (const [want, differences] of [['[ect1] .', 0], ['[ect01] .', 0], ['[noecn] .', 1], ['[tos 1] .', 0], ['[ttl 255] .', 0], ['[ttl 254] .', 1]] as const) {
+  for (const [want, differences] of [['[ect1] .', 0], ['[ect01] .', 0], ['[noecn] .', 1], ['[tos 1] .', 0],
+    ['[ttl 255] .', 0], ['[ttl 254] .', 1]] as const) {
     assert.equal(comparePacket(parsePacket(want), got).length, differences, want);
   }
 });

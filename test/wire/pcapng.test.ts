@@ -139,7 +139,8 @@ test('tshark reads a capture: times to the nanosecond, names, comments, and no c
   const flow = { saddr: ipv4(10, 0, 0, 1), daddr: ipv4(10, 0, 0, 2), sport: 33000, dport: 80, seqBase: 1000, ackBase: 0 };
   const w = new PcapngWriter({ application: 'kernet' });
   const itf = w.addInterface({ name: 'alice eth0' });
-  const lines = ['S 0:0(0) win 64240 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>', 'P. 1:101(100) ack 1', 'udp (20)', 'icmp echo_request id 1 seq 2 (56)'];
+  const lines = ['S 0:0(0) win 64240 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>', 'P. 1:101(100) ack 1', 'udp (20)',
+    'icmp echo_request id 1 seq 2 (56)'];
   lines.forEach((line, i) => {
     const packet = buildPacket(parsePacket(line), flow);
     const frame = new Uint8Array(14 + packet.length);
@@ -151,7 +152,8 @@ test('tshark reads a capture: times to the nanosecond, names, comments, and no c
   try {
     const file = join(dir, 'x.pcapng');
     writeFileSync(file, w.toBytes());
-    const fields = ['frame.time_epoch', 'frame.interface_name', 'frame.len', 'tcp.len', 'frame.comment', 'tcp.options.mss_val', '_ws.malformed'];
+    const fields = ['frame.time_epoch', 'frame.interface_name', 'frame.len', 'tcp.len', 'frame.comment',
+      'tcp.options.mss_val', '_ws.malformed'];
     const checks = ['-o', 'ip.check_checksum:TRUE', '-o', 'tcp.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE'];
     const status = ['ip.checksum.status', 'tcp.checksum.status', 'udp.checksum.status', 'icmp.checksum.status'];
     const out = tshark(['-r', file, ...checks, '-T', 'fields', '-E', 'separator=|', ...[...fields, ...status].flatMap((f) => ['-e', f])]);

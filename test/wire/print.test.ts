@@ -100,8 +100,10 @@ test('UDP and ICMP', () => {
     ['[tos 0x10] udp (0)', `${BA}[tos 0x10] udp (0)`],
     ['icmp echo_request id 1 seq 2 (56)', 'IP 10.0.0.2 > 10.0.0.1: icmp echo_request id 1 seq 2 (56)'],
     ['icmp echo_reply id 65535 seq 0 (0)', 'IP 10.0.0.2 > 10.0.0.1: icmp echo_reply id 65535 seq 0 (0)'],
-    ['icmp unreachable frag_needed mtu 1200 [1:1001(1000)]', 'IP 10.0.0.2 > 10.0.0.1: icmp unreachable frag_needed mtu 1200 [33000 > 80 1:1001(1000)]'],
-    ['icmp unreachable port_unreachable [33000 > 53 udp (20)]', 'IP 10.0.0.2 > 10.0.0.1: icmp unreachable port_unreachable [33000 > 53 udp (20)]'],
+    ['icmp unreachable frag_needed mtu 1200 [1:1001(1000)]',
+      'IP 10.0.0.2 > 10.0.0.1: icmp unreachable frag_needed mtu 1200 [33000 > 80 1:1001(1000)]'],
+    ['icmp unreachable port_unreachable [33000 > 53 udp (20)]',
+      'IP 10.0.0.2 > 10.0.0.1: icmp unreachable port_unreachable [33000 > 53 udp (20)]'],
     ['icmp time_exceeded [1:1(0)]', 'IP 10.0.0.2 > 10.0.0.1: icmp time_exceeded [33000 > 80 1:1(0)]'],
     ['icmp time_exceeded code_1', 'IP 10.0.0.2 > 10.0.0.1: icmp time_exceeded code_1'],
   ] as const) {

@@ -7,7 +7,8 @@ import { ICMP_HLEN } from '../../src/wire/icmp.ts';
 import { ipv4Check, iphTos, iphTtl } from '../../src/wire/ipv4.ts';
 import { type BuildContext, buildPacket, encodeTcpOptions, tcpOptionLen } from '../../src/wire/segment-build.ts';
 import { decodeIpv4, decodeTcpOptions } from '../../src/wire/segment-decode.ts';
-import { type PacketSpec, type TcpOption, type TcpSpec, formatFlags, formatOption, formatPacket, relativeTcp } from '../../src/wire/segment.ts';
+import { type PacketSpec, type TcpOption, type TcpSpec, formatFlags, formatOption, formatPacket,
+  relativeTcp } from '../../src/wire/segment.ts';
 import { tcpChecksumOkV4 } from '../../src/wire/tcp.ts';
 
 const CTX: BuildContext = { saddr: ipv4(192, 0, 2, 1), daddr: ipv4(192, 168, 0, 1), sport: 40000, dport: 8080 };
@@ -93,7 +94,8 @@ test('an ICMP error quotes a packet of the other direction: IP header and eight 
   assert.equal(quoted.slice(24, 40), 'c0a80001c0000201');
   assert.equal(quoted.slice(40), '1f909c40' + '000001f5');
   const got = decodeIpv4(buf, 0, buf.length);
-  assert.deepEqual(got, { ...spec, ip: { tos: 0, ttl: 255 }, echoed: { proto: 'tcp', sport: 8080, dport: 40000, range: { seq: 501, len: 1000 } } });
+  assert.deepEqual(got, { ...spec, ip: { tos: 0, ttl: 255 }, echoed: { proto: 'tcp', sport: 8080, dport: 40000,
+    range: { seq: 501, len: 1000 } } });
 });
 
 test('every option: its length, its bytes, and back', () => {
@@ -140,7 +142,8 @@ test('options with an odd length keep their bytes under their number', () => {
 test('what cannot be built is a RangeError', () => {
   assert.throws(() => buildPacket(tcp({ range: { seq: 0, len: 65535 } }), CTX), { name: 'RangeError', message: /65575 bytes/ });
   const sack: TcpOption = { kind: 'sack', edges: [1, 2, 3, 4, 5, 6, 7, 8] };
-  assert.throws(() => buildPacket(tcp({ options: [sack, sack] }), CTX), { name: 'RangeError', message: /68 bytes; the header has room for 40/ });
+  assert.throws(() => buildPacket(tcp({ options: [sack, sack] }), CTX), { name: 'RangeError',
+    message: /68 bytes; the header has room for 40/ });
   assert.throws(() => buildPacket({ proto: 'icmp', ip: {}, version: 6, type: 1, code: 0 }, CTX), /ICMPv6/);
 });
 

@@ -178,7 +178,8 @@ test('four SACK blocks fit alone, three beside timestamps', () => {
 
 test('a Fast Open cookie stands behind the window scale and is padded with nops', () => {
   const cookie = fromHex('3021b9d889017eeb')!;
-  assert.equal(write((o) => Object.assign(o, { mss: 1460, wscale: 7, foCookie: cookie })), '020405b401030307' + '220a3021b9d889017eeb' + '0101');
+  assert.equal(write((o) => Object.assign(o, { mss: 1460, wscale: 7, foCookie: cookie })),
+    '020405b401030307' + '220a3021b9d889017eeb' + '0101');
   assert.equal(write((o) => Object.assign(o, { foCookie: new Uint8Array(0) })), '22020101');
   assert.equal(write((o) => Object.assign(o, { foCookie: cookie, foExp: true })), 'fe0cf9893021b9d889017eeb');
 });
