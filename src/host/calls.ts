@@ -1,0 +1,201 @@
+/**
+ * The socket calls of a process as a caller sees them: those that may have to wait return promises, the others a value.
+ * Errors are {@link KernelError}s, rejected or thrown.
+ *
+ *   from  user code
+ *   to    syscall/blocking.ts, and host/sys-calls.ts for what never waits
+ *
+ * A buffer that is given to a waiting call belongs to it until the promise is settled.
+ */
+import { parseDuration, type Duration } from '../lib/units.ts';
+import type { SockoptValue } from '../sock/sock.ts';
+import { SockAddr, type MsgHdr } from '../sock/sockaddr.ts';
+import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../syscall/blocking.ts';
+import type { EpollEvent } from '../syscall/epoll.ts';
+import type { PollFd } from '../syscall/poll.ts';
+import type { Process } from '../syscall/process.ts';
+import { fdSock } from '../syscall/socket.ts';
+import {
+  checkBuffer, checkData, checkFd, checkInt, checkTimeout, fromSockAddr, message, scatter, toSockAddr, unspec, type Address,
+  type BindAddress, type Data, type SocketAddress,
+} from './door.ts';
+import type { ErrorPlace } from './errors.ts';
+import {
+  SysCalls, check, checkPollFds, type Accepted, type EpollInterest, type OptionValue, type OutMessage, type Received,
+} from './sys-calls.ts';
+
+export class Calls {
+  /** The same calls, never waiting: a value, or a thrown EAGAIN. */
+  readonly sys: SysCalls;
+  private readonly p: Process;
+
+  constructor(process: Process) {
+    this.p = process;
+    this.sys = new SysCalls(process);
+  }
+
+  /** socket(2): a new descriptor, the lowest free one. */
+  socket(family: number, type: number, protocol: number = 0): number {
+    return this.sys.socket(family, type, protocol);
+  }
+
+  /** bind(2). What is left out of the address means any: `bind(fd, { port: 80 })`. */
+  bind(fd: number, addr: BindAddress): void {
+    this.sys.bind(fd, addr);
+  }
+
+  /** listen(2): `backlog` connections may wait to be accepted, at most net.core.somaxconn. */
+  listen(fd: number, backlog: number = 4096): void {
+    this.sys.listen(fd, backlog);
+  }
+
+  /** accept4(2): waits for the next connection. `flags`: SOCK_NONBLOCK, SOCK_CLOEXEC. */
+  async accept(fd: number, flags: number = 0): Promise<Accepted> {
+    const peer = new SockAddr();
+    const ret = await waitAccept(this.p, checkFd(fd, 'accept'), peer, checkInt(flags, 'accept', 'flags'));
+    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer) };
+  }
+
+  /** connect(2): waits for the end of the handshake. `null` dissolves the association of a datagram socket. */
+  async connect(fd: number, addr: Address | null): Promise<void> {
+    checkFd(fd, 'connect');
+    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
+    check(await waitConnect(this.p, fd, to), 'connect', addr === null ? {} : addr);
+  }
+
+  /** read(2): waits for bytes; 0 at the end of the stream. */
+  async read(fd: number, buffer: Uint8Array): Promise<number> {
+    checkFd(fd, 'read');
+    const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
+    if (msg.len === 0 && fdSock(this.p, fd) !== null) return 0;
+    return check(await waitRecvmsg(this.p, fd, msg), 'read');
+  }
+
+  /** write(2): waits until everything is written; fewer than given only when an error or SO_SNDTIMEO came after them. */
+  async write(fd: number, data: Data): Promise<number> {
+    return await this.sendMessage(fd, message(checkData(data, 'write'), 0), 'write');
+  }
+
+  /** send(2), as write, with flags. */
+  async send(fd: number, data: Data, flags: number = 0): Promise<number> {
+    return await this.sendMessage(fd, message(checkData(data, 'send'), checkInt(flags, 'send', 'flags')), 'send');
+  }
+
+  /** recv(2): with MSG_WAITALL waits until the buffer is full. */
+  async recv(fd: number, buffer: Uint8Array, flags: number = 0): Promise<number> {
+    checkFd(fd, 'recv');
+    const msg = message(checkBuffer(buffer, 'recv', 'buffer'), checkInt(flags, 'recv', 'flags'));
+    return check(await waitRecvmsg(this.p, fd, msg), 'recv');
+  }
+
+  /** sendto(2). */
+  async sendto(fd: number, data: Data, to: Address, flags: number = 0): Promise<number> {
+    const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
+    toSockAddr(to, 'sendto', msg.name);
+    msg.hasName = true;
+    return await this.sendMessage(fd, msg, 'sendto', to);
+  }
+
+  /** recvfrom(2): waits for a datagram; its bytes, and where it came from. */
+  async recvfrom(fd: number, buffer: Uint8Array, flags: number = 0): Promise<Received> {
+    checkFd(fd, 'recvfrom');
+    const msg = message(checkBuffer(buffer, 'recvfrom', 'buffer'), checkInt(flags, 'recvfrom', 'flags'));
+    return this.sys.received(fd, check(await waitRecvmsg(this.p, fd, msg), 'recvfrom'), msg);
+  }
+
+  /** sendmsg(2): the parts of `iov` as one message. */
+  async sendmsg(fd: number, out: OutMessage, flags: number = 0): Promise<number> {
+    return await this.sendMessage(fd, this.sys.outMessage(out, flags), 'sendmsg', out.to);
+  }
+
+  /** recvmsg(2): one message, spread over the parts of `iov`. */
+  async recvmsg(fd: number, iov: readonly Uint8Array[], flags: number = 0): Promise<Received> {
+    checkFd(fd, 'recvmsg');
+    const msg = this.sys.inMessage(iov, flags);
+    const n = check(await waitRecvmsg(this.p, fd, msg), 'recvmsg');
+    scatter(msg.buf, n, iov);
+    return this.sys.received(fd, n, msg);
+  }
+
+  /** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+  shutdown(fd: number, how: number): void {
+    this.sys.shutdown(fd, how);
+  }
+
+  /** close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd` fail with EBADF. */
+  close(fd: number): void {
+    this.sys.close(fd);
+  }
+
+  /** dup(2). */
+  dup(fd: number): number {
+    return this.sys.dup(fd);
+  }
+
+  /** getsockname(2). */
+  getsockname(fd: number): SocketAddress {
+    return this.sys.getsockname(fd);
+  }
+
+  /** getpeername(2). */
+  getpeername(fd: number): SocketAddress {
+    return this.sys.getpeername(fd);
+  }
+
+  /** setsockopt(2). SO_RCVTIMEO and SO_SNDTIMEO take milliseconds or a string with a unit, SO_LINGER takes `{ on, seconds }`. */
+  setsockopt(fd: number, level: number, name: number, value: OptionValue): void {
+    this.sys.setsockopt(fd, level, name, value);
+  }
+
+  /** getsockopt(2). */
+  getsockopt(fd: number, level: number, name: number): SockoptValue {
+    return this.sys.getsockopt(fd, level, name);
+  }
+
+  /** fcntl(2): F_GETFL, F_SETFL, F_DUPFD, F_GETFD, F_SETFD. */
+  fcntl(fd: number, cmd: number, arg: number = 0): number {
+    return this.sys.fcntl(fd, cmd, arg);
+  }
+
+  /** ioctl(2): FIONREAD, SIOCOUTQ, SIOCOUTQNSD, FIONBIO. */
+  ioctl(fd: number, cmd: number, arg: number = 0): number {
+    return this.sys.ioctl(fd, cmd, arg);
+  }
+
+  /** poll(2): waits until an entry has events; how many have. `timeout` in milliseconds or with a unit, -1 = for ever. */
+  async poll(fds: readonly PollFd[], timeout?: Duration): Promise<number> {
+    return check(await waitPoll(this.p, checkPollFds(fds), checkTimeout(timeout, 'poll')), 'poll');
+  }
+
+  /** epoll_create1(2). */
+  epollCreate(flags: number = 0): number {
+    return this.sys.epollCreate(flags);
+  }
+
+  /** epoll_ctl(2). */
+  epollCtl(epfd: number, op: number, fd: number, interest?: EpollInterest): void {
+    this.sys.epollCtl(epfd, op, fd, interest);
+  }
+
+  /** epoll_wait(2): waits until something is ready; at most `max` events. */
+  async epollWait(epfd: number, max: number = 64, timeout?: Duration): Promise<EpollEvent[]> {
+    const out: EpollEvent[] = [];
+    checkFd(epfd, 'epoll_wait');
+    check(await waitEpoll(this.p, epfd, out, checkInt(max, 'epoll_wait', 'max'), checkTimeout(timeout, 'epoll_wait')), 'epoll_wait');
+    return out;
+  }
+
+  /** prlimit(2), RLIMIT_NOFILE: the limit of open descriptors; with `limit`, sets it and returns the old one. */
+  prlimit(limit?: number): number {
+    return this.sys.prlimit(limit);
+  }
+
+  /** Waits for `timeout` of virtual time. */
+  async sleep(timeout: Duration): Promise<void> {
+    await waitPoll(this.p, [], Math.max(parseDuration(timeout, 'sleep: timeout'), 1));
+  }
+
+  private async sendMessage(fd: number, msg: MsgHdr, call: string, place?: ErrorPlace): Promise<number> {
+    return check(await waitSendmsg(this.p, checkFd(fd, call), msg), call, place);
+  }
+}

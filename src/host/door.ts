@@ -1,0 +1,164 @@
+/**
+ * The door: what a caller gives (strings, objects, options) becomes what the kernel takes (numbers, SockAddr), or a
+ * TypeError or RangeError that names the call and the argument. What has the right form but is not possible is the
+ * kernel's business, and an errno.
+ */
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../lib/addr.ts';
+import { parseDuration, type Duration } from '../lib/units.ts';
+import { AF_INET, AF_INET6, AF_UNSPEC } from '../sock/constants.ts';
+import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
+
+/** Where a socket is, as the caller writes it. */
+export interface Address {
+  /** `'10.0.0.2'`; an IP address, not a name. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** As given to bind: both may be left out (any address, any port). */
+export type BindAddress = Partial<Address>;
+
+/** As kernet answers. */
+export interface SocketAddress extends Address {
+  readonly family: 'IPv4' | 'IPv6';
+}
+
+/** What may be written: bytes, or a string (sent as UTF-8). */
+export type Data = Uint8Array | string;
+
+const ADDRESS_FORM = "{ address: '10.0.0.2', port: 80 }";
+
+/** A descriptor is a whole number; whether it is open is another question (EBADF). */
+export function checkFd(fd: unknown, call: string): number {
+  if (typeof fd !== 'number') throw new TypeError(`${call}: fd is ${show(fd)}; expected a descriptor, a whole number`);
+  if (!Number.isInteger(fd)) throw new RangeError(`${call}: fd ${show(fd)} is not a whole number`);
+  return fd;
+}
+
+/** A whole number of 32 bits: types, flags, option names. */
+export function checkInt(value: unknown, call: string, name: string): number {
+  if (typeof value !== 'number') throw new TypeError(`${call}: ${name} is ${show(value)}; expected a whole number`);
+  if (!Number.isInteger(value) || value < -0x80000000 || value > 0xffffffff) {
+    throw new RangeError(`${call}: ${name} ${show(value)} is not a whole number of 32 bits`);
+  }
+  return value | 0;
+}
+
+/** A buffer to fill or to send. */
+export function checkBuffer(value: unknown, call: string, name: string): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError(`${call}: ${name} is ${show(value)}; expected a Uint8Array`);
+}
+
+/** Bytes to send. */
+export function checkData(value: unknown, call: string): Uint8Array {
+  if (typeof value === 'string') return new TextEncoder().encode(value);
+  if (value instanceof Uint8Array) return value;
+  throw new TypeError(`${call}: data is ${show(value)}; expected a Uint8Array or a string`);
+}
+
+/** A list of buffers (an iovec). */
+export function checkIov(value: unknown, call: string): readonly Uint8Array[] {
+  if (!Array.isArray(value)) throw new TypeError(`${call}: iov is ${show(value)}; expected an array of Uint8Array`);
+  const list: readonly unknown[] = value;
+  return list.map((part, i) => checkBuffer(part, call, `iov[${String(i)}]`));
+}
+
+/** Nanoseconds, -1 = for ever (undefined, or any number below 0). */
+export function checkTimeout(value: Duration | undefined, call: string): number {
+  if (value === undefined || (typeof value === 'number' && value < 0)) return -1;
+  return parseDuration(value, `${call}: timeout`);
+}
+
+/** An address into the kernel's form. */
+export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAddr {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
+  const { address, port } = value as { address?: unknown; port?: unknown };
+  return fill(out, call, address, port);
+}
+
+/** As `toSockAddr`, for bind: what is left out means "any". */
+export function toBindAddr(value: unknown, family: number, call: string, out: SockAddr): SockAddr {
+  if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
+  const { address, port } = value as { address?: unknown; port?: unknown };
+  return fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0);
+}
+
+function fill(out: SockAddr, call: string, address: unknown, port: unknown): SockAddr {
+  if (typeof address !== 'string') {
+    throw new TypeError(`${call}: address is ${show(address)}; expected a string such as '10.0.0.2'`);
+  }
+  if (typeof port !== 'number') throw new TypeError(`${call}: port is ${show(port)}; expected a whole number from 0 to 65535`);
+  if (!Number.isInteger(port) || port < 0 || port > 65535) {
+    throw new RangeError(`${call}: port ${show(port)} is out of range; expected a whole number from 0 to 65535`);
+  }
+  const v4 = parseIpv4(address);
+  out.addr6 = null;
+  if (v4 !== null) return out.set(v4, port);
+  const v6 = parseIpv6(address);
+  if (v6 === null) {
+    throw new TypeError(`${call}: address '${address}' is not an IP address; expected one such as '10.0.0.2' (kernel.resolve finds that of a name)`);
+  }
+  out.set(0, port);
+  out.family = AF_INET6;
+  out.addr6 = v6;
+  return out;
+}
+
+/** connect with no address: AF_UNSPEC, which dissolves an association. */
+export function unspec(): SockAddr {
+  const addr = new SockAddr();
+  addr.family = AF_UNSPEC;
+  return addr;
+}
+
+/** The kernel's form into the caller's. */
+export function fromSockAddr(addr: SockAddr): SocketAddress {
+  if (addr.family === AF_INET) return { address: formatIpv4(addr.addr), port: addr.port, family: 'IPv4' };
+  return { address: addr.addr6 === null ? '::' : formatIpv6(addr.addr6), port: addr.port, family: 'IPv6' };
+}
+
+/** A fresh message over `buf`. */
+export function message(buf: Uint8Array, flags: number): MsgHdr {
+  const msg = new MsgHdr();
+  msg.buf = buf;
+  msg.len = buf.length;
+  msg.flags = flags;
+  return msg;
+}
+
+/** The parts of an iovec as one buffer: itself when there is but one. */
+export function gather(iov: readonly Uint8Array[]): Uint8Array {
+  if (iov.length === 1) return iov[0]!;
+  const all = new Uint8Array(iovLength(iov));
+  let at = 0;
+  for (const part of iov) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
+/** Spreads the first `n` bytes of `from` over an iovec; nothing to do when it is the only part. */
+export function scatter(from: Uint8Array, n: number, iov: readonly Uint8Array[]): void {
+  let at = 0;
+  for (const part of iov) {
+    if (at >= n || part === from) return;
+    const len = Math.min(part.length, n - at);
+    part.set(from.subarray(at, at + len));
+    at += len;
+  }
+}
+
+/** Bytes of an iovec. */
+export function iovLength(iov: readonly Uint8Array[]): number {
+  return iov.reduce((sum, part) => sum + part.length, 0);
+}
+
+/** A value in a message: short, and never an exception of its own. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return `'${value}'`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  return typeof value === 'object' && value !== null ? 'an object' : String(value as number | undefined);
+}

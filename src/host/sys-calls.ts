@@ -1,0 +1,320 @@
+/**
+ * `kernel.sys`: the socket calls as a caller sees them, none of which waits. A value, or a thrown {@link KernelError};
+ * where a call would have to wait that is EAGAIN (connect: EINPROGRESS).
+ *
+ *   from  user code
+ *   to    syscall/*   the same calls in the kernel's form
+ */
+import type { Duration } from '../lib/units.ts';
+import { NS_PER_MS, parseDuration, parseInteger } from '../lib/units.ts';
+import {
+  AF_INET, EPOLL_CTL_DEL, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
+} from '../sock/constants.ts';
+import { SockoptError, type SockoptValue } from '../sock/sock.ts';
+import { SockAddr, type Cmsg, type MsgHdr } from '../sock/sockaddr.ts';
+import { sysFcntl, sysIoctl, sysPrlimitNofile } from '../syscall/control.ts';
+import { sysEpollCreate, sysEpollCtl, sysEpollWait, type EpollEvent } from '../syscall/epoll.ts';
+import { MAX_NOFILE } from '../syscall/fd-table.ts';
+import { sysPoll, type PollFd } from '../syscall/poll.ts';
+import type { Process } from '../syscall/process.ts';
+import {
+  fdSock, sysAccept, sysBind, sysClose, sysConnect, sysDup, sysGetpeername, sysGetsockname, sysListen, sysRecvmsg,
+  sysSendmsg, sysShutdown, sysSocket,
+} from '../syscall/socket.ts';
+import { sysGetsockopt, sysSetsockopt, type Linger } from '../syscall/sockopt.ts';
+import {
+  checkBuffer, checkData, checkFd, checkInt, checkIov, fromSockAddr, gather, iovLength, message, scatter, show, toBindAddr,
+  toSockAddr, unspec, type Address, type BindAddress, type Data, type SocketAddress,
+} from './door.ts';
+import { KernelError, type ErrorPlace } from './errors.ts';
+
+/** What accept gives. */
+export interface Accepted {
+  readonly fd: number;
+  readonly peer: SocketAddress;
+}
+
+/** What recvfrom and recvmsg give. */
+export interface Received {
+  /** Bytes in the buffer (with MSG_TRUNC: of the datagram). */
+  readonly bytes: number;
+  /** Where a datagram came from; null on streams. */
+  readonly from: SocketAddress | null;
+  /** MSG_TRUNC when the datagram was longer than the buffer, and others. */
+  readonly flags: number;
+  readonly control: readonly Cmsg[];
+}
+
+/** A message of sendmsg. */
+export interface OutMessage {
+  readonly iov: readonly Uint8Array[];
+  readonly to?: Address | undefined;
+  readonly control?: readonly Cmsg[] | undefined;
+}
+
+/** What epoll_ctl is to watch for. */
+export interface EpollInterest {
+  readonly events: number;
+  /** Comes back with each event; the descriptor when left out. */
+  readonly data?: unknown;
+}
+
+/** A value of setsockopt, as the caller writes it: durations of SO_RCVTIMEO and SO_SNDTIMEO in milliseconds or with a unit. */
+export type OptionValue = number | boolean | string | Linger | object;
+
+/** Throws what a negative answer means; hands other answers through. */
+export function check(ret: number, syscall: string, place?: ErrorPlace): number {
+  if (ret < 0) throw new KernelError(ret, syscall, place);
+  return ret;
+}
+
+export class SysCalls {
+  private readonly p: Process;
+
+  constructor(process: Process) {
+    this.p = process;
+  }
+
+  /** socket(2): a new descriptor, the lowest free one. */
+  socket(family: number, type: number, protocol: number = 0): number {
+    const call = 'socket';
+    const ret = sysSocket(this.p, checkInt(family, call, 'family'), checkInt(type, call, 'type'), checkInt(protocol, call, 'protocol'));
+    return check(ret, call);
+  }
+
+  /** bind(2). What is left out of the address means any: `bind(fd, { port: 80 })`. */
+  bind(fd: number, addr: BindAddress): void {
+    checkFd(fd, 'bind');
+    const to = toBindAddr(addr, fdSock(this.p, fd)?.family ?? AF_INET, 'bind', new SockAddr());
+    check(sysBind(this.p, fd, to), 'bind', fromSockAddr(to));
+  }
+
+  /** listen(2): `backlog` connections may wait to be accepted, at most net.core.somaxconn. */
+  listen(fd: number, backlog: number = 4096): void {
+    check(sysListen(this.p, checkFd(fd, 'listen'), checkInt(backlog, 'listen', 'backlog')), 'listen');
+  }
+
+  /** accept4(2): the next connection. `flags`: SOCK_NONBLOCK, SOCK_CLOEXEC. */
+  accept(fd: number, flags: number = 0): Accepted {
+    const peer = new SockAddr();
+    const ret = sysAccept(this.p, checkFd(fd, 'accept'), peer, checkInt(flags, 'accept', 'flags'));
+    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer) };
+  }
+
+  /** connect(2): a stream answers EINPROGRESS, the handshake runs. `null` dissolves the association of a datagram socket. */
+  connect(fd: number, addr: Address | null): void {
+    checkFd(fd, 'connect');
+    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
+    check(sysConnect(this.p, fd, to), 'connect', addr === null ? {} : addr);
+  }
+
+  /** read(2): how many bytes were read; 0 at the end of the stream. */
+  read(fd: number, buffer: Uint8Array): number {
+    checkFd(fd, 'read');
+    const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
+    return check(this.readMsg(fd, msg), 'read');
+  }
+
+  /** write(2): how many bytes were taken, maybe fewer than given. */
+  write(fd: number, data: Data): number {
+    return check(sysSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0)), 'write');
+  }
+
+  /** send(2). */
+  send(fd: number, data: Data, flags: number = 0): number {
+    const msg = message(checkData(data, 'send'), checkInt(flags, 'send', 'flags'));
+    return check(sysSendmsg(this.p, checkFd(fd, 'send'), msg), 'send');
+  }
+
+  /** recv(2). */
+  recv(fd: number, buffer: Uint8Array, flags: number = 0): number {
+    const msg = message(checkBuffer(buffer, 'recv', 'buffer'), checkInt(flags, 'recv', 'flags'));
+    return check(sysRecvmsg(this.p, checkFd(fd, 'recv'), msg), 'recv');
+  }
+
+  /** sendto(2). */
+  sendto(fd: number, data: Data, to: Address, flags: number = 0): number {
+    checkFd(fd, 'sendto');
+    const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
+    toSockAddr(to, 'sendto', msg.name);
+    msg.hasName = true;
+    return check(sysSendmsg(this.p, fd, msg), 'sendto', to);
+  }
+
+  /** recvfrom(2). */
+  recvfrom(fd: number, buffer: Uint8Array, flags: number = 0): Received {
+    checkFd(fd, 'recvfrom');
+    const msg = message(checkBuffer(buffer, 'recvfrom', 'buffer'), checkInt(flags, 'recvfrom', 'flags'));
+    return this.received(fd, check(sysRecvmsg(this.p, fd, msg), 'recvfrom'), msg);
+  }
+
+  /** sendmsg(2): the parts of `iov` as one message. */
+  sendmsg(fd: number, out: OutMessage, flags: number = 0): number {
+    checkFd(fd, 'sendmsg');
+    return check(sysSendmsg(this.p, fd, this.outMessage(out, flags)), 'sendmsg', out.to);
+  }
+
+  /** recvmsg(2): one message, spread over the parts of `iov`. */
+  recvmsg(fd: number, iov: readonly Uint8Array[], flags: number = 0): Received {
+    checkFd(fd, 'recvmsg');
+    const msg = this.inMessage(iov, flags);
+    const n = check(sysRecvmsg(this.p, fd, msg), 'recvmsg');
+    scatter(msg.buf, n, iov);
+    return this.received(fd, n, msg);
+  }
+
+  /** shutdown(2): SHUT_RD, SHUT_WR or SHUT_RDWR. */
+  shutdown(fd: number, how: number): void {
+    check(sysShutdown(this.p, checkFd(fd, 'shutdown'), checkInt(how, 'shutdown', 'how')), 'shutdown');
+  }
+
+  /** close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd` fail with EBADF. */
+  close(fd: number): void {
+    check(sysClose(this.p, checkFd(fd, 'close')), 'close');
+  }
+
+  /** dup(2). */
+  dup(fd: number): number {
+    return check(sysDup(this.p, checkFd(fd, 'dup')), 'dup');
+  }
+
+  /** getsockname(2). */
+  getsockname(fd: number): SocketAddress {
+    const out = new SockAddr();
+    check(sysGetsockname(this.p, checkFd(fd, 'getsockname'), out), 'getsockname');
+    return fromSockAddr(out);
+  }
+
+  /** getpeername(2). */
+  getpeername(fd: number): SocketAddress {
+    const out = new SockAddr();
+    check(sysGetpeername(this.p, checkFd(fd, 'getpeername'), out), 'getpeername');
+    return fromSockAddr(out);
+  }
+
+  /** setsockopt(2). */
+  setsockopt(fd: number, level: number, name: number, value: OptionValue): void {
+    const call = 'setsockopt';
+    checkFd(fd, call);
+    const set = optionValue(checkInt(level, call, 'level'), checkInt(name, call, 'name'), value);
+    check(sysSetsockopt(this.p, fd, level, name, set), call);
+  }
+
+  /** getsockopt(2): a number, a string or a struct as an object; SO_RCVTIMEO and SO_SNDTIMEO in milliseconds. */
+  getsockopt(fd: number, level: number, name: number): SockoptValue {
+    const call = 'getsockopt';
+    checkFd(fd, call);
+    const value = sysGetsockopt(this.p, fd, checkInt(level, call, 'level'), checkInt(name, call, 'name'));
+    if (value instanceof SockoptError) throw new KernelError(value.errno, call);
+    return level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO) ? (value as number) / NS_PER_MS : value;
+  }
+
+  /** fcntl(2): F_GETFL, F_SETFL, F_DUPFD, F_GETFD, F_SETFD. */
+  fcntl(fd: number, cmd: number, arg: number = 0): number {
+    return check(sysFcntl(this.p, checkFd(fd, 'fcntl'), checkInt(cmd, 'fcntl', 'cmd'), checkInt(arg, 'fcntl', 'arg')), 'fcntl');
+  }
+
+  /** ioctl(2): FIONREAD, SIOCOUTQ, SIOCOUTQNSD, FIONBIO. */
+  ioctl(fd: number, cmd: number, arg: number = 0): number {
+    return check(sysIoctl(this.p, checkFd(fd, 'ioctl'), checkInt(cmd, 'ioctl', 'cmd'), checkInt(arg, 'ioctl', 'arg')), 'ioctl');
+  }
+
+  /** poll(2): fills in `revents`; how many entries have any. */
+  poll(fds: readonly PollFd[]): number {
+    return check(sysPoll(this.p, checkPollFds(fds)), 'poll');
+  }
+
+  /** epoll_create1(2). */
+  epollCreate(flags: number = 0): number {
+    return check(sysEpollCreate(this.p, checkInt(flags, 'epoll_create1', 'flags')), 'epoll_create1');
+  }
+
+  /** epoll_ctl(2). `interest` is not needed for EPOLL_CTL_DEL. */
+  epollCtl(epfd: number, op: number, fd: number, interest?: EpollInterest): void {
+    const call = 'epoll_ctl';
+    checkFd(epfd, call);
+    checkFd(fd, call);
+    if (interest === undefined && op !== EPOLL_CTL_DEL) throw new TypeError('epoll_ctl: interest is undefined; expected { events }');
+    const events = interest === undefined ? 0 : checkInt(interest.events, call, 'events');
+    check(sysEpollCtl(this.p, epfd, checkInt(op, call, 'op'), fd, events, interest?.data ?? fd), call);
+  }
+
+  /** epoll_wait(2): what is ready now, at most `max`. */
+  epollWait(epfd: number, max: number = 64): EpollEvent[] {
+    const out: EpollEvent[] = [];
+    check(sysEpollWait(this.p, checkFd(epfd, 'epoll_wait'), out, checkInt(max, 'epoll_wait', 'max')), 'epoll_wait');
+    return out;
+  }
+
+  /** prlimit(2), RLIMIT_NOFILE: the limit of open descriptors; with `limit`, sets it and returns the old one. */
+  prlimit(limit?: number): number {
+    return check(sysPrlimitNofile(this.p, limit === undefined ? -1 : parseInteger(limit, 'prlimit: limit', 0, MAX_NOFILE)), 'prlimit');
+  }
+
+  /** @internal */
+  outMessage(out: OutMessage, flags: number): MsgHdr {
+    const msg = message(gather(checkIov(out.iov, 'sendmsg')), checkInt(flags, 'sendmsg', 'flags'));
+    if (out.to !== undefined) {
+      toSockAddr(out.to, 'sendmsg', msg.name);
+      msg.hasName = true;
+    }
+    if (out.control !== undefined) msg.control = [...out.control];
+    return msg;
+  }
+
+  /** @internal */
+  inMessage(iov: readonly Uint8Array[], flags: number): MsgHdr {
+    checkIov(iov, 'recvmsg');
+    const msg = message(iov.length === 1 ? iov[0]! : new Uint8Array(iovLength(iov)), checkInt(flags, 'recvmsg', 'flags'));
+    msg.control = [];
+    return msg;
+  }
+
+  /** @internal */
+  received(fd: number, bytes: number, msg: MsgHdr): Received {
+    const stream = fdSock(this.p, fd)?.type === 1;
+    return { bytes, from: stream ? null : fromSockAddr(msg.name), flags: msg.msgFlags, control: msg.control ?? [] };
+  }
+
+  /** read(2) of nothing is 0, whatever the socket has. */
+  private readMsg(fd: number, msg: MsgHdr): number {
+    return msg.len === 0 && fdSock(this.p, fd) !== null ? 0 : sysRecvmsg(this.p, fd, msg);
+  }
+}
+
+/** The kernel's form of an option's value. */
+function optionValue(level: number, name: number, value: unknown): SockoptValue {
+  if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
+    return parseDuration(value as Duration, `setsockopt: ${name === SO_RCVTIMEO ? 'SO_RCVTIMEO' : 'SO_SNDTIMEO'}`);
+  }
+  if (level === SOL_SOCKET && name === SO_LINGER) return checkLinger(value);
+  if (typeof value === 'boolean') return Number(value);
+  if (typeof value === 'number') {
+    if (Number.isInteger(value)) return value;
+    throw new RangeError(`setsockopt: value ${show(value)} is not a whole number`);
+  }
+  if (typeof value === 'string' || (typeof value === 'object' && value !== null)) return value;
+  throw new TypeError(`setsockopt: value is ${show(value)}; expected a number, a boolean, a string or an object`);
+}
+
+function checkLinger(value: unknown): Linger {
+  const { on, seconds } = (typeof value === 'object' && value !== null ? value : {}) as Partial<Record<keyof Linger, unknown>>;
+  if (typeof on !== 'boolean' || typeof seconds !== 'number') {
+    throw new TypeError('setsockopt: SO_LINGER expects { on: boolean, seconds: number }');
+  }
+  return { on, seconds: parseInteger(seconds, 'setsockopt: SO_LINGER: seconds', 0, 0x7fffffff) };
+}
+
+/** @internal */
+export function checkPollFds(fds: unknown): readonly PollFd[] {
+  if (!Array.isArray(fds)) throw new TypeError(`poll: fds is ${show(fds)}; expected an array of { fd, events }`);
+  (fds as unknown[]).forEach((entry, i) => {
+    if (typeof entry !== 'object' || entry === null) {
+      throw new TypeError(`poll: fds[${String(i)}] is ${show(entry)}; expected { fd, events }`);
+    }
+    const { fd, events } = entry as Partial<PollFd>;
+    checkInt(fd, 'poll', `fds[${String(i)}].fd`);
+    checkInt(events, 'poll', `fds[${String(i)}].events`);
+  });
+  return fds as readonly PollFd[];
+}

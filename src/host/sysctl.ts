@@ -1,0 +1,214 @@
+/**
+ * sysctl(8): the kernel's names, bound to the settings of the rooms below. A value is checked before it is stored; the
+ * rooms read it when they need it, so that it takes effect at once.
+ */
+import { EINVAL, ENOENT } from '../lib/errno.ts';
+import { KernelError } from './errors.ts';
+
+/** A value of a sysctl. Some have several numbers. */
+export type SysctlValue = number | string | readonly number[];
+
+/** How a setting is written. Times have Linux's unit outside, and ours inside: `factor` of ours are one of theirs. */
+interface Entry {
+  readonly owner: object;
+  readonly field: string;
+  readonly min: number;
+  readonly max: number;
+  readonly factor: number;
+  /** For strings: the accepted ones. */
+  readonly words?: () => readonly string[];
+}
+
+/** What an entry of a room looks like: bounds and unit where they are not "any number from 0". */
+type Shape = Partial<Pick<Entry, 'min' | 'max' | 'factor' | 'words'>>;
+
+const INT_MAX = 0x7fffffff;
+const UINT_MAX = 0xffffffff;
+const BOOL: Shape = { max: 1 };
+const SECONDS: Shape = { factor: 1000 };
+
+/** net.core.*: name → field of CoreSysctl. */
+const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
+  somaxconn: ['somaxconn', { max: 65535 * 64 }],
+  rmem_default: ['rmemDefault', { min: 2304 }],
+  rmem_max: ['rmemMax', { min: 2304 }],
+  wmem_default: ['wmemDefault', { min: 4608 }],
+  wmem_max: ['wmemMax', { min: 4608 }],
+  netdev_budget: ['netdevBudget', { min: 1 }],
+  netdev_budget_usecs: ['netdevBudgetUsecs', { min: 1 }],
+  netdev_max_backlog: ['netdevMaxBacklog'],
+  dev_weight: ['devWeight', { min: 1 }],
+};
+
+/** net.ipv4.*: name → field of IpSysctl. */
+const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
+  ip_default_ttl: ['ipDefaultTtl', { min: 1, max: 255 }],
+  ip_forward: ['ipForward', BOOL],
+  ip_no_pmtu_disc: ['ipNoPmtuDisc', { max: 3 }],
+  ip_nonlocal_bind: ['ipNonlocalBind', BOOL],
+  ip_local_port_range: ['ipLocalPortRange', { min: 1, max: 65535 }],
+  icmp_echo_ignore_all: ['icmpEchoIgnoreAll', BOOL],
+  icmp_echo_ignore_broadcasts: ['icmpEchoIgnoreBroadcasts', BOOL],
+  icmp_ignore_bogus_error_responses: ['icmpIgnoreBogusErrorResponses', BOOL],
+  icmp_ratelimit: ['icmpRatelimit'],
+  icmp_ratemask: ['icmpRatemask'],
+  icmp_msgs_per_sec: ['icmpMsgsPerSec'],
+  icmp_msgs_burst: ['icmpMsgsBurst'],
+  'route.min_pmtu': ['minPmtu', { min: 68 }],
+  'route.mtu_expires': ['mtuExpires'],
+};
+
+/** net.ipv4.neigh.default.*: name → field of NeighParms. */
+const NEIGH: Readonly<Record<string, readonly [string, Shape?]>> = {
+  base_reachable_time: ['baseReachableTimeMs', { min: 1, factor: 1000 }],
+  base_reachable_time_ms: ['baseReachableTimeMs', { min: 1 }],
+  delay_first_probe_time: ['delayFirstProbeTimeMs', SECONDS],
+  retrans_time_ms: ['retransTimeMs', { min: 1 }],
+  locktime: ['locktimeMs'],
+  mcast_solicit: ['mcastSolicit'],
+  ucast_solicit: ['ucastSolicit'],
+  mcast_resolicit: ['mcastResolicit'],
+  unres_qlen: ['unresQlen'],
+  unres_qlen_bytes: ['unresQlenBytes'],
+  gc_stale_time: ['gcStaleTimeMs', SECONDS],
+  gc_interval: ['gcIntervalMs', SECONDS],
+  gc_thresh1: ['gcThresh1'],
+  gc_thresh2: ['gcThresh2'],
+  gc_thresh3: ['gcThresh3'],
+};
+
+/** Those of net.ipv4.tcp_* that are not simply a number from 0; the names follow from the fields of TcpSysctl. */
+const TCP: Readonly<Record<string, Shape>> = {
+  tcp_syn_retries: { min: 1, max: 127 },
+  tcp_synack_retries: { max: 255 },
+  tcp_syncookies: { max: 2 },
+  tcp_abort_on_overflow: BOOL,
+  tcp_fin_timeout: SECONDS,
+  tcp_tw_reuse: { max: 2 },
+  tcp_rfc1337: BOOL,
+  tcp_orphan_retries: { max: 255 },
+  tcp_retries1: { max: 255 },
+  tcp_retries2: { max: 255 },
+  tcp_rto_min_us: { min: 1 },
+  tcp_rto_max_ms: { min: 1000, max: 120000 },
+  tcp_keepalive_time: { min: 1, factor: 1000 },
+  tcp_keepalive_intvl: { min: 1, factor: 1000 },
+  tcp_keepalive_probes: { min: 1, max: 127 },
+  tcp_timestamps: { max: 2 },
+  tcp_sack: BOOL,
+  tcp_dsack: BOOL,
+  tcp_window_scaling: BOOL,
+  tcp_ecn: { max: 5 },
+  tcp_ecn_fallback: BOOL,
+  tcp_early_retrans: { max: 4 },
+  tcp_slow_start_after_idle: BOOL,
+  tcp_no_ssthresh_metrics_save: BOOL,
+  tcp_rmem: { min: 1 },
+  tcp_wmem: { min: 1 },
+  tcp_moderate_rcvbuf: BOOL,
+  tcp_shrink_window: BOOL,
+  tcp_notsent_lowat: { max: UINT_MAX },
+  tcp_autocorking: BOOL,
+  tcp_min_tso_segs: { min: 1, max: 255 },
+  tcp_pacing_ss_ratio: { max: 1000 },
+  tcp_pacing_ca_ratio: { max: 1000 },
+  tcp_mtu_probing: { max: 2 },
+};
+
+/** What a host has to set: one object per room. */
+export interface SysctlOwners {
+  readonly core: object;
+  readonly ipv4: object;
+  readonly neigh: object;
+  readonly tcp: object | null;
+  /** Names that net.ipv4.tcp_congestion_control may take. */
+  readonly congestion: () => readonly string[];
+}
+
+/** The settings of one host by name. */
+export class SysctlTable {
+  private readonly entries: Map<string, Entry> = new Map();
+
+  constructor(owners: SysctlOwners) {
+    this.bind('net.core.', owners.core, CORE);
+    this.bind('net.ipv4.', owners.ipv4, IPV4);
+    this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
+    if (owners.tcp === null) return;
+    for (const field of Object.keys(owners.tcp)) {
+      const name = field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+      const shape = name === 'tcp_congestion_control' ? { words: owners.congestion } : TCP[name];
+      this.add(`net.ipv4.${name}`, owners.tcp, field, shape);
+    }
+  }
+
+  /** All names, sorted. */
+  names(): string[] {
+    return [...this.entries.keys()].sort();
+  }
+
+  get(name: string): SysctlValue {
+    const entry = this.find(name);
+    const value = (entry.owner as Record<string, SysctlValue>)[entry.field]!;
+    if (typeof value === 'string') return value;
+    return typeof value === 'number' ? Math.floor(value / entry.factor) : value.map((n) => Math.floor(n / entry.factor));
+  }
+
+  /** Stores a value; a number, or for several numbers an array or a string with blanks between them. */
+  set(name: string, value: SysctlValue): void {
+    const entry = this.find(name);
+    const owner = entry.owner as Record<string, SysctlValue | number[]>;
+    const old = owner[entry.field]!;
+    if (typeof old === 'string') {
+      owner[entry.field] = checkWord(name, entry, value);
+      return;
+    }
+    const count = typeof old === 'number' ? 1 : old.length;
+    const numbers = parseNumbers(value).map((n) => checkNumber(name, entry, n));
+    if (numbers.length !== count) throw invalid(name, value, count === 1 ? 'one whole number' : `${String(count)} whole numbers`);
+    if (typeof old === 'number') {
+      owner[entry.field] = numbers[0]!;
+      return;
+    }
+    if (numbers.some((n, i) => i > 0 && n < numbers[i - 1]!)) throw invalid(name, value, 'numbers that do not fall');
+    numbers.forEach((n, i) => {
+      (old as number[])[i] = n; // in place: others hold the same array
+    });
+  }
+
+  private bind(prefix: string, owner: object, table: Readonly<Record<string, readonly [string, Shape?]>>): void {
+    for (const [name, [field, shape]] of Object.entries(table)) this.add(prefix + name, owner, field, shape);
+  }
+
+  private add(name: string, owner: object, field: string, shape: Shape = {}): void {
+    this.entries.set(name, { owner, field, min: 0, max: INT_MAX, factor: 1, ...shape });
+  }
+
+  private find(name: string): Entry {
+    const entry = this.entries.get(name);
+    if (entry !== undefined) return entry;
+    throw new KernelError(ENOENT, 'sysctl', { hint: `there is no '${name}'; kernel.sysctls() lists all` });
+  }
+}
+
+function parseNumbers(value: SysctlValue): number[] {
+  if (typeof value === 'number') return [value];
+  if (typeof value === 'string') return value.trim().split(/\s+/).map((word) => (/^-?\d+$/.test(word) ? Number(word) : NaN));
+  return Array.isArray(value) ? [...(value as readonly number[])] : [];
+}
+
+function checkNumber(name: string, entry: Entry, n: number): number {
+  if (!Number.isInteger(n) || n < entry.min || n > entry.max) {
+    throw invalid(name, n, `a whole number from ${String(entry.min)} to ${String(entry.max)}`);
+  }
+  return n * entry.factor;
+}
+
+function checkWord(name: string, entry: Entry, value: SysctlValue): string {
+  const words = entry.words?.() ?? [];
+  if (typeof value === 'string' && words.includes(value)) return value;
+  throw invalid(name, value, words.join(', '));
+}
+
+function invalid(name: string, value: unknown, form: string): KernelError {
+  return new KernelError(EINVAL, 'sysctl', { hint: `${name} = ${String(value)} is refused; expected ${form}` });
+}
