@@ -18,6 +18,8 @@ export class Page {
   readonly sizeClass: number;
   refs = 0;
   fill = 0;
+  /** Who goes on filling it while others hold references; null after it was freed. */
+  filler: object | null = null;
 
   constructor(bytes: Uint8Array, sizeClass: number) {
     this.bytes = bytes;
@@ -57,6 +59,7 @@ export class SkbPool {
     const page = this.freePages[c]?.pop() ?? new Page(new Uint8Array(PAGE_CLASSES[c] ?? size), c);
     page.refs = 1;
     page.fill = 0;
+    page.filler = null;
     this.livePages++;
     return page;
   }

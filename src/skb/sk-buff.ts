@@ -117,6 +117,10 @@ export class SkBuff {
   eor = false;
   /** True once it has been transmitted and waits in the retransmission queue. */
   inRtx = false;
+  /** The list of what was sent and not SACKed, by time of sending (RACK), beside the queue by sequence. */
+  tsNext: SkBuff | null = null;
+  tsPrev: SkBuff | null = null;
+  tsQueued = false;
   /** Free numbers for the layer that holds the packet now (sender's address of a datagram, queue stamps…). */
   cb0 = 0;
   cb1 = 0;

@@ -49,7 +49,9 @@ export const ZERO_COSTS: Readonly<CostModel> = {
 
 export const NET_TX_SOFTIRQ = 2;
 export const NET_RX_SOFTIRQ = 3;
-const NR_SOFTIRQS = 4;
+/** Work put off until the interrupted code is through: TCP's senders whose packets have left the card. */
+export const TASKLET_SOFTIRQ = 4;
+const NR_SOFTIRQS = 5;
 /** How often softirqs may re-raise themselves before the rest is put off, so that tasks get their turn (Linux: 10). */
 export const MAX_SOFTIRQ_RESTART = 10;
 
