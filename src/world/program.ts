@@ -1,0 +1,288 @@
+/**
+ * The program's own clock: while `world.run(main)` runs, the timers and clocks that a program takes for granted
+ * (setTimeout, Date, performance.now…) are the world's, in the same order of events as frames and kernel timers.
+ *
+ * What only one runtime has (its modules `timers` and `timers/promises`, process.hrtime, AbortSignal.timeout) is replaced by
+ * hooks, which the rooms above put into `world.programHooks`.
+ *
+ *   from  world/world.ts   run: begin … end
+ *   to    time/simulation  timers, and tasks for callbacks: the pump runs them as it runs all user code
+ */
+import { NS_PER_MS } from '../lib/units.ts';
+import type { Simulation } from '../time/simulation.ts';
+import { Task } from '../time/task.ts';
+import { Timer } from '../time/timer.ts';
+
+type Callback = (...args: unknown[]) => unknown;
+
+/** Longest delay; beyond it the runtimes take 1 ms, with a warning, and so do we. */
+const TIMEOUT_MAX = 0x7fffffff;
+/** What virtual Date says when the world begins: 2025-01-01T00:00:00Z. */
+export const DEFAULT_EPOCH_MS = 1735689600000;
+/** Node's hook for util.promisify. */
+const PROMISIFY: symbol = Symbol.for('nodejs.util.promisify.custom');
+/** Marks replaced functions, so that two programs do not replace each other's. */
+const VIRTUAL: symbol = Symbol.for('kernet.virtual');
+
+/** Replaces what one runtime has beyond the globals. Called when a program begins; what it returns is called at its end. */
+export type ProgramHook = (clock: ProgramClock) => () => void;
+
+/** A timer of the program: what setTimeout returns. Behaves like Node's Timeout; as a number it is an id. */
+export class VirtualTimer {
+  readonly id: number;
+  private readonly clock: ProgramClock;
+  private readonly task: Task;
+  private readonly delayNs: number;
+  private readonly repeats: boolean;
+  private timer: Timer;
+
+  constructor(clock: ProgramClock, id: number, delayNs: number, repeats: boolean, callback: () => void) {
+    this.clock = clock;
+    this.id = id;
+    this.delayNs = delayNs;
+    this.repeats = repeats;
+    this.task = new Task(() => {
+      if (!clock.timers.has(id)) return; // cleared after it fell due
+      if (repeats) this.arm();
+      else clock.timers.delete(id);
+      callback();
+    });
+    this.timer = this.makeTimer(false);
+    this.arm();
+  }
+
+  /** Keeps the world running until it fires (the default). */
+  ref(): this {
+    if (this.timer.housekeeping) this.remake(false);
+    return this;
+  }
+
+  /** Fires as long as something else keeps the world running. */
+  unref(): this {
+    if (!this.timer.housekeeping) this.remake(true);
+    return this;
+  }
+
+  hasRef(): boolean {
+    return !this.timer.housekeeping;
+  }
+
+  /** Begins its delay anew. */
+  refresh(): this {
+    if (this.clock.timers.has(this.id)) this.arm();
+    else if (!this.repeats && !this.clock.ended) {
+      this.clock.timers.set(this.id, this);
+      this.arm();
+    }
+    return this;
+  }
+
+  close(): this {
+    this.clock.clear(this);
+    return this;
+  }
+
+  /** @internal */
+  stop(): void {
+    this.timer.del();
+  }
+
+  [Symbol.toPrimitive](): number {
+    return this.id;
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  private arm(): void {
+    this.timer.mod(this.clock.sim.now + this.delayNs);
+  }
+
+  private makeTimer(housekeeping: boolean): Timer {
+    return new Timer(this.clock.sim, null, () => this.clock.sim.ready(this.task), housekeeping);
+  }
+
+  private remake(housekeeping: boolean): void {
+    const { pending, expires } = this.timer;
+    this.timer.del();
+    this.timer = this.makeTimer(housekeeping);
+    if (pending) this.timer.mod(expires);
+  }
+}
+
+/** An immediate of the program: what setImmediate returns. */
+export class VirtualImmediate {
+  /** Cleared, or has run. */
+  done = false;
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  hasRef(): boolean {
+    return true;
+  }
+
+  [Symbol.dispose](): void {
+    this.done = true;
+  }
+}
+
+/** The clock and the timers of one program. */
+export class ProgramClock {
+  readonly sim: Simulation;
+  readonly epochMs: number;
+  /** Armed timers by id. */
+  readonly timers: Map<number, VirtualTimer> = new Map();
+  /** The program is over: nothing more is armed. */
+  ended = false;
+  /** Ties a callback to the asynchronous context in which it was given (a runtime's hook may set it). */
+  bind: (callback: () => void) => () => void = (callback) => callback;
+  private nextId = 1;
+
+  constructor(sim: Simulation, epochMs: number) {
+    this.sim = sim;
+    this.epochMs = epochMs;
+  }
+
+  /** Nanoseconds since the world began. */
+  get nowNs(): number {
+    return this.sim.now;
+  }
+
+  /** Milliseconds since the world began, with fraction: performance.now. */
+  performanceNow(): number {
+    return this.sim.now / NS_PER_MS;
+  }
+
+  /** Milliseconds since 1970: Date.now. */
+  dateNow(): number {
+    return this.epochMs + Math.floor(this.sim.now / NS_PER_MS);
+  }
+
+  /** setTimeout and setInterval: a delay below 1 ms, or none, is 1 ms, as in the runtimes. */
+  start(callback: unknown, delay: unknown, args: readonly unknown[], repeats: boolean): VirtualTimer {
+    if (typeof callback !== 'function') {
+      const error: TypeError & { code?: string } = new TypeError('The "callback" argument must be of type function.');
+      error.code = 'ERR_INVALID_ARG_TYPE';
+      throw error;
+    }
+    const ms = Number(delay);
+    const delayMs = ms >= 1 && ms <= TIMEOUT_MAX ? Math.trunc(ms) : 1;
+    const id = this.nextId++;
+    const holder: { timer: VirtualTimer | null } = { timer: null };
+    const run = this.bind(() => void Reflect.apply(callback as Callback, holder.timer, args));
+    const timer = new VirtualTimer(this, id, delayMs * NS_PER_MS, repeats, run);
+    holder.timer = timer;
+    if (this.ended) timer.stop();
+    else this.timers.set(id, timer);
+    return timer;
+  }
+
+  /** setImmediate: after what is ready now, before time moves on. */
+  immediate(callback: unknown, args: readonly unknown[]): VirtualImmediate {
+    if (typeof callback !== 'function') throw new TypeError('The "callback" argument must be of type function.');
+    const handle = new VirtualImmediate();
+    const run = this.bind(() => void Reflect.apply(callback as Callback, handle, args));
+    this.sim.ready(new Task(() => {
+      if (handle.done) return;
+      handle.done = true;
+      run();
+    }));
+    return handle;
+  }
+
+  /** clearTimeout and clearInterval: a timer, its id, or anything else, which does nothing. */
+  clear(handle: unknown): void {
+    const id = handle instanceof VirtualTimer ? handle.id : Number(handle);
+    const timer = this.timers.get(id);
+    if (timer === undefined) return;
+    this.timers.delete(id);
+    timer.stop();
+  }
+
+  /** Ends the program: what it left armed is cleared, so that an interval cannot run for ever. */
+  end(): void {
+    this.ended = true;
+    for (const timer of this.timers.values()) timer.stop();
+    this.timers.clear();
+  }
+}
+
+/**
+ * Puts a program's clock in place of the runtime's. Returns what takes it away again, exactly as it was.
+ *
+ * @throws Error when another program's clock is in place already
+ */
+export function installClock(clock: ProgramClock, hooks: readonly ProgramHook[]): () => void {
+  const undo: (() => void)[] = [];
+  const restore = (): void => {
+    for (const step of undo.reverse()) step();
+  };
+  const scope = globalThis as unknown as Record<string, object>;
+  if (Reflect.get(scope['setTimeout']!, VIRTUAL) === true) {
+    throw new Error('world.run: another program is running on virtual time; await its run() first');
+  }
+  try {
+    for (const [name, value] of Object.entries(virtualGlobals(clock))) undo.push(replace(scope, name, value));
+    undo.push(replace(scope['performance']!, 'now', () => clock.performanceNow()));
+    for (const hook of hooks) undo.push(hook(clock));
+  } catch (error) {
+    restore();
+    throw error;
+  }
+  return restore;
+}
+
+function virtualGlobals(clock: ProgramClock): Record<string, object> {
+  const timeout = (callback: unknown, delay?: unknown, ...args: unknown[]): VirtualTimer => clock.start(callback, delay, args, false);
+  const immediate = (callback: unknown, ...args: unknown[]): VirtualImmediate => clock.immediate(callback, args);
+  const clear = (handle?: unknown): void => clock.clear(handle);
+  Object.assign(timeout, {
+    [VIRTUAL]: true,
+    [PROMISIFY]: (delay?: unknown, value?: unknown) => new Promise((resolve) => void clock.start(() => resolve(value), delay, [], false)),
+  });
+  Object.assign(immediate, {
+    [PROMISIFY]: (value?: unknown) => new Promise((resolve) => void clock.immediate(() => resolve(value), [])),
+  });
+  return {
+    setTimeout: timeout,
+    setInterval: (callback: unknown, delay?: unknown, ...args: unknown[]) => clock.start(callback, delay, args, true),
+    setImmediate: immediate,
+    clearTimeout: clear,
+    clearInterval: clear,
+    clearImmediate: (handle?: unknown): void => {
+      if (handle instanceof VirtualImmediate) handle.done = true;
+    },
+    Date: virtualDate(clock),
+  };
+}
+
+/** Date on the world's clock. Its objects are ordinary Dates; only "now" is another. */
+function virtualDate(clock: ProgramClock): object {
+  const RealDate = Date;
+  function VirtualDate(this: unknown, ...args: unknown[]): object | string {
+    if (new.target === undefined) return new RealDate(clock.dateNow()).toString();
+    return Reflect.construct(RealDate, args.length === 0 ? [clock.dateNow()] : args, new.target) as object;
+  }
+  Object.defineProperty(VirtualDate, 'name', { value: 'Date' });
+  Object.defineProperty(VirtualDate, 'length', { value: 7 });
+  VirtualDate.prototype = RealDate.prototype;
+  return Object.assign(VirtualDate, { now: () => clock.dateNow(), parse: RealDate.parse, UTC: RealDate.UTC });
+}
+
+/** Replaces a property; returns what restores it, including that it was not there or not its own. */
+function replace(owner: object, name: string, value: unknown): () => void {
+  const old = Object.getOwnPropertyDescriptor(owner, name);
+  if (old === undefined && !(name in owner)) return () => undefined; // a runtime without it stays without it
+  Object.defineProperty(owner, name, { value, writable: true, configurable: true, enumerable: old?.enumerable ?? false });
+  return () => {
+    if (old === undefined) Reflect.deleteProperty(owner, name);
+    else Object.defineProperty(owner, name, old);
+  };
+}
