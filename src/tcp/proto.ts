@@ -8,6 +8,7 @@ import { SipKey } from '../lib/hash.ts';
 import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
+import { TcpScratch } from './scratch.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
 
 /** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times in milliseconds unless the name says otherwise. */
@@ -124,6 +125,8 @@ export class TcpProto {
   readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
   /** Options of a segment being built. */
   readonly txOpt: TcpOptionsOut = new TcpOptionsOut();
+  /** Reused objects of the data side. */
+  readonly scratch: TcpScratch = new TcpScratch();
   /** Challenge ACKs left in this second (RFC 5961 §7), and which second it is. */
   challengeCount = 0;
   challengeSecond = -1;

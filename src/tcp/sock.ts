@@ -17,6 +17,9 @@ import type { RequestSock } from './request-sock.ts';
 /** `ssthresh` before any loss. */
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff;
 
+/** Largest super-packet without its headers: 65,536 less room for them. */
+export const GSO_MAX_SIZE = 65215;
+
 /** Congestion state machine (Linux: enum tcp_ca_state). */
 export const TCP_CA_Open = 0;
 export const TCP_CA_Disorder = 1;
@@ -42,6 +45,8 @@ export const ICSK_ACK_TIMER = 2;
 export const ICSK_ACK_PUSHED = 4;
 export const ICSK_ACK_PUSHED2 = 8;
 export const ICSK_ACK_NOW = 16;
+/** Data was refused for want of memory: say so with a window of 0. */
+export const ICSK_ACK_NOMEM = 32;
 
 /** `nonagle` bits. */
 export const TCP_NAGLE_OFF = 1;
@@ -93,6 +98,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   scalingRatio = 128;
   bytesReceived = 0;
   segsIn = 0;
+  /** The clock of TCP: host microseconds when the event being handled began (`tcp/clock.ts`). */
+  mstampUs = 0;
+  /** When a segment left last. */
+  wstampUs = 0;
   dataSegsIn = 0;
 
   // ---- options and segment sizes
@@ -119,8 +128,9 @@ export class TcpSock extends InetSock implements EhashEntry {
   mssCache = 536;
   pmtuCookie = 0;
   tcpHeaderLen = 20;
-  /** Largest burst handed down at once, in segments. */
-  gsoSegs = 1;
+  /** Largest burst handed down at once, in bytes and in segments: the device's limits (sk_setup_caps). */
+  gsoMaxSize: number = GSO_MAX_SIZE;
+  gsoMaxSegs = 65535;
   maxWindowSegs = 0;
 
   // ---- the send side's queue and what is in flight. `writeQueue` (Sock) is unsent, this one sent and not acknowledged.
@@ -128,6 +138,11 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Where to send next in writeQueue is its head; scans of the retransmission queue begin at these hints. */
   lostSkbHint: SkBuff | null = null;
   retransmitSkbHint: SkBuff | null = null;
+  /** Where the last search by sequence in the retransmission queue ended. */
+  sackHint: SkBuff | null = null;
+  /** What is out and not SACKed, by time of sending: the order of RACK. */
+  tsortedHead: SkBuff | null = null;
+  tsortedTail: SkBuff | null = null;
   highestSack: SkBuff | null = null;
   /** In segments. */
   packetsOut = 0;
@@ -140,6 +155,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Out-of-order segments by sequence, oldest first; the rope for `numSacks` blocks to report (pairs start, end). */
   readonly ofoQueue: SkBuffHead = new SkBuffHead();
   readonly selectiveAcks: Int32Array = new Int32Array(8);
+  /** Where the last out-of-order segment went: the next one is likely to follow it. */
+  ofoHint: SkBuff | null = null;
   numSacks = 0;
   dsack = false;
   dsackStart = 0;
@@ -175,6 +192,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** F-RTO, RFC 5682. */
   frto = false;
   lossCwnd = 0;
+  /** The peer took back what it had SACKed. */
+  sackReneg = false;
   tlpHighSeq = 0;
   tlpRetrans = false;
   /** RACK, RFC 8985. */
@@ -203,6 +222,12 @@ export class TcpSock extends InetSock implements EhashEntry {
   pacingNeeded = false;
   /** Host nanoseconds before which nothing is paced out. */
   pacingNextNs = 0;
+  /** In line for going on to send, because packets have left the card; more waits below than is good (TSQ_THROTTLED). */
+  tsqNext: TcpSock | null = null;
+  tsqQueued = false;
+  tsqThrottled = false;
+  /** Bytes (truesize) of data handed down so far: with `wmemAlloc` it tells what has left the host. */
+  wmemSent = 0;
 
   // ---- RTT, RFC 6298 (smoothed values scaled as Linux does: srtt << 3, the others << 2)
   srttUs = 0;
@@ -227,7 +252,16 @@ export class TcpSock extends InetSock implements EhashEntry {
   readonly pacingTimer: Timer;
   /** ICSK_TIME_* that rtxTimer is set for; 0 when none. */
   pendingTimer = 0;
+  /** Timeouts in a row, the first included, since the last progress (SYN: linear ones count here). */
+  totalRto = 0;
   ackPending = 0;
+  /** Length of the last segment that was shorter than `rcvMss`: two of a kind lower it. */
+  lastSegSize = 0;
+  /** ACKs of out-of-order segments held back, and the duplicate ACKs sent at once before (ACK compression). */
+  compressedAck = 0;
+  compressedAckRcvNxt = 0;
+  dupAckCounter = 0;
+  compressedTimer: Timer | null = null;
   quickCount = 0;
   pingpong = 0;
   /** Delayed-ACK estimate, microseconds; 0 before the first data. */
