@@ -37,6 +37,7 @@ const names = [
   'TcpExtTCPACKSkippedTimeWait', 'TcpExtTCPACKSkippedChallenge', 'TcpExtTCPWinProbe', 'TcpExtTCPKeepAlive',
   'TcpExtTCPDelivered', 'TcpExtTCPDeliveredCE', 'TcpExtTCPAckCompressed', 'TcpExtTCPZeroWindowDrop',
   'TcpExtTCPRcvQDrop', 'TcpExtTcpTimeoutRehash', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
+  'TcpExtTCPMD5Unexpected',
 ] as const;
 
 export type MibName = (typeof names)[number];

@@ -97,11 +97,7 @@ export class Softnet {
       napi.next = null;
       const work = napi.poll(napi.weight);
       stats.processed += work;
-      if (work >= napi.weight && napi.scheduled) {
-        // More to come: held packets are not kept waiting for another round than this one.
-        if (napi.gro.count !== 0) napi.gro.flush();
-        this.addPoll(napi);
-      }
+      if (work >= napi.weight) this.addPoll(napi);
       budget -= work;
       if (budget <= 0 || cpu.now >= until) break;
     }

@@ -53,7 +53,7 @@ export function skbChecksumHelp(skb: SkBuff): void {
   const protocol = l4Protocol(buf, nh);
   const field = checkField(protocol);
   if (field < 0) return;
-  const len = l4Length(skb);
+  const len = l4Length(buf, nh, th, skb.len - (th - skb.data));
   put16(buf, th + field, 0);
   const sum = skbChecksum(skb, th - skb.data, len, 0);
   const check = csumFold(pseudoSum(buf, nh, protocol, len, sum));
@@ -70,6 +70,20 @@ export function skbChecksumVerify(skb: SkBuff, protocol: number): boolean {
   return pseudoSum(buf, nh, protocol, len, skbChecksum(skb, 0, len, 0)) === 0xffff;
 }
 
+/**
+ * Fills in the checksum of a packet that lies in one piece: a frame copied from an skb whose checksum is still open. `nh` and
+ * `th` are the offsets of its headers, `end` the end of the bytes.
+ */
+export function checksumFillIn(bytes: Uint8Array, nh: number, th: number, end: number): void {
+  const protocol = l4Protocol(bytes, nh);
+  const field = checkField(protocol);
+  if (field < 0) return;
+  const len = l4Length(bytes, nh, th, end - th);
+  put16(bytes, th + field, 0);
+  const check = csumFold(pseudoSum(bytes, nh, protocol, len, csumPartial(bytes, th, len, 0)));
+  put16(bytes, th + field, check === 0 && protocol === IPPROTO_UDP ? CSUM_MANGLED_0 : check);
+}
+
 /** The pseudo-header of the IP packet at `nh`, added to `sum`. */
 function pseudoSum(buf: Uint8Array, nh: number, protocol: number, len: number, sum: number): number {
   if (get8(buf, nh) >> 4 === 6) return csumIpv6Nofold(buf, nh + 8, buf, nh + 24, len, protocol, sum);
@@ -81,14 +95,12 @@ function l4Protocol(buf: Uint8Array, nh: number): number {
   return get8(buf, nh + (get8(buf, nh) >> 4 === 6 ? 6 : IPV4_PROTOCOL));
 }
 
-/** Bytes from the transport header to the end of the IP packet: what the frame has beyond is padding. */
-function l4Length(skb: SkBuff): number {
-  const { buf, nh, th } = skb;
-  const present = skb.len - (th - skb.data);
+/** Bytes from the transport header to the end of the IP packet, of `present`: what the frame has beyond is padding. */
+function l4Length(buf: Uint8Array, nh: number, th: number, present: number): number {
   const end = get8(buf, nh) >> 4 === 6 ? nh + 40 + get16(buf, nh + 4) : nh + get16(buf, nh + IPV4_TOTAL_LEN);
   const claimed = end - th;
-  // A super-packet of 64 KiB and more does not fit its length field; then all that is there belongs to it.
-  return claimed > 0 && claimed < present && skb.gsoSize === 0 ? claimed : present;
+  // A super-packet of 64 KiB and more has no room for its length in the field; then all that is there belongs to it.
+  return claimed > 0 && claimed < present && present < 65536 - (th - nh) ? claimed : present;
 }
 
 function checkField(protocol: number): number {

@@ -1,0 +1,237 @@
+/**
+ * One direction of a cable.
+ *
+ *     send → rules → loss → duplicate → corrupt → [ queue | serialised at the rate ] → delay ± jitter → due
+ *
+ * A frame is due when its last bit has come. Frames in flight are a list in the order in which they are due; one timer
+ * stands at the first of them, so a cable costs one event per instant of arrival, whatever is on it.
+ *
+ * Chance: one stream per direction, drawn in the order loss, duplicate, corrupt (and the bit), reorder, jitter; a fault that is turned
+ * off draws nothing.
+ */
+import type { Random } from '../lib/random.ts';
+import { cloneSkb } from '../skb/copy.ts';
+import { Drop } from '../skb/drop-reason.ts';
+import { kfreeSkbReason } from '../skb/pool.ts';
+import { SkBuffHead } from '../skb/queue.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import type { Simulation } from '../time/simulation.ts';
+import { Timer } from '../time/timer.ts';
+import { Backlog } from './backlog.ts';
+import { flipBit } from './corrupt.ts';
+import { FCS_BAD, FCS_OK, type Port } from './port.ts';
+import { VERDICT_CORRUPT, VERDICT_DROP, VERDICT_DUPLICATE, type Direction, type RuleSet } from './rules.ts';
+import { Weather } from './weather.ts';
+
+/** What happened to the frames of one direction. `sent + duplicated = delivered + all drops + in flight`. */
+export class LaneStats {
+  /** Frames and bytes handed in. */
+  sent = 0;
+  sentBytes = 0;
+  delivered = 0;
+  deliveredBytes = 0;
+  lost = 0;
+  /** Dropped by a rule. */
+  ruled = 0;
+  /** Dropped because the queue was full. */
+  overflowed = 0;
+  /** Dropped because the cable was down, or the hosts partitioned. */
+  cut = 0;
+  duplicated = 0;
+  reordered = 0;
+  corrupted = 0;
+  /** The most that ever waited for the rate, in frames and in bytes. */
+  maxQueued = 0;
+  maxQueuedBytes = 0;
+}
+
+/** Where a lane leads, and what it is called (in drops). */
+export interface LaneEnds {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly from: Port;
+  readonly to: Port;
+}
+
+export class Lane {
+  readonly name: string;
+  readonly direction: Direction;
+  readonly from: Port;
+  readonly to: Port;
+  readonly weather: Weather = new Weather();
+  readonly stats: LaneStats = new LaneStats();
+  readonly rules: RuleSet;
+  /** False while the cable is down. */
+  up = true;
+  /** Frames are swallowed, and nobody is told: a partition. The link stays up. */
+  blocked = false;
+  private readonly sim: Simulation;
+  private readonly random: Random;
+  private readonly inFlight: SkBuffHead = new SkBuffHead();
+  private readonly backlog: Backlog = new Backlog();
+  private readonly timer: Timer;
+  private busyUntil = 0;
+  private lastDue = 0;
+  private sinceReorder = 0;
+  private delivering = false;
+
+  constructor(sim: Simulation, ends: LaneEnds, random: Random, rules: RuleSet) {
+    this.sim = sim;
+    this.name = ends.name;
+    this.direction = ends.direction;
+    this.from = ends.from;
+    this.to = ends.to;
+    this.random = random;
+    this.rules = rules;
+    this.timer = new Timer(sim, null, () => {
+      this.deliver();
+    });
+  }
+
+  /** Frames between the two ends, waiting or travelling. */
+  get flying(): number {
+    return this.inFlight.qlen;
+  }
+
+  /** Frames that wait for the rate at `time`, the one that is being sent included. */
+  queued(time: number): number {
+    this.backlog.expire(time);
+    return this.backlog.packets;
+  }
+
+  /** Sends a frame that is ready at `time`. Takes the skb. */
+  send(skb: SkBuff, time: number): void {
+    const { stats, weather, random, rules } = this;
+    stats.sent++;
+    stats.sentBytes += skb.len;
+    skb.cb0 = FCS_OK;
+    let verdict = 0;
+    let extra = 0;
+    if (rules.active && this.up && !this.blocked) {
+      verdict = rules.judge(this, skb, time);
+      extra = rules.extraDelay;
+      if ((verdict & VERDICT_DROP) !== 0) {
+        stats.ruled++;
+        this.drop(skb, Drop.CableRule);
+        return;
+      }
+    }
+    if (!this.up || this.blocked) { // asked after the rules: one of them may have cut the cable
+      stats.cut++;
+      this.drop(skb, this.up ? Drop.Partition : Drop.CableDown);
+      return;
+    }
+    if (random.chance(weather.loss)) {
+      stats.lost++;
+      this.drop(skb, Drop.CableLoss);
+      return;
+    }
+    let copy: SkBuff | null = null;
+    if ((verdict & VERDICT_DUPLICATE) !== 0 || random.chance(weather.duplicate)) {
+      stats.duplicated++;
+      copy = cloneSkb(skb);
+    }
+    if ((verdict & VERDICT_CORRUPT) !== 0 || random.chance(weather.corrupt)) this.corrupt(skb);
+    this.enqueue(skb, time, extra);
+    if (copy !== null) this.enqueue(copy, time, extra);
+  }
+
+  /** Ends everything in flight: the cable is cut. */
+  flush(): void {
+    for (let skb = this.inFlight.popHead(); skb !== null; skb = this.inFlight.popHead()) {
+      this.stats.cut++;
+      this.drop(skb, Drop.CableDown);
+    }
+    this.timer.del();
+    this.backlog.clear();
+    this.busyUntil = 0;
+    this.lastDue = 0;
+  }
+
+  /** Ends a frame on this cable. Takes the skb. */
+  drop(skb: SkBuff, reason: Drop): void {
+    kfreeSkbReason(skb, reason, this.name);
+  }
+
+  private corrupt(skb: SkBuff): void {
+    this.stats.corrupted++;
+    flipBit(skb, this.random);
+    if (!this.weather.corruptFcs) skb.cb0 = FCS_BAD;
+  }
+
+  /** Through the queue and onto the cable. */
+  private enqueue(skb: SkBuff, time: number, extra: number): void {
+    const { weather, stats, backlog } = this;
+    let leaves = time;
+    if (weather.rate !== 0) {
+      backlog.expire(time);
+      if (backlog.packets >= weather.limit || backlog.bytes + skb.len > weather.limitBytes) {
+        stats.overflowed++;
+        this.drop(skb, Drop.CableQueueFull);
+        return;
+      }
+      leaves = Math.max(time, this.busyUntil) + weather.serialisation(skb.len);
+      this.busyUntil = leaves;
+      backlog.push(leaves, skb.len);
+      if (backlog.packets > stats.maxQueued) stats.maxQueued = backlog.packets;
+      if (backlog.bytes > stats.maxQueuedBytes) stats.maxQueuedBytes = backlog.bytes;
+    }
+    if (weather.reorder > 0 && this.overtakes()) {
+      stats.reordered++;
+      this.fly(skb, leaves + extra);
+      return;
+    }
+    let due = leaves + this.drawDelay();
+    if (weather.ordered) {
+      if (due < this.lastDue) due = this.lastDue;
+      else this.lastDue = due;
+    }
+    this.fly(skb, due + extra); // a rule holds back this frame alone; others may pass it
+  }
+
+  /** netem's rule: each `gap`-th frame, with the probability `reorder`, goes at once; then the count begins again. */
+  private overtakes(): boolean {
+    if (this.sinceReorder < this.weather.gap - 1 || !this.random.chance(this.weather.reorder)) {
+      this.sinceReorder++;
+      return false;
+    }
+    this.sinceReorder = 0;
+    return true;
+  }
+
+  private drawDelay(): number {
+    const { delay, jitter, normal } = this.weather;
+    if (jitter === 0) return delay;
+    const by = normal ? Math.round(this.random.normal() * jitter) : this.random.below(2 * jitter + 1) - jitter;
+    return Math.max(0, delay + by);
+  }
+
+  /** Puts the frame where it belongs among those in flight: behind all that are due no later. */
+  private fly(skb: SkBuff, due: number): void {
+    const { inFlight } = this;
+    skb.tstamp = due;
+    let behind = inFlight.tail;
+    while (behind !== null && behind.tstamp > due) behind = behind.prev;
+    if (behind !== null) {
+      if (behind.next === null) inFlight.pushTail(skb);
+      else inFlight.insertAfter(behind, skb);
+      return;
+    }
+    inFlight.pushHead(skb);
+    if (!this.delivering) this.timer.mod(due);
+  }
+
+  private deliver(): void {
+    const { inFlight, stats, to } = this;
+    const { now } = this.sim;
+    this.delivering = true;
+    for (let skb = inFlight.head; skb !== null && skb.tstamp <= now; skb = inFlight.head) {
+      inFlight.unlink(skb);
+      stats.delivered++;
+      stats.deliveredBytes += skb.len;
+      to.receive(skb, now);
+    }
+    this.delivering = false;
+    if (inFlight.head !== null) this.timer.mod(inFlight.head.tstamp);
+  }
+}
