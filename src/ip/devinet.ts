@@ -1,26 +1,203 @@
 /**
- * The IPv4 addresses of a device, and the questions that are answered by them.
+ * The IPv4 addresses of a device, the routes that follow from them, and the questions that they answer
+ * (Linux: devinet.c and fib_frontend.c).
  */
-import { fail } from '../lib/assert.ts';
-import type { NetDevice } from '../dev/net-device.ts';
+import { ipv4IsLbcast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsUnicast, ipv4IsZeronet, ipv4Mask } from '../lib/addr.ts';
+import { EADDRNOTAVAIL, EEXIST, EINVAL } from '../lib/errno.ts';
+import { INADDR_BROADCAST, INADDR_LOOPBACK } from '../lib/addr.ts';
+import type { Net } from '../dev/net.ts';
+import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { arpAnnounce } from '../neigh/arp.ts';
+import {
+  RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL, type FibFilter, type FibRoute,
+} from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
 
-/** Gives the device an address; its local, connected and broadcast routes follow. 0, -EEXIST or -EINVAL. */
-export function inetAddrAdd(_dev: NetDevice, _addr: number, _prefixLen: number): number {
-  return fail('not yet');
+/** One address of a device. */
+export interface IfAddr {
+  readonly addr: number;
+  readonly prefixLen: number;
+  /** Directed broadcast, 0 on networks that have none (/31, /32: RFC 3021). */
+  readonly broadcast: number;
+  /** Not the first one in its subnet: never chosen as a source by itself. */
+  readonly secondary: boolean;
+  /** 127.0.0.0/8 stays inside the host (scope host). */
+  readonly hostScope: boolean;
 }
 
-/** Takes the address away. 0 or -EADDRNOTAVAIL. */
-export function inetAddrDel(_dev: NetDevice, _addr: number, _prefixLen: number): number {
-  return fail('not yet');
+/** The IPv4 side of a device (Linux: struct in_device): `dev.inDev`. */
+export class InDevice {
+  readonly dev: NetDevice;
+  readonly addrs: IfAddr[] = [];
+
+  constructor(dev: NetDevice) {
+    this.dev = dev;
+  }
+}
+
+/** The addresses of a device, in their order. */
+export function inetAddrs(dev: NetDevice): readonly IfAddr[] {
+  return dev.inDev === null ? [] : (dev.inDev as InDevice).addrs;
+}
+
+/** Gives the device an address; its local, connected and broadcast routes follow. 0, -EEXIST or -EINVAL. */
+export function inetAddrAdd(dev: NetDevice, addr: number, prefixLen: number): number {
+  if (!(prefixLen >= 0 && prefixLen <= 32) || !ipv4IsUnicast(addr)) return -EINVAL;
+  const ip = dev.net.inet as Ipv4;
+  const inDev = (dev.inDev as InDevice | null) ?? new InDevice(dev);
+  dev.inDev = inDev;
+  const mask = ipv4Mask(prefixLen);
+  let secondary = false;
+  for (const other of inDev.addrs) {
+    if (other.prefixLen !== prefixLen || ((other.addr ^ addr) & mask) !== 0) continue;
+    if (other.addr === addr) return -EEXIST;
+    secondary = true;
+  }
+  const ifa: IfAddr = {
+    addr,
+    prefixLen,
+    broadcast: prefixLen < 31 && !ipv4IsLoopback(addr) ? addr | ~mask : 0,
+    secondary,
+    hostScope: ipv4IsLoopback(addr),
+  };
+  inDev.addrs.push(ifa);
+  addLocalRoute(ip, dev, ifa);
+  if (dev.up) addSubnetRoutes(ip, dev, ifa);
+  ip.fib.generation++;
+  return 0;
+}
+
+/** Takes the address away, and with the first of a subnet all others in it (promote_secondaries is off). 0 or -EADDRNOTAVAIL. */
+export function inetAddrDel(dev: NetDevice, addr: number, prefixLen: number): number {
+  const inDev = dev.inDev as InDevice | null;
+  const ifa = inDev?.addrs.find((a) => a.addr === addr && a.prefixLen === prefixLen);
+  if (inDev === null || ifa === undefined) return -EADDRNOTAVAIL;
+  const ip = dev.net.inet as Ipv4;
+  const mask = ipv4Mask(prefixLen);
+  const leaving = inDev.addrs.filter((a) =>
+    a === ifa || (!ifa.secondary && a.secondary && a.prefixLen === prefixLen && ((a.addr ^ addr) & mask) === 0));
+  for (const gone of leaving) {
+    inDev.addrs.splice(inDev.addrs.indexOf(gone), 1);
+    ip.fib.local.remove({ dst: gone.addr, prefixLen: 32, type: RTN_LOCAL, dev });
+    if (!gone.secondary) removeSubnetRoutes(ip, dev, gone);
+    // Routes with this source are gone with it.
+    while (ip.fib.main.remove({ src: gone.addr, dev }) !== null);
+  }
+  ip.fib.generation++;
+  return 0;
 }
 
 /** What an address is to this host: RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST or RTN_UNICAST. */
-export function inetAddrType(_ip: Ipv4, _addr: number): number {
-  return fail('not yet');
+export function inetAddrType(ip: Ipv4, addr: number): number {
+  if (ipv4IsZeronet(addr) || ipv4IsLbcast(addr)) return RTN_BROADCAST;
+  if (ipv4IsMulticast(addr)) return RTN_MULTICAST;
+  return ip.fib.local.lookup(addr, 0)?.type ?? RTN_UNICAST;
 }
 
-/** The source address to use on `dev` towards `dst` (0: any). 0 when there is none. */
-export function inetSelectAddr(_ip: Ipv4, _dev: NetDevice | null, _dst: number): number {
-  return fail('not yet');
+/** Is `addr` one of this host's own addresses? */
+export function inetIsLocal(ip: Ipv4, addr: number): boolean {
+  return inetAddrType(ip, addr) === RTN_LOCAL;
+}
+
+/**
+ * The source address to use on `dev` (null: on any) towards `dst` (0: anywhere): the one in the same subnet, else the
+ * device's first, else the first of another device. 0 when there is none.
+ */
+export function inetSelectAddr(ip: Ipv4, dev: NetDevice | null, dst: number): number {
+  if (dev !== null) {
+    const own = selectOn(dev, dst);
+    if (own !== 0) return own;
+  }
+  for (const other of ip.net.devices) {
+    if (other === null || other === dev) continue;
+    const addr = selectOn(other, 0);
+    if (addr !== 0) return addr;
+  }
+  return 0;
+}
+
+function selectOn(dev: NetDevice, dst: number): number {
+  let first = 0;
+  for (const ifa of inetAddrs(dev)) {
+    if (ifa.secondary || ifa.hostScope) continue;
+    if (dst === 0 || ((ifa.addr ^ dst) & ipv4Mask(ifa.prefixLen)) === 0) return ifa.addr;
+    if (first === 0) first = ifa.addr;
+  }
+  return first;
+}
+
+/** Is `addr` in the subnet of one of the device's addresses? */
+export function inetOnLink(dev: NetDevice, addr: number): boolean {
+  return inetAddrs(dev).some((ifa) => ((ifa.addr ^ addr) & ipv4Mask(ifa.prefixLen)) === 0);
+}
+
+// ---- devices come and go --------------------------------------------------------------------------------------------
+
+/** A device is up: lo has its address from here on; subnets are reachable again. */
+export function inetDevUp(ip: Ipv4, dev: NetDevice): void {
+  if ((dev.flags & IFF_LOOPBACK) !== 0 && inetAddrs(dev).length === 0) {
+    inetAddrAdd(dev, INADDR_LOOPBACK, 8);
+  } else {
+    for (const ifa of inetAddrs(dev)) addSubnetRoutes(ip, dev, ifa);
+  }
+  if (ip.arp.sysctl.arpNotify !== 0) for (const ifa of inetAddrs(dev)) arpAnnounce(dev, ifa.addr);
+  ip.fib.generation++;
+}
+
+/** A device is down: every route by it is gone, but its addresses stay this host's own. */
+export function inetDevDown(ip: Ipv4, dev: NetDevice): void {
+  while (ip.fib.main.remove({ dev }) !== null);
+  for (const type of [RTN_BROADCAST, RTN_LOCAL]) removeNetworks(ip, dev, type);
+  ip.arp.table.flushDevice(dev);
+  ip.fib.generation++;
+}
+
+/** A device leaves the host, with its addresses. */
+export function inetDevUnregister(ip: Ipv4, dev: NetDevice): void {
+  inetDevDown(ip, dev);
+  while (ip.fib.local.remove({ dev }) !== null);
+  dev.inDev = null;
+  ip.fib.generation++;
+}
+
+/** The loopback device of a host: routes to own addresses lead there. */
+export function loopbackDev(net: Net): NetDevice | null {
+  for (const dev of net.devices) if (dev !== null && (dev.flags & IFF_LOOPBACK) !== 0) return dev;
+  return null;
+}
+
+// ---- routes of an address -------------------------------------------------------------------------------------------
+
+function addLocalRoute(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
+  ip.fib.local.add(kernelRoute(dev, ifa, ifa.addr, 32, RTN_LOCAL), false);
+}
+
+function addSubnetRoutes(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
+  const network = ifa.addr & ipv4Mask(ifa.prefixLen);
+  if (ifa.broadcast !== 0 && ifa.broadcast !== INADDR_BROADCAST && !ifa.secondary) {
+    ip.fib.local.add(kernelRoute(dev, ifa, ifa.broadcast, 32, RTN_BROADCAST), false);
+  }
+  if (ipv4IsZeronet(network) || ifa.secondary || ifa.prefixLen === 32) return;
+  if ((dev.flags & IFF_LOOPBACK) !== 0) ip.fib.local.add(kernelRoute(dev, ifa, network, ifa.prefixLen, RTN_LOCAL), false);
+  else ip.fib.main.add(kernelRoute(dev, ifa, network, ifa.prefixLen, RTN_UNICAST), false);
+}
+
+function removeSubnetRoutes(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
+  const { prefixLen } = ifa;
+  const dst = ifa.addr & ipv4Mask(prefixLen);
+  if (ifa.broadcast !== 0) ip.fib.local.remove({ dst: ifa.broadcast, prefixLen: 32, type: RTN_BROADCAST, dev });
+  ip.fib.local.remove({ dst, prefixLen, type: RTN_LOCAL, dev });
+  ip.fib.main.remove({ dst, prefixLen, dev, protocol: RTPROT_KERNEL });
+}
+
+/** Removes the routes of a type by `dev` from the local table, but not those to single addresses of this host. */
+function removeNetworks(ip: Ipv4, dev: NetDevice, type: number): void {
+  for (const route of ip.fib.local.all()) {
+    if (route.dev !== dev || route.type !== type || (type === RTN_LOCAL && route.prefixLen === 32)) continue;
+    ip.fib.local.remove(route satisfies FibFilter);
+  }
+}
+
+function kernelRoute(dev: NetDevice, ifa: IfAddr, dst: number, prefixLen: number, type: number): FibRoute {
+  return { dst, prefixLen, gateway: 0, dev, metric: 0, src: ifa.addr, type, protocol: RTPROT_KERNEL };
 }

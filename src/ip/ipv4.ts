@@ -2,14 +2,20 @@
  * IPv4 of one host: its settings, its tables, and who listens above it (Linux: the ipv4 part of struct net). State only;
  * the verbs are in the other files of this room.
  */
-import { fail } from '../lib/assert.ts';
-import type { Net } from '../dev/net.ts';
+import type { Net, NetdevNotifier, PacketType } from '../dev/net.ts';
 import type { NetDevice } from '../dev/net-device.ts';
-import type { ArpTable } from '../neigh/arp.ts';
+import { type Arp, type ArpHost, arpInit } from '../neigh/arp.ts';
+import { IPPROTO_ICMP } from '../sock/constants.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { FibTable } from './fib.ts';
+import { ETH_P_IP } from '../wire/ethernet.ts';
+import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from '../wire/icmp.ts';
+import { inetAddrType, inetDevDown, inetDevUnregister, inetDevUp, inetIsLocal, inetOnLink, inetSelectAddr } from './devinet.ts';
+import { Fib, RTN_BROADCAST } from './fib.ts';
 import { IcmpState } from './icmp.ts';
-import { RouteCache } from './route.ts';
+import { IcmpProtocol } from './icmp-input.ts';
+import { ipRcv } from './input.ts';
+import { ipLinkFailure, type IpIdents } from './output.ts';
+import { type PmtuException, RouteCache } from './route.ts';
 
 /** A protocol above IP (Linux: struct net_protocol). */
 export interface IpProtocol {
@@ -23,6 +29,11 @@ export interface IpProtocol {
   err(skb: SkBuff, type: number, code: number, info: number): void;
 }
 
+/** Sockets that see whole packets (raw, ping): shown each one before its protocol gets it. The skb stays the caller's. */
+export interface RawDelivery {
+  rcv(skb: SkBuff, protocol: number): void;
+}
+
 /** `net.ipv4.*`: exact kernel names are bound to these in host/sysctl. */
 export class IpSysctl {
   ipDefaultTtl = 64;
@@ -31,6 +42,10 @@ export class IpSysctl {
   ipNoPmtuDisc = 0;
   ipNonlocalBind = 0;
   ipLocalPortRange: [number, number] = [32768, 60999];
+  /** conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704). */
+  rpFilter = 0;
+  /** conf.all.drop_unicast_in_l2_multicast. */
+  dropUnicastInL2Multicast = 0;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   icmpIgnoreBogusErrorResponses = 1;
@@ -51,31 +66,80 @@ export interface NfHook {
   run(skb: SkBuff, from: NetDevice | null, to: NetDevice | null): boolean;
 }
 
-export class Ipv4 {
+export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   readonly net: Net;
   readonly sysctl: IpSysctl = new IpSysctl();
   /** By protocol number. */
   readonly protocols: (IpProtocol | null)[] = new Array<IpProtocol | null>(256).fill(null);
-  readonly fib: FibTable;
-  readonly routes: RouteCache;
-  readonly arp: ArpTable;
-  readonly icmp: IcmpState;
+  raw: RawDelivery | null = null;
+  readonly fib: Fib = new Fib();
+  /** Ways out and ways in, by destination. */
+  readonly routes: RouteCache = new RouteCache();
+  readonly inRoutes: RouteCache = new RouteCache();
+  /** Path MTUs learned, by destination. */
+  readonly exceptions: Map<number, PmtuException> = new Map();
+  readonly arp: Arp;
+  readonly icmp: IcmpState = new IcmpState();
+  /** Identification counters, made when the first packet needs one. */
+  idents: IpIdents | null = null;
   hookPreRouting: NfHook | null = null;
   hookLocalIn: NfHook | null = null;
   hookForward: NfHook | null = null;
   hookLocalOut: NfHook | null = null;
   hookPostRouting: NfHook | null = null;
 
-  constructor(net: Net, arp: ArpTable) {
+  constructor(net: Net) {
     this.net = net;
-    this.arp = arp;
-    this.fib = new FibTable();
-    this.routes = new RouteCache();
-    this.icmp = new IcmpState();
+    this.arp = arpInit(net, this);
+    this.protocols[IPPROTO_ICMP] = new IcmpProtocol(this);
+  }
+
+  // ---- PacketType
+  rcv(skb: SkBuff, dev: NetDevice): void {
+    ipRcv(this, skb, dev);
+  }
+
+  // ---- NetdevNotifier
+  changed(dev: NetDevice, what: Parameters<NetdevNotifier['changed']>[1]): void {
+    if (what === 'up') inetDevUp(this, dev);
+    else if (what === 'down') inetDevDown(this, dev);
+    else if (what === 'unregister') inetDevUnregister(this, dev);
+    else if (what === 'address') this.arp.table.flushDevice(dev);
+    else if (what === 'carrier' && !dev.carrier) this.arp.table.carrierDown(dev);
+  }
+
+  // ---- ArpHost
+  answers(dev: NetDevice, sip: number, tip: number): boolean {
+    const { arpIgnore } = this.arp.sysctl;
+    if (!inetIsLocal(this, tip) || arpIgnore === 8) return false;
+    if (arpIgnore === 0) return true;
+    const own = inetAddrType(this, tip) !== 0 && this.fib.local.lookup(tip, dev.ifindex) !== null;
+    return own && (arpIgnore === 1 || inetOnLink(dev, sip));
+  }
+
+  isBroadcast(_dev: NetDevice, addr: number): boolean {
+    return inetAddrType(this, addr) === RTN_BROADCAST;
+  }
+
+  askFrom(dev: NetDevice, target: number, preferred: number): number {
+    const { arpAnnounce } = this.arp.sysctl;
+    if (arpAnnounce < 2 && preferred !== 0 && inetIsLocal(this, preferred)) {
+      if (arpAnnounce === 0 || inetOnLink(dev, target)) return preferred;
+    }
+    return inetSelectAddr(this, dev, target);
+  }
+
+  linkFailure(skb: SkBuff): void {
+    ipLinkFailure(this.net, skb, ICMP_DEST_UNREACH, ICMP_HOST_UNREACH);
   }
 }
 
 /** Makes the IPv4 side of a host: registers ETH_P_IP and ETH_P_ARP. Addresses and routes follow the devices from here on. */
-export function ipv4Init(_net: Net): Ipv4 {
-  return fail('not yet');
+export function ipv4Init(net: Net): Ipv4 {
+  const ip = new Ipv4(net);
+  net.inet = ip;
+  net.packetTypes.set(ETH_P_IP, ip);
+  net.notifiers.push(ip);
+  for (const dev of net.devices) if (dev !== null && dev.up) inetDevUp(ip, dev);
+  return ip;
 }

@@ -1,35 +1,67 @@
 /**
- * Which way: from a destination to a device, a next hop and a source address.
+ * Which way: from a destination to a device, a next hop and a source address (Linux: route.c).
+ *
+ * What a lookup finds is an `Rtable`, shared by everybody who sends there and kept until `fib.generation` changes. It knows
+ * its neighbour and its path MTU, so that a packet on a known way costs no lookup at all.
  */
-import { fail } from '../lib/assert.ts';
-import type { NetDevice } from '../dev/net-device.ts';
+import {
+  INADDR_LOOPBACK, ipv4IsLbcast, ipv4IsLocalMulticast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsZeronet, ipv4Mask,
+} from '../lib/addr.ts';
+import {
+  EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENODEV, ESRCH,
+} from '../lib/errno.ts';
+import { hashMix } from '../lib/hash.ts';
+import { NS_PER_SEC } from '../lib/units.ts';
+import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import type { Neighbour } from '../neigh/neighbour.ts';
 import type { Dst } from '../sock/dst.ts';
 import type { InetSock } from '../sock/sock.ts';
-import type { FibRoute } from './fib.ts';
+import { inetIsLocal, inetSelectAddr, loopbackDev } from './devinet.ts';
+import {
+  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
+  type FibFilter, type FibRoute,
+} from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
+
+/** Longest IPv4 packet: what a device with a larger MTU (lo) is good for. */
+export const IP_MAX_MTU = 65535;
 
 /** A way to one destination (Linux: struct rtable). Shared by all who send there; replaced when `valid` says so. */
 export class Rtable implements Dst {
   readonly ip: Ipv4;
   readonly dev: NetDevice;
-  /** RTN_UNICAST, RTN_LOCAL (the device is lo), RTN_BROADCAST, RTN_MULTICAST. */
+  /** RTN_UNICAST, RTN_LOCAL (the device is lo on the way out), RTN_BROADCAST, RTN_MULTICAST. */
   readonly type: number;
   readonly dst: number;
   /** The source to use when the sender names none. */
   readonly src: number;
-  /** The next hop: a gateway, or `dst` itself. */
-  readonly nexthop: number;
+  /** 0: on link. */
   readonly gateway: number;
-  readonly oif: number;
+  /** Where the frame goes: the gateway, or `dst` itself. */
+  readonly nexthop: number;
+  readonly generation: number;
+  /** What was asked for: the key in the cache. */
+  readonly keySaddr: number;
+  readonly keyIf: number;
   /** The neighbour of the next hop, looked up with the first packet. */
   neigh: Neighbour | null = null;
   /** Path MTU learned from ICMP, 0 = none, believed until `pmtuExpires` (ns of host time). */
   pmtu = 0;
   pmtuExpires = 0;
-  generation = 0;
+  /** The path claims less than `min_pmtu`: packets of that size go without DF. */
+  mtuLocked = false;
+  next: Rtable | null = null;
 
-  constructor(ip: Ipv4, dev: NetDevice, type: number, dst: number, src: number, gateway: number, oif: number) {
+  constructor(
+    ip: Ipv4,
+    dev: NetDevice,
+    type: number,
+    dst: number,
+    src: number,
+    gateway: number,
+    keySaddr: number,
+    keyIf: number,
+  ) {
     this.ip = ip;
     this.dev = dev;
     this.type = type;
@@ -37,12 +69,14 @@ export class Rtable implements Dst {
     this.src = src;
     this.gateway = gateway;
     this.nexthop = gateway === 0 ? dst : gateway;
-    this.oif = oif;
+    this.keySaddr = keySaddr;
+    this.keyIf = keyIf;
     this.generation = ip.fib.generation;
   }
 
   get mtu(): number {
-    return this.pmtu !== 0 && this.ip.net.cpu.now < this.pmtuExpires ? this.pmtu : this.dev.mtu;
+    const own = this.dev.mtu < IP_MAX_MTU ? this.dev.mtu : IP_MAX_MTU;
+    return this.pmtu !== 0 && this.pmtu < own && this.ip.net.cpu.now < this.pmtuExpires ? this.pmtu : own;
   }
 
   /** False once routes, addresses or devices have changed: look it up again. */
@@ -51,9 +85,58 @@ export class Rtable implements Dst {
   }
 }
 
+/** Ways known so far; the whole cache is given up when the generation changes or the limit is reached. */
+export const ROUTE_CACHE_MAX = 4096;
+const BUCKETS = 256;
+
 export class RouteCache {
-  entries = 0;
+  private readonly buckets: (Rtable | null)[] = new Array<Rtable | null>(BUCKETS).fill(null);
+  private generation = 0;
+  size = 0;
+
+  find(ip: Ipv4, dst: number, saddr: number, keyIf: number): Rtable | null {
+    if (this.generation !== ip.fib.generation) return null;
+    let rt: Rtable | null = this.buckets[bucketOf(dst, saddr, keyIf)]!;
+    while (rt !== null && (rt.dst !== dst || rt.keySaddr !== saddr || rt.keyIf !== keyIf)) rt = rt.next;
+    return rt;
+  }
+
+  add(rt: Rtable): void {
+    if (this.generation !== rt.generation || this.size >= ROUTE_CACHE_MAX) {
+      this.buckets.fill(null);
+      this.generation = rt.generation;
+      this.size = 0;
+    }
+    const bucket = bucketOf(rt.dst, rt.keySaddr, rt.keyIf);
+    rt.next = this.buckets[bucket]!;
+    this.buckets[bucket] = rt;
+    this.size++;
+  }
+
+  /** Calls `visit` with every way to `dst`. */
+  forEachTo(dst: number, visit: (rt: Rtable) => void): void {
+    for (const first of this.buckets) {
+      for (let rt = first; rt !== null; rt = rt.next) if (rt.dst === dst) visit(rt);
+    }
+  }
 }
+
+function bucketOf(dst: number, saddr: number, keyIf: number): number {
+  return hashMix(hashMix(dst, saddr), keyIf) & (BUCKETS - 1);
+}
+
+// ---- path MTU -------------------------------------------------------------------------------------------------------
+
+/** A destination with a smaller MTU than its device's (Linux: struct fib_nh_exception). */
+export interface PmtuException {
+  mtu: number;
+  locked: boolean;
+  /** Host time, ns. */
+  expires: number;
+}
+
+/** Destinations with an exception; the oldest one makes room. */
+export const PMTU_EXCEPTIONS_MAX = 2048;
 
 /** Largest IP packet on this way, header included. */
 export function dstMtu(rt: Rtable): number {
@@ -65,31 +148,164 @@ export function dstConfirm(rt: Rtable): void {
   if (rt.neigh !== null) rt.neigh.confirmed = rt.ip.net.cpu.now;
 }
 
+/** A trusted "fragmentation needed" about a packet of `sk`: remembers the path's MTU for `sk.daddr` (ten minutes, mtu_expires). */
+export function ipSkUpdatePmtu(ip: Ipv4, sk: InetSock, mtu: number): void {
+  ipUpdatePmtu(ip, sk.daddr, mtu);
+}
+
+/** Remembers that packets to `daddr` may have `mtu` bytes. RFC 1191 §3: never upwards; Linux: never below min_pmtu. */
+export function ipUpdatePmtu(ip: Ipv4, daddr: number, mtu: number): void {
+  const { exceptions, net, sysctl } = ip;
+  const { now } = net.cpu;
+  const known = exceptions.get(daddr);
+  const rt = ipRouteOutput(ip, daddr, 0, 0);
+  if (typeof rt === 'number') return;
+  const old = known !== undefined && now < known.expires ? known.mtu : rt.mtu;
+  if (old < mtu) return;
+  const locked = mtu < sysctl.minPmtu;
+  const entry: PmtuException = {
+    mtu: locked ? Math.min(old, sysctl.minPmtu) : mtu,
+    locked,
+    expires: now + sysctl.mtuExpires * NS_PER_SEC,
+  };
+  if (known === undefined && exceptions.size >= PMTU_EXCEPTIONS_MAX) exceptions.delete(exceptions.keys().next().value!);
+  exceptions.set(daddr, entry);
+  ip.routes.forEachTo(daddr, (way) => applyException(way, entry));
+}
+
+function applyException(rt: Rtable, entry: PmtuException): void {
+  rt.pmtu = entry.mtu;
+  rt.pmtuExpires = entry.expires;
+  rt.mtuLocked = entry.locked;
+}
+
+// ---- output ---------------------------------------------------------------------------------------------------------
+
 /**
- * The way to `daddr`. `saddr` 0: chosen, see `rt.src`; `oif` 0: any device.
+ * The way to `daddr`. `saddr` 0: chosen, see `rt.src`; `oif` 0: any device. To 0.0.0.0 means to this host: `rt.dst` says where.
  *
- * @returns the route, or a negative errno: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL
+ * @returns the route, or a negative errno: -ENETUNREACH, -EHOSTUNREACH, -EACCES, -EINVAL, -ENODEV
  */
-export function ipRouteOutput(_ip: Ipv4, _daddr: number, _saddr: number, _oif: number): Rtable | number {
-  return fail('not yet');
+export function ipRouteOutput(ip: Ipv4, daddr: number, saddr: number, oif: number): Rtable | number {
+  const known = ip.routes.find(ip, daddr, saddr, oif);
+  if (known !== null) return known;
+  // RFC 1122 §3.2.1.3 (a) forbids it as a destination; BSD and Linux take it for "this host".
+  if (daddr === 0) return ipRouteOutput(ip, saddr !== 0 ? saddr : INADDR_LOOPBACK, saddr, 0);
+  const rt = routeOutputSlow(ip, daddr, saddr, oif);
+  if (typeof rt !== 'number') {
+    ip.routes.add(rt);
+    const exception = ip.exceptions.get(rt.dst);
+    if (exception !== undefined) applyException(rt, exception);
+  }
+  return rt;
 }
 
 /** The socket's cached route when it is still good, else a new one, which is cached in `sk.dst`. Negative errno on failure. */
-export function ipRouteSock(_ip: Ipv4, _sk: InetSock): Rtable | number {
-  return fail('not yet');
+export function ipRouteSock(ip: Ipv4, sk: InetSock): Rtable | number {
+  const cached = sk.dst as Rtable | null;
+  if (cached !== null && cached.generation === ip.fib.generation) return cached;
+  const rt = ipRouteOutput(ip, sk.daddr, sk.saddr, sk.boundDevIf);
+  sk.dst = typeof rt === 'number' ? null : rt;
+  return rt;
 }
 
-/** A trusted "fragmentation needed" about a packet of `sk`: remembers the path's MTU for `sk.daddr`. */
-export function ipSkUpdatePmtu(_ip: Ipv4, _sk: InetSock, _mtu: number): void {
-  fail('not yet');
+function routeOutputSlow(ip: Ipv4, daddr: number, saddr: number, oif: number): Rtable | number {
+  let dev: NetDevice | null = null;
+  if (saddr !== 0) {
+    if (ipv4IsMulticast(saddr) || ipv4IsLbcast(saddr) || ipv4IsZeronet(saddr) || !inetIsLocal(ip, saddr)) return -EINVAL;
+    // A group or everybody, and no device named: the one that has the source address.
+    if (oif === 0 && (ipv4IsMulticast(daddr) || ipv4IsLbcast(daddr))) {
+      dev = ip.fib.local.lookup(saddr, 0)?.dev ?? null;
+      if (dev !== null) return makeRoute(ip, dev, RTN_UNICAST, daddr, saddr, 0, saddr, oif);
+    }
+  }
+  if (oif !== 0) {
+    dev = ip.net.devices[oif] ?? null;
+    if (dev === null) return -ENODEV;
+    if (!dev.up || dev.inDev === null) return -ENETUNREACH;
+    if (ipv4IsLocalMulticast(daddr) || ipv4IsLbcast(daddr)) {
+      return makeRoute(ip, dev, RTN_UNICAST, daddr, saddr !== 0 ? saddr : inetSelectAddr(ip, dev, 0), 0, saddr, oif);
+    }
+  }
+  const found = ip.fib.lookup(daddr, oif);
+  if (found === null) {
+    if (dev === null) return -ENETUNREACH;
+    // The sender insists on a device that no route names: the destination must be on its link.
+    return makeRoute(ip, dev, RTN_UNICAST, daddr, saddr !== 0 ? saddr : inetSelectAddr(ip, dev, 0), 0, saddr, oif);
+  }
+  return followRoute(ip, found, daddr, saddr, oif);
 }
 
-/** Adds a route. 0 or a negative errno: -EEXIST, -EINVAL, -ENETUNREACH (gateway not on link), -ENETDOWN. */
-export function routeAdd(_ip: Ipv4, _route: Partial<FibRoute>): number {
-  return fail('not yet');
+function followRoute(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, oif: number): Rtable | number {
+  switch (route.type) {
+    case RTN_BLACKHOLE: return -EINVAL;
+    case RTN_UNREACHABLE: return -EHOSTUNREACH;
+    case RTN_PROHIBIT: return -EACCES;
+    case RTN_LOCAL: return makeLocal(ip, daddr, saddr !== 0 ? saddr : localSource(route, daddr), saddr, oif);
+  }
+  const dev = route.dev!;
+  const hop = route.gateway !== 0 ? route.gateway : daddr;
+  const src = saddr !== 0 ? saddr : route.src !== 0 ? route.src : inetSelectAddr(ip, dev, hop);
+  return makeRoute(ip, dev, route.type, daddr, src, route.gateway, saddr, oif);
 }
 
-/** Removes the first route that matches what is given. 0 or -ESRCH. */
-export function routeDel(_ip: Ipv4, _route: Partial<FibRoute>): number {
-  return fail('not yet');
+/** To an own address one speaks from that address; within 127.0.0.0/8 from the route's source. */
+function localSource(route: FibRoute, daddr: number): number {
+  return route.src !== 0 ? route.src : daddr;
+}
+
+/** This host's own addresses are reached by lo, whatever device has them. */
+function makeLocal(ip: Ipv4, daddr: number, src: number, keySaddr: number, oif: number): Rtable | number {
+  const lo = loopbackDev(ip.net);
+  if (lo === null || !lo.up) return -ENETUNREACH;
+  return new Rtable(ip, lo, RTN_LOCAL, daddr, src, 0, keySaddr, oif);
+}
+
+function makeRoute(
+  ip: Ipv4, dev: NetDevice, type: number, daddr: number, src: number, gateway: number, keySaddr: number, oif: number,
+): Rtable | number {
+  const loopback = (dev.flags & IFF_LOOPBACK) !== 0;
+  // RFC 1122 §3.2.1.3 (g): 127.x.x.x must not appear outside a host.
+  if (ipv4IsLoopback(src) && !loopback) return -EINVAL;
+  if (ipv4IsZeronet(daddr)) return -EINVAL;
+  const kind = ipv4IsLbcast(daddr) ? RTN_BROADCAST : ipv4IsMulticast(daddr) ? RTN_MULTICAST : type;
+  return new Rtable(ip, dev, kind, daddr, src, kind === RTN_UNICAST ? gateway : 0, keySaddr, oif);
+}
+
+// ---- the administrator ----------------------------------------------------------------------------------------------
+
+/**
+ * Adds a route (`ip route add`): `dst`/`prefixLen` (default 0/0), by `gateway` or by `dev`, or of a type that goes nowhere.
+ *
+ * @returns 0, -EEXIST (same network and metric), -EINVAL (host bits, foreign source), -ENETUNREACH (gateway not on link),
+ *   -ENETDOWN, -ENODEV (neither gateway nor device)
+ */
+export function routeAdd(ip: Ipv4, route: Partial<FibRoute>): number {
+  const { dst = 0, prefixLen = 0, gateway = 0, metric = 0, src = 0, type = RTN_UNICAST, protocol = RTPROT_BOOT } = route;
+  let dev = route.dev ?? null;
+  if (!(prefixLen >= 0 && prefixLen <= 32) || (dst & ~ipv4Mask(prefixLen)) !== 0) return -EINVAL;
+  if (src !== 0 && !inetIsLocal(ip, src)) return -EINVAL;
+  if (type === RTN_UNICAST || type === RTN_BROADCAST || type === RTN_MULTICAST) {
+    if (gateway !== 0) {
+      const onLink = ip.fib.lookup(gateway, dev?.ifindex ?? 0);
+      if (onLink === null) return -ENETUNREACH;
+      if (onLink.type === RTN_LOCAL || onLink.type === RTN_BROADCAST) return -EINVAL;
+      if (onLink.type !== RTN_UNICAST || onLink.gateway !== 0) return -ENETUNREACH;
+      dev = onLink.dev;
+    }
+    if (dev === null) return -ENODEV;
+    if (!dev.up) return -ENETDOWN;
+  }
+  const entry: FibRoute = { dst, prefixLen, gateway, dev, metric, src, type, protocol };
+  const table = type === RTN_LOCAL || type === RTN_BROADCAST ? ip.fib.local : ip.fib.main;
+  if (!table.add(entry, true)) return -EEXIST;
+  ip.fib.generation++;
+  return 0;
+}
+
+/** Removes the first route of the main table that agrees in what is given. 0 or -ESRCH. */
+export function routeDel(ip: Ipv4, route: FibFilter): number {
+  if (ip.fib.main.remove(route) === null) return -ESRCH;
+  ip.fib.generation++;
+  return 0;
 }

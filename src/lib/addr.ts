@@ -10,6 +10,8 @@ import { get16, get32, get8, put16, put8 } from './bytes.ts';
 export const INADDR_ANY = 0;
 export const INADDR_BROADCAST = -1;
 export const INADDR_LOOPBACK = 0x7f000001;
+/** 224.0.0.1, every host on the link (RFC 1112 §4). */
+export const INADDR_ALLHOSTS: number = 0xe0000001 | 0;
 /** Bytes of a hardware address. */
 export const ETH_ALEN = 6;
 /** Bytes of an IPv6 address. */

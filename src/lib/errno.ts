@@ -27,6 +27,7 @@ export const EDOM = 33;
 export const ERANGE = 34;
 export const ENOSYS = 38;
 export const ELOOP = 40;
+export const ENONET = 64;
 export const EPROTO = 71;
 export const EBADMSG = 74;
 export const EOVERFLOW = 75;
@@ -84,6 +85,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [ERANGE, 'ERANGE', 'result too large'],
   [ENOSYS, 'ENOSYS', 'function not implemented'],
   [ELOOP, 'ELOOP', 'too many nested watches'],
+  [ENONET, 'ENONET', 'machine is not on the network'],
   [EPROTO, 'EPROTO', 'protocol error'],
   [EBADMSG, 'EBADMSG', 'bad message'],
   [EOVERFLOW, 'EOVERFLOW', 'value too large for defined data type'],

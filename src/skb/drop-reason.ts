@@ -76,6 +76,11 @@ export const Drop = {
   Purged: 68,
   /** netdev_max_backlog packets wait already (loopback and other devices without a card). */
   CpuBacklog: 69,
+  TcpMd5Unexpected: 70,
+  /** For an address that is not this host's, and it forwards nothing. */
+  IpInAddrErrors: 71,
+  /** A fragment: packets are not put together here. */
+  FragUnsupported: 72,
   // ---- on the wire and in the card
   CableLoss: 80,
   CableRule: 81,

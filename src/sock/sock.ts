@@ -171,6 +171,11 @@ export class InetSock extends Sock {
   recvtos = false;
   /** The bind bucket it is in (`sock/ports.ts`). */
   bindBucket: object | null = null;
+  /** bind() named the address, the port: they survive disconnect (SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK). */
+  bindAddrLock = false;
+  bindPortLock = false;
+  /** Sockets that share address and port by SO_REUSEPORT (`sock/reuseport.ts`). */
+  reuseportGroup: object | null = null;
   nextBound: InetSock | null = null;
   prevBound: InetSock | null = null;
   /** Chain of the demultiplexing table that it is in. */

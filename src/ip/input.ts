@@ -1,0 +1,161 @@
+/**
+ * IPv4, packets coming in.
+ *
+ *   from  dev/receive.ts       ipRcv, `data` at the IP header
+ *   to    protocols[].rcv      TCP, UDP, ICMP: `data` at the transport header, padding trimmed
+ *         ip/forward.ts        what is for others, when this host forwards
+ *         ip/icmp.ts           "protocol unreachable", "parameter problem"
+ *
+ * Check and finish: ipRcv looks at the header alone (RFC 1122 §3.2.1), ipRcvFinish asks where it goes, ipLocalDeliver
+ * hands it over. Each packet that is not delivered is dropped here with its reason and its counter.
+ */
+import { get16, get32, get8 } from '../lib/bytes.ts';
+import { ipFastCsum } from '../lib/checksum.ts';
+import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from '../wire/icmp.ts';
+import {
+  INET_ECN_MASK, IP_MF, IP_OFFSET, IPV4_DADDR, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_SADDR, IPV4_TOS, IPV4_TOTAL_LEN,
+} from '../wire/ipv4.ts';
+import { mayPull, trimTail } from '../skb/copy.ts';
+import { Drop } from '../skb/drop-reason.ts';
+import { skbOrphan } from '../skb/owner.ts';
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
+import { Mib } from '../dev/mib.ts';
+import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
+import { ipForward } from './forward.ts';
+import { ipDefrag } from './fragment.ts';
+import { icmpSend } from './icmp.ts';
+import type { Ipv4 } from './ipv4.ts';
+import { ipOptionsCheck, OPTIONS_OK, OPTIONS_SOURCE_ROUTE } from './options.ts';
+import { Rtable } from './route.ts';
+import { ipRouteInput } from './route-input.ts';
+
+const InReceives: number = Mib.IpInReceives;
+const InDelivers: number = Mib.IpInDelivers;
+const InOctets: number = Mib.IpExtInOctets;
+const InNoEct: number = Mib.IpExtInNoECTPkts;
+
+/** A packet came in. Takes the skb. */
+export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
+  const { net } = ip;
+  const { mib } = net;
+  if (skb.pktType === PACKET_OTHERHOST) {
+    net.drop(skb, Drop.OtherHost); // seen because the card is promiscuous; no fault of anybody
+    return;
+  }
+  mib[InReceives]!++;
+  mib[InOctets]! += skb.len;
+  if (!mayPull(skb, IPV4_HLEN_MIN)) return headerError(ip, skb, Drop.IpInHdr);
+  const { buf } = skb;
+  const at = skb.data;
+  const first = get8(buf, at);
+  const hlen = (first & 15) << 2;
+  if (first >> 4 !== 4 || hlen < IPV4_HLEN_MIN) return headerError(ip, skb, Drop.IpInHdr);
+  mib[InNoEct + ectOffset(get8(buf, at + IPV4_TOS))]! += skb.gsoSegs > 1 ? skb.gsoSegs : 1;
+  if (!mayPull(skb, hlen)) return headerError(ip, skb, Drop.IpInHdr);
+  if (ipFastCsum(buf, at, hlen) !== 0) {
+    net.inc(Mib.IpExtInCsumErrors);
+    return headerError(ip, skb, Drop.IpCsum);
+  }
+  const total = get16(buf, at + IPV4_TOTAL_LEN);
+  if (total > skb.len) {
+    net.inc(Mib.IpExtInTruncatedPkts);
+    net.drop(skb, Drop.PktTooSmall);
+    return;
+  }
+  if (total < hlen) return headerError(ip, skb, Drop.IpInHdr);
+  if (total < skb.len) trimTail(skb, total); // what Ethernet padded
+  if (skb.destructor !== null) skbOrphan(skb);
+  skb.nh = at;
+  skb.th = at + hlen;
+  if (ip.hookPreRouting !== null && !ip.hookPreRouting.run(skb, dev, null)) return;
+  ipRcvFinish(ip, skb, dev, hlen);
+}
+
+/** From the ECN bits to the counters' order: NoECT, ECT1, ECT0, CE, as the bits count. */
+function ectOffset(tos: number): number {
+  return tos & INET_ECN_MASK;
+}
+
+function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
+  ip.net.inc(Mib.IpInHdrErrors);
+  ip.net.drop(skb, reason);
+}
+
+/** The header is good: where does the packet go? */
+function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void {
+  const { buf, nh } = skb;
+  // What went round by lo still has the route that it was sent by.
+  const had = skb.dst;
+  let rt: Rtable;
+  if (had instanceof Rtable && had.type === RTN_LOCAL && had.ip === ip && (dev.flags & IFF_LOOPBACK) !== 0) {
+    rt = had;
+  } else {
+    const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
+    if (typeof found === 'number') {
+      if (found === Drop.IpInAddrErrors) ip.net.inc(Mib.IpInAddrErrors);
+      ip.net.drop(skb, found as Drop);
+      return;
+    }
+    rt = found;
+    skb.dst = rt;
+  }
+  if (hlen > IPV4_HLEN_MIN && !ipRcvOptions(ip, skb, hlen)) return;
+  if (rt.type !== RTN_LOCAL || skb.pktType !== PACKET_HOST) {
+    if (!countMany(ip, skb, rt)) return;
+    if (rt.type === RTN_UNICAST) {
+      ipForward(ip, skb, rt);
+      return;
+    }
+  }
+  ipLocalDeliver(ip, skb, dev);
+}
+
+/** Counts what came to many. False when a packet for one host came in a frame for many, and that is not wanted (dropped then). */
+function countMany(ip: Ipv4, skb: SkBuff, rt: Rtable): boolean {
+  if (rt.type === RTN_MULTICAST) {
+    ip.net.inc(Mib.IpExtInMcastPkts);
+  } else if (rt.type === RTN_BROADCAST) {
+    ip.net.inc(Mib.IpExtInBcastPkts);
+  } else if (skb.pktType === PACKET_BROADCAST || skb.pktType === PACKET_MULTICAST) {
+    // RFC 1122 §3.3.6: a trick to reach what a firewall hides; Linux accepts it unless drop_unicast_in_l2_multicast is set.
+    if (ip.sysctl.dropUnicastInL2Multicast !== 0) {
+      ip.net.drop(skb, Drop.UnicastInL2Multicast);
+      return false;
+    }
+  }
+  return true;
+}
+
+/** Looks at the options. False when the packet was dropped for them. */
+function ipRcvOptions(ip: Ipv4, skb: SkBuff, hlen: number): boolean {
+  const found = ipOptionsCheck(skb.buf, skb.nh, hlen);
+  if (found === OPTIONS_OK) return true;
+  if (found !== OPTIONS_SOURCE_ROUTE) icmpSend(skb, ICMP_PARAMETERPROB, 0, found << 24);
+  headerError(ip, skb, Drop.IpInHdr);
+  return false;
+}
+
+/** For this host: put together if it came in pieces, then to its protocol. Takes the skb. */
+function ipLocalDeliver(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
+  let whole = skb;
+  if ((get16(skb.buf, skb.nh + IPV4_FRAG_OFF) & (IP_MF | IP_OFFSET)) !== 0) {
+    const packet = ipDefrag(ip, skb);
+    if (packet === null) return;
+    whole = packet;
+  }
+  if (ip.hookLocalIn !== null && !ip.hookLocalIn.run(whole, dev, null)) return;
+  whole.pull(whole.th - whole.nh);
+  const number = get8(whole.buf, whole.nh + IPV4_PROTOCOL);
+  if (ip.raw !== null) ip.raw.rcv(whole, number);
+  const protocol = ip.protocols[number]!;
+  if (protocol !== null) {
+    ip.net.mib[InDelivers]!++;
+    protocol.rcv(whole);
+    return;
+  }
+  // RFC 1122 §3.2.2.1: a host should say that it does not speak the protocol.
+  ip.net.inc(Mib.IpInUnknownProtos);
+  icmpSend(whole, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH, 0);
+  ip.net.drop(whole, Drop.IpNoProto);
+}
