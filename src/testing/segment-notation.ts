@@ -50,6 +50,8 @@ export interface ParseOptions {
   readonly column?: number;
   /** Words that stand for others (`-D TFO_COOKIE=...` of packetdrill). */
   readonly defines?: ReadonlyMap<string, string>;
+  /** A list of nothing but TS and sack may leave out the nops before each: `<sack 1:1001>`. Default false. */
+  readonly nops?: boolean;
 }
 
 /**
@@ -62,12 +64,15 @@ export class Scanner {
   private readonly firstLine: number;
   private readonly firstColumn: number;
   private readonly defines: ReadonlyMap<string, string> | undefined;
+  /** Nops may be left out, see {@link ParseOptions}. */
+  readonly nops: boolean;
 
   constructor(text: string, options: ParseOptions = {}) {
     this.text = text;
     this.firstLine = options.line ?? 1;
     this.firstColumn = options.column ?? 1;
     this.defines = options.defines;
+    this.nops = options.nops === true;
   }
 
   /** Goes over blanks and comments (`//` to the end of the line, and the bracketed kind). */
@@ -278,11 +283,14 @@ function parseOptionList(s: Scanner): readonly TcpOption[] | 'any' {
     s.need('>', 'after ...');
     return 'any';
   }
-  const options: TcpOption[] = [];
+  let options: TcpOption[] = [];
   if (s.mark('>')) return options;
   do options.push(parseOption(s));
   while (s.mark(','));
   s.need('>', 'after the options');
+  if (s.nops && options.every((o) => o.kind === 'TS' || o.kind === 'sack')) {
+    options = options.flatMap((o): TcpOption[] => [{ kind: 'nop' }, { kind: 'nop' }, o]);
+  }
   const len = options.reduce((n, o) => n + tcpOptionLen(o), 0);
   if (len % 4 !== 0) s.fail(`the options take ${len} bytes; a multiple of 4 is needed: write the nops`, at);
   if (len > 40) s.fail(`the options take ${len} bytes; there is room for 40`, at);

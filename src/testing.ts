@@ -1,0 +1,16 @@
+/** The testing kit: `kernet/testing`. */
+export { lab, labWith, runLab, Lab, type LabBody, type LabFunction, type LabOptions } from './testing/lab.ts';
+export { LabConn, type Answer, type CallOptions } from './testing/lab-conn.ts';
+export { LabFailure } from './testing/lab-trace.ts';
+export { type LabHostOptions } from './testing/lab-host.ts';
+export { LabListener, type StateOptions } from './testing/lab-states.ts';
+export { type SockExpectation } from './testing/lab-sock.ts';
+export { table, tableWith, type Cell } from './testing/table.ts';
+export { type TestFunction } from './testing/test-function.ts';
+export { AppCalls, RunningApp, again, type App, type AppBody, type AppWait } from './testing/app.ts';
+export { connectAndSend, connectRetrying, exchange, listenAndReadAll, readAll, Received, writeAll } from './testing/apps.ts';
+export { checkAllTcp, checkTcp } from './testing/invariants.ts';
+export { patternBytes, patternFill, patternMismatch } from './testing/pattern.ts';
+export {
+  comparePacket, explainDifferences, parsePacket, parseSegment, SegmentSyntaxError, type CompareOptions, type Difference, type ParseOptions,
+} from './testing/segment-notation.ts';
