@@ -10,6 +10,13 @@ import type { NetDevice } from '../../src/dev/net-device.ts';
 import { Softnet } from '../../src/dev/softnet.ts';
 import { registerLoopback } from '../../src/dev/loopback.ts';
 import { devOpen } from '../../src/dev/registry.ts';
+import { devQueueXmit } from '../../src/dev/xmit.ts';
+import { registerEthernet, type EthernetOptions } from '../../src/dev/ethernet.ts';
+import { Cable } from '../../src/fabric/cable.ts';
+import { Port } from '../../src/fabric/port.ts';
+import type { WeatherOptions } from '../../src/fabric/weather.ts';
+import { Card } from '../../src/nic/card.ts';
+import type { CardOptions } from '../../src/nic/options.ts';
 import { ETH_HLEN, ethWriteHeader } from '../../src/wire/ethernet.ts';
 
 /** One host with a loopback device that is up. */
@@ -54,4 +61,58 @@ export function frame(pool: SkbPool, dev: NetDevice, type: number, len: number, 
 export function run(sim: Simulation, until = Infinity): void {
   while (sim.nextTime() <= until) sim.step();
   if (until !== Infinity) sim.advanceTo(until);
+}
+
+/** A host with an Ethernet card, up. */
+export interface Station extends Host {
+  port: Port;
+  card: Card;
+  eth: NetDevice;
+}
+
+export interface StationOptions {
+  costs?: CostModel;
+  card?: CardOptions;
+  eth?: Partial<EthernetOptions>;
+}
+
+/** A host with a card; `nr` makes its address. */
+export function station(sim: Simulation, pool: SkbPool, nr: number, options: StationOptions = {}): Station {
+  const base = host(sim, pool, options.costs ?? ZERO_COSTS, `h${nr}`);
+  const port = new Port(`h${nr}.eth0`);
+  port.id = nr;
+  const card = new Card(base.cpu, port, new Uint8Array([2, 0, 0, 0, 0, nr]), options.card);
+  const eth = registerEthernet(base.net, card, { name: 'eth0', ...options.eth });
+  devOpen(eth);
+  return { ...base, port, card, eth };
+}
+
+/** Two stations and the cable between them. */
+export interface Pair {
+  sim: Simulation;
+  pool: SkbPool;
+  a: Station;
+  b: Station;
+  cable: Cable;
+}
+
+export function pair(options: StationOptions & { weather?: WeatherOptions; seed?: number; b?: StationOptions } = {}): Pair {
+  const sim = new Simulation();
+  const pool = new SkbPool();
+  const a = station(sim, pool, 1, options);
+  const b = station(sim, pool, 2, options.b ?? options);
+  const cable = new Cable(sim, a.port, b.port, { name: 'c', seed: options.seed ?? 1 });
+  cable.setWeather(options.weather ?? {});
+  return { sim, pool, a, b, cable };
+}
+
+/** Exact times: nothing costs anything, the card sends at once and interrupts at once. */
+export const EXACT: StationOptions = { costs: ZERO_COSTS, card: { speed: 0, rxUsecs: 0 } };
+
+/** Sends a frame by the host's device, as the stack would, from inside the kernel. */
+export function xmit(from: Station, skb: SkBuff): number {
+  from.cpu.enter(0);
+  const rc = devQueueXmit(skb);
+  from.cpu.exit();
+  return rc;
 }
