@@ -30,6 +30,8 @@ export class SocketLayer {
   /** Called on every entry into the kernel when the clock follows the wall clock, else null. */
   syncClock: (() => void) | null = null;
   nextPid = 1;
+  /** Processes that live. */
+  readonly processes: Set<Process> = new Set();
   /** Everything that waits, in the order in which it began to. */
   readonly waiting: Set<Waiting> = new Set();
 
@@ -53,6 +55,7 @@ export class Process {
     this.pid = layer.nextPid++;
     this.name = name;
     this.fds = new FdTable(nofile);
+    layer.processes.add(this);
   }
 
   /** Enters the kernel for a system call; `leave` must follow. */

@@ -81,6 +81,7 @@ export function sysKill(p: Process): void {
   if (p.dead) return;
   p.enter();
   p.dead = true;
+  p.layer.processes.delete(p);
   for (const call of [...p.layer.waiting]) if (call.process === p) call.cancel(ESRCH);
   for (const fd of p.fds.list()) closeFd(p, fd);
   p.leave();

@@ -85,6 +85,7 @@ export class Pump {
   /** In manual mode: how far the clock may go. */
   private limit: number;
   private scheduled = false;
+  private stopped = false;
   private timeout: unknown = null;
   private running = false;
   private quietTurns = 0;
@@ -137,6 +138,13 @@ export class Pump {
     if (this.mode === 'manual') this.limit = this.sim.now;
   }
 
+  /** The world is over: nothing runs any more, and nothing keeps the process. */
+  stop(): void {
+    this.stopped = true;
+    this.sim.onBusy = null;
+    this.cancelTimeout();
+  }
+
   /** Calls `listener` once, when user code rests and nothing is due. */
   whenIdle(listener: IdleListener): void {
     this.idleListeners.push(listener);
@@ -181,7 +189,7 @@ export class Pump {
   }
 
   private schedule(): void {
-    if (this.scheduled) return;
+    if (this.scheduled || this.stopped) return;
     this.scheduled = true;
     macrotask(this.turnFn);
   }
@@ -201,7 +209,7 @@ export class Pump {
   }
 
   private turn(): void {
-    if (this.running) return;
+    if (this.running || this.stopped) return;
     this.running = true;
     this.turns++;
     let again = true; // when a task throws: the others run in the next turn

@@ -1,0 +1,36 @@
+/**
+ * kernet: a TCP/IP kernel that lives inside a Node or Deno process.
+ *
+ * The public face. `World` joins hosts by cables under one virtual clock and one seed; `Kernel` is one host by itself.
+ */
+export { World, RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
+export { Host, Interface, type HostOptions, type InterfaceOptions, type RouteOptions } from './src/world/host.ts';
+export { WorldCapture } from './src/world/capture.ts';
+export { DeadlockError, type BlockedCall } from './src/world/errors.ts';
+export { VirtualImmediate, VirtualTimer, type ProgramClock, type ProgramHook } from './src/world/program.ts';
+export { Kernel, type Costs, type KernelOptions } from './src/host/kernel.ts';
+export { KernelProcess, type ProcessOptions } from './src/host/process.ts';
+export type { Calls } from './src/host/calls.ts';
+export type {
+  Accepted, EpollInterest, OptionValue, OutMessage, Received, SysCalls,
+} from './src/host/sys-calls.ts';
+export type { Address, BindAddress, Data, SocketAddress } from './src/host/door.ts';
+export { KernelError } from './src/host/errors.ts';
+export { HostsFile, type ResolvedAddress } from './src/host/resolver.ts';
+export type { SysctlValue } from './src/host/sysctl.ts';
+export type { EpollEvent } from './src/syscall/epoll.ts';
+export type { PollFd } from './src/syscall/poll.ts';
+export type { Linger, MemInfo } from './src/syscall/sockopt.ts';
+export { F_DUPFD_CLOEXEC, FD_CLOEXEC } from './src/syscall/control.ts';
+export type { PumpMode } from './src/time/pump.ts';
+export { DEFAULT_COSTS, ZERO_COSTS, type CostModel } from './src/time/cpu.ts';
+export type { Cable } from './src/fabric/cable.ts';
+export type { Port } from './src/fabric/port.ts';
+export type { FrameView } from './src/fabric/frame-view.ts';
+export type { Direction, FramePredicate, Rule, RuleFunction, RuleOptions, Verdict } from './src/fabric/rules.ts';
+export type { WeatherOptions } from './src/fabric/weather.ts';
+export type { CardOptions } from './src/nic/options.ts';
+export type { MibName } from './src/dev/mib.ts';
+export type { SockoptValue } from './src/sock/sock.ts';
+export type { Duration, Rate, Size } from './src/lib/units.ts';
+export * from './src/sock/constants.ts';

@@ -1,0 +1,99 @@
+/**
+ * Boot: the one place that sees every room, and fills the tables by which packets and calls find their way up and down.
+ *
+ *   devices   lo, and one Ethernet card per interface
+ *   up        packet types (dev) ← ip, arp;  protocols (ip) ← icmp, tcp, udp
+ *   down      socket families (syscall) ← tcp, udp
+ */
+import { registerEthernet } from '../dev/ethernet.ts';
+import { registerLoopback } from '../dev/loopback.ts';
+import { Net } from '../dev/net.ts';
+import type { NetDevice } from '../dev/net-device.ts';
+import { devOpen } from '../dev/registry.ts';
+import { Softnet } from '../dev/softnet.ts';
+import { Port } from '../fabric/port.ts';
+import { inetAddrAdd } from '../ip/devinet.ts';
+import { ipv4Init, type Ipv4 } from '../ip/ipv4.ts';
+import { INADDR_LOOPBACK } from '../lib/addr.ts';
+import { assert } from '../lib/assert.ts';
+import { EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../lib/errno.ts';
+import { Random } from '../lib/random.ts';
+import { Card } from '../nic/card.ts';
+import type { CardOptions } from '../nic/options.ts';
+import type { SkbPool } from '../skb/pool.ts';
+import { AF_INET, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM } from '../sock/constants.ts';
+import type { Sock } from '../sock/sock.ts';
+import { SocketLayer } from '../syscall/process.ts';
+import { tcpCreateSock, tcpInit } from '../tcp/init.ts';
+import type { TcpProto } from '../tcp/proto.ts';
+import { Cpu, type CostModel } from '../time/cpu.ts';
+import type { Pump } from '../time/pump.ts';
+import type { Simulation } from '../time/simulation.ts';
+import { udpCreateSock, udpInit, type UdpProto } from '../udp/udp.ts';
+
+/** What hosts of one world share. */
+export interface WorldParts {
+  readonly sim: Simulation;
+  readonly pool: SkbPool;
+  readonly pump: Pump;
+  readonly seed: number;
+}
+
+/** A running network stack. */
+export interface HostStack {
+  readonly net: Net;
+  readonly ip: Ipv4;
+  readonly tcp: TcpProto;
+  readonly udp: UdpProto;
+  readonly layer: SocketLayer;
+  readonly lo: NetDevice;
+}
+
+/** An interface to be made. */
+export interface InterfaceConfig {
+  readonly name: string;
+  readonly mac: Uint8Array;
+  /** Names the port in captures and drops: `alice.eth0`. */
+  readonly portName: string;
+  readonly mtu?: number | undefined;
+  readonly card?: CardOptions | undefined;
+}
+
+/** Boots a host: loopback is up with 127.0.0.1/8, sockets can be made. */
+export function bootHost(parts: WorldParts, name: string, costs: CostModel): HostStack {
+  const { sim, pool, pump, seed } = parts;
+  const cpu = new Cpu(sim, costs);
+  const net = new Net(name, sim, cpu, pool, Random.stream(seed, `host:${name}`));
+  net.softnet = new Softnet(net);
+  const ip = ipv4Init(net);
+  const tcp = tcpInit(net, ip);
+  const udp = udpInit(net, ip);
+  const layer = new SocketLayer(net);
+  layer.families.set(AF_INET, (type, protocol) => createInet(tcp, udp, type, protocol));
+  if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();
+  cpu.enter(0);
+  const lo = registerLoopback(net);
+  devOpen(lo);
+  const err = inetAddrAdd(lo, INADDR_LOOPBACK, 8);
+  assert(err === 0, 'the loopback device takes 127.0.0.1/8');
+  cpu.exit();
+  return { net, ip, tcp, udp, layer, lo };
+}
+
+/** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */
+function createInet(tcp: TcpProto, udp: UdpProto, type: number, protocol: number): Sock | number {
+  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? tcpCreateSock(tcp) : -EPROTONOSUPPORT;
+  if (type === SOCK_DGRAM) return protocol === 0 || protocol === IPPROTO_UDP ? udpCreateSock(udp) : -EPROTONOSUPPORT;
+  return -ESOCKTNOSUPPORT;
+}
+
+/** Gives a host an Ethernet card; the device is up. */
+export function addEthernet(stack: HostStack, config: InterfaceConfig): { readonly dev: NetDevice; readonly card: Card } {
+  const { net } = stack;
+  const card = new Card(net.cpu, new Port(config.portName), config.mac, config.card);
+  net.cpu.enter(0);
+  const dev = registerEthernet(net, card, { name: config.name, ...(config.mtu === undefined ? {} : { mtu: config.mtu }) });
+  devOpen(dev);
+  net.cpu.exit();
+  return { dev, card };
+}

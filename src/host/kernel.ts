@@ -1,0 +1,147 @@
+/**
+ * A kernel: the network stack of one host, and the door to it.
+ *
+ * `new Kernel({ seed })` is the smallest use: one host with a loopback, and a clock of its own. The hosts of a World have
+ * theirs at `host.kernel`, on the world's clock.
+ *
+ *   from  user code            the socket calls (host/calls.ts), sysctl, nstat
+ *         world/host.ts        interfaces, addresses
+ *   to    host/boot.ts         the stack
+ */
+import { MIB_NAMES, type MibName } from '../dev/mib.ts';
+import { devGetByName } from '../dev/registry.ts';
+import { inetAddrs } from '../ip/devinet.ts';
+import { formatIpv4 } from '../lib/addr.ts';
+import { NS_PER_MS } from '../lib/units.ts';
+import { SkbPool } from '../skb/pool.ts';
+import { tcpAvailableCongestionControl } from '../tcp/cong/cong.ts';
+import { DEFAULT_COSTS, ZERO_COSTS, type CostModel } from '../time/cpu.ts';
+import { Pump, type PumpMode } from '../time/pump.ts';
+import { Simulation } from '../time/simulation.ts';
+import { bootHost, type HostStack, type WorldParts } from './boot.ts';
+import { KernelProcess, type ProcessOptions } from './process.ts';
+import { HostsFile, type ResolvedAddress } from './resolver.ts';
+import { SysctlTable, type SysctlValue } from './sysctl.ts';
+
+/** What work costs: a real machine's order, nothing, or single figures in nanoseconds over the real ones. */
+export type Costs = 'real' | 'zero' | Partial<CostModel>;
+
+export interface KernelOptions extends ProcessOptions {
+  /** All chance comes from it. Any whole number. Default 1. */
+  readonly seed?: number;
+  readonly costs?: Costs;
+  readonly mode?: PumpMode;
+  /** By exact kernel name: `{ 'net.ipv4.tcp_sack': 0 }`. */
+  readonly sysctl?: Readonly<Record<string, SysctlValue>>;
+}
+
+/** The seed of a world that names none. */
+export const DEFAULT_SEED = 1;
+
+/** The cost model that an option stands for. */
+export function costModel(costs: Costs | undefined): CostModel {
+  if (costs === undefined || costs === 'real') return { ...DEFAULT_COSTS };
+  if (costs === 'zero') return { ...ZERO_COSTS };
+  if (typeof costs !== 'object') throw new TypeError(`costs: ${String(costs)} is not understood; expected 'real', 'zero' or an object`);
+  for (const [name, ns] of Object.entries(costs)) {
+    if (!Object.hasOwn(DEFAULT_COSTS, name)) {
+      throw new TypeError(`costs: ${name}: no such cost; expected ${Object.keys(DEFAULT_COSTS).join(', ')}`);
+    }
+    if (!Number.isInteger(ns) || ns < 0) throw new RangeError(`costs: ${name}: ${String(ns)} is not a whole number of nanoseconds`);
+  }
+  return { ...DEFAULT_COSTS, ...costs };
+}
+
+/** Checks a seed. */
+export function parseSeed(seed: unknown): number {
+  if (seed === undefined) return DEFAULT_SEED;
+  if (typeof seed !== 'number') throw new TypeError(`seed: ${String(seed)} is not a number; expected a whole number`);
+  if (!Number.isSafeInteger(seed)) throw new RangeError(`seed: ${String(seed)} is not a whole number that can be told from its neighbours`);
+  return seed;
+}
+
+/** A clock and a pool for a new world. */
+export function makeParts(seed: number | undefined, mode: PumpMode | undefined): WorldParts {
+  const known: readonly unknown[] = ['virtual', 'real', 'manual', undefined];
+  if (!known.includes(mode)) throw new TypeError(`mode: ${String(mode)} is not understood; expected 'virtual', 'real' or 'manual'`);
+  const sim = new Simulation();
+  return { sim, pool: new SkbPool(), pump: new Pump(sim, mode), seed: parseSeed(seed) };
+}
+
+export class Kernel extends KernelProcess {
+  readonly hostname: string;
+  /** This host's hosts file; names of the world are behind it. */
+  readonly hosts: HostsFile;
+  /** @internal The rooms below: what `world/`, `node/`, tools and tests build on. */
+  readonly stack: HostStack;
+  /** @internal Clock, pool and pump, shared by the hosts of a world. */
+  readonly parts: WorldParts;
+  private readonly settings: SysctlTable;
+
+  /** A host by itself. (`world` is for World: a host among others.) */
+  constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile }) {
+    const parts = world?.parts ?? makeParts(options.seed, options.mode);
+    const name = world?.name ?? 'localhost';
+    const stack = bootHost(parts, name, costModel(options.costs));
+    super(stack.layer, { name: 'main', ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }) });
+    this.hostname = name;
+    this.parts = parts;
+    this.stack = stack;
+    this.hosts = new HostsFile(world?.names ?? null);
+    const { net, ip, tcp } = stack;
+    this.settings = new SysctlTable({
+      core: net.sysctl,
+      ipv4: ip.sysctl,
+      neigh: ip.arp.table.parms,
+      tcp: tcp.sysctl,
+      congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
+    });
+    for (const [key, value] of Object.entries(options.sysctl ?? {})) this.settings.set(key, value);
+  }
+
+  /** A new process with descriptors of its own. The kernel itself has those of its first one, `main`. */
+  process(options: ProcessOptions = {}): KernelProcess {
+    return new KernelProcess(this.stack.layer, options);
+  }
+
+  /** Reads a sysctl by its exact kernel name, or sets it: `kernel.sysctl('net.ipv4.tcp_sack', 0)`. Returns the value. */
+  sysctl(name: string, value?: SysctlValue): SysctlValue {
+    if (value !== undefined) this.settings.set(name, value);
+    return this.settings.get(name);
+  }
+
+  /** The names of all sysctls, sorted. */
+  sysctls(): readonly string[] {
+    return this.settings.names();
+  }
+
+  /** All counters, under Linux's names. */
+  nstat(): Record<MibName, number> {
+    const out: Partial<Record<MibName, number>> = {};
+    MIB_NAMES.forEach((name, i) => {
+      out[name] = this.stack.net.mib[i]!;
+    });
+    return out as Record<MibName, number>;
+  }
+
+  /** The addresses of a host name, from hosts files. None when it is unknown. */
+  resolve(name: string): readonly ResolvedAddress[] {
+    return this.hosts.lookup(name);
+  }
+
+  /** Virtual time in milliseconds since the world began. */
+  get now(): number {
+    return this.parts.sim.now / NS_PER_MS;
+  }
+
+  /** The host's own addresses, loopback included. */
+  addresses(): string[] {
+    return this.stack.net.devices.flatMap((dev) => (dev === null ? [] : this.addressesOf(dev.name)));
+  }
+
+  /** The addresses of one interface. */
+  addressesOf(device: string): string[] {
+    const dev = devGetByName(this.stack.net, device);
+    return dev === null ? [] : inetAddrs(dev).map((ifa) => formatIpv4(ifa.addr));
+  }
+}

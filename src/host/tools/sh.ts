@@ -1,0 +1,56 @@
+/**
+ * A command line for the tools that look at a host: `ss -tan`, `ip route`, `arp -a`, `nstat`, `ethtool -S eth0`. No shell:
+ * words are separated by blanks, quotes hold them together, and nothing is a pipe.
+ */
+import { arp } from './arp.ts';
+import { text, ToolError, unknownWord, type ToolHost } from './command.ts';
+import { ethtool, tc } from './ethtool.ts';
+import { ip } from './ip.ts';
+import { netstat, nstat } from './netstat.ts';
+import { ss } from './ss.ts';
+
+type Tool = (host: ToolHost, args: readonly string[]) => string;
+
+const TOOLS: ReadonlyMap<string, Tool> = new Map<string, Tool>([
+  ['ss', ss], ['ip', ip], ['arp', arp], ['nstat', nstat], ['netstat', netstat], ['ethtool', ethtool], ['tc', tc], ['sysctl', sysctl],
+  ['hostname', (host) => text([host.net.name])],
+]);
+
+/** Runs a tool and returns what it prints. A {@link ToolError} names the word that was not understood. */
+export function sh(host: ToolHost, line: string): string {
+  if (typeof line !== 'string') throw new TypeError(`sh: line is ${typeof line}; expected a command line such as 'ss -tan'`);
+  const [name, ...args] = splitWords(line);
+  const known = [...TOOLS.keys()].join(', ');
+  if (name === undefined) throw new ToolError(`sh: the command is missing; known are ${known}`);
+  if (name === 'tcpdump') throw new ToolError("sh: 'tcpdump' does not end by itself → host.tcpdump({ … }) starts one, stop() ends it");
+  const tool = TOOLS.get(name);
+  if (tool === undefined) throw unknownWord('sh', name, `a tool: ${known}`);
+  return tool(host, args);
+}
+
+/** The words of a line; quotes of both kinds keep blanks. */
+function splitWords(line: string): string[] {
+  const words: string[] = [];
+  for (const m of line.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)|(['"])/g)) {
+    if (m[4] !== undefined) throw new ToolError(`sh: a quote is not closed: ${line.slice(m.index)}`);
+    words.push(m[1] ?? m[2] ?? m[3] ?? '');
+  }
+  const pipe = words.find((word) => /^[|&;<>]/.test(word));
+  if (pipe !== undefined) throw new ToolError(`sh: '${pipe}' is not understood: this is no shell, one tool at a time`);
+  return words;
+}
+
+/** `sysctl NAME…` and `sysctl -a [PATTERN]`. */
+function sysctl(host: ToolHost, args: readonly string[]): string {
+  const all = args.includes('-a');
+  const words = args.filter((word) => word !== '-a');
+  const names = all ? host.sysctlNames().filter((name) => words.length === 0 || words.some((word) => name.includes(word))) : words;
+  if (names.length === 0 && !all) throw new ToolError("sysctl: a name is missing, such as net.ipv4.tcp_rmem; 'sysctl -a' lists all");
+  return text(names.map((name) => {
+    if (name.startsWith('-')) throw unknownWord('sysctl', name, "a name, or '-a'");
+    if (name.includes('=')) throw new ToolError(`sysctl: '${name}' would change the host; use kernel.sysctl(name, value)`);
+    if (!host.sysctlNames().includes(name)) throw unknownWord('sysctl', name, "a name such as net.ipv4.tcp_rmem ('sysctl -a' lists all)");
+    const value = host.sysctl(name);
+    return `${name} = ${Array.isArray(value) ? value.join('\t') : String(value)}`;
+  }));
+}

@@ -1,0 +1,199 @@
+/**
+ * `ss`: the sockets of a host, as ss(8) of iproute2 lays them out.
+ *
+ *     ss -tan              TCP, all states        ss -lt      listeners
+ *     ss -ti               with TCP_INFO          ss -uan     UDP
+ *     ss -tano             with timers            ss -tm      with memory
+ *     ss -s                how many there are
+ *     ss -tan state time-wait sport = :80         filters: state, sport, dport, src, dst
+ */
+import {
+  TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
+  TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+} from '../../sock/constants.ts';
+import type { InetSock } from '../../sock/sock.ts';
+import { TcpSock } from '../../tcp/sock.ts';
+import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
+import { connected, showAddress, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
+import { tcpInfoText } from './tcp-info.ts';
+
+const FLAGS: Flags = {
+  t: 't', tcp: 't', u: 'u', udp: 'u', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n', i: 'i', info: 'i',
+  m: 'm', memory: 'm', o: 'o', options: 'o', p: 'p', processes: 'p', r: 'r', resolve: 'r', s: 's', summary: 's', H: 'H',
+  'no-header': 'H', O: 'O', oneline: 'O', e: 'e', extended: 'e', 4: '4', ipv4: '4',
+};
+
+/** Words after `state`. */
+const STATE_WORDS: Readonly<Record<string, readonly number[]>> = {
+  established: [TCP_ESTABLISHED], 'syn-sent': [TCP_SYN_SENT], 'syn-recv': [TCP_SYN_RECV], 'fin-wait-1': [TCP_FIN_WAIT1],
+  'fin-wait-2': [TCP_FIN_WAIT2], 'time-wait': [TCP_TIME_WAIT], closed: [TCP_CLOSE], unconnected: [TCP_CLOSE],
+  'close-wait': [TCP_CLOSE_WAIT], 'last-ack': [TCP_LAST_ACK], listening: [TCP_LISTEN], closing: [TCP_CLOSING],
+};
+const ALL_STATES: readonly number[] = Object.values(STATE_WORDS).flat();
+const CONNECTED: readonly number[] = ALL_STATES.filter((s) => s !== TCP_LISTEN && s !== TCP_CLOSE);
+const GROUPS: Readonly<Record<string, readonly number[]>> = {
+  all: ALL_STATES,
+  connected: CONNECTED,
+  synchronized: CONNECTED.filter((s) => s !== TCP_SYN_SENT),
+  bucket: [TCP_SYN_RECV, TCP_TIME_WAIT],
+  big: ALL_STATES.filter((s) => s !== TCP_SYN_RECV && s !== TCP_TIME_WAIT),
+};
+
+/** What a filter asks of a row. */
+interface Filter {
+  readonly states: readonly number[] | null;
+  readonly tests: readonly ((row: SocketRow) => boolean)[];
+}
+
+/** `ss` with its arguments. */
+export function ss(host: ToolHost, args: readonly string[]): string {
+  const { flags, rest } = parseWords('ss', args, FLAGS);
+  if (flags.has('s')) return summary(host);
+  const filter = parseFilter(host, rest);
+  const both = flags.has('t') === flags.has('u');
+  const rows: SocketRow[] = [];
+  if (both || flags.has('u')) rows.push(...udpRows(host));
+  if (both || flags.has('t')) rows.push(...tcpRows(host));
+  return layOut(host, rows.filter((row) => shown(row, flags, filter)), flags, both);
+}
+
+function shown(row: SocketRow, flags: ReadonlySet<string>, filter: Filter): boolean {
+  if (filter.states !== null) {
+    if (!filter.states.includes(row.state)) return false;
+  } else if (flags.has('l')) {
+    if (row.state !== TCP_LISTEN && row.state !== TCP_CLOSE) return false;
+  } else if (!flags.has('a') && !connected(row)) {
+    return false;
+  }
+  return filter.tests.every((test) => test(row));
+}
+
+function layOut(host: ToolHost, rows: readonly SocketRow[], flags: ReadonlySet<string>, netid: boolean): string {
+  const names = flags.has('r') && !flags.has('n');
+  const cells = rows.map((row) => {
+    const wild = row.state === TCP_LISTEN || row.state === TCP_CLOSE;
+    const device = row.device === '' ? '' : `%${row.device}`;
+    return [
+      row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
+      showAddress(host, row.saddr, names) + device, `:${String(row.sport)}`,
+      showAddress(host, row.daddr, names), wild && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
+    ];
+  });
+  const head = ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address', ':Port', 'Peer Address', ':Port', 'Process'];
+  const table = flags.has('H') ? cells : [head, ...cells];
+  const lines = columns(table.map(joinPorts(table)).map((row) => (netid ? row : row.slice(1))), netid ? 'llllrrl' : 'lllrrl');
+  const more = rows.map((row) => details(row, flags));
+  const out: string[] = [];
+  lines.forEach((line, i) => {
+    const detail = more[flags.has('H') ? i : i - 1] ?? '';
+    if (detail === '') out.push(line);
+    else if (flags.has('O')) out.push(`${line} ${detail}`);
+    else out.push(line, `\t ${detail}`);
+  });
+  return text(out);
+}
+
+/** Address and port as one cell: the address set to the right, the port behind it to the left. */
+function joinPorts(table: readonly (readonly string[])[]): (row: readonly string[]) => string[] {
+  const width = (i: number): number => Math.max(...table.map((row) => row[i]!.length));
+  const local = width(5);
+  const peer = width(7);
+  return (row) => [
+    ...row.slice(0, 4), row[4]! + row[5]!.padEnd(local), row[6]! + row[7]!.padEnd(peer), row[8]!,
+  ];
+}
+
+function endOfLine(host: ToolHost, row: SocketRow, flags: ReadonlySet<string>): string {
+  const words: string[] = [];
+  if (flags.has('p') && row.sk !== null) {
+    const users = host.users(row.sk);
+    if (users !== '') words.push(users);
+  }
+  if (flags.has('o') && row.timer !== '') words.push(`timer:(${row.timer})`);
+  return words.join(' ');
+}
+
+/** What follows a line, with -m and -i. */
+function details(row: SocketRow, flags: ReadonlySet<string>): string {
+  if (row.sk === null) return '';
+  const words: string[] = [];
+  if (flags.has('m')) words.push(memory(row.sk));
+  if (flags.has('i') && row.sk instanceof TcpSock) words.push(tcpInfoText(row.sk));
+  return words.join(' ');
+}
+
+/** `skmem:(…)`: as SO_MEMINFO counts. */
+function memory(sk: InetSock): string {
+  const forward = sk.receiveQueue.qlen + sk.writeQueue.qlen === 0 ? 0 : 4096 - ((sk.rmemAlloc + sk.wmemQueued) & 4095);
+  return `skmem:(r${String(sk.rmemAlloc)},rb${String(sk.rcvbuf)},t${String(sk.wmemAlloc)},tb${String(sk.sndbuf)},`
+    + `f${String(forward)},w${String(sk.wmemQueued)},o0,bl0,d${String(sk.drops)})`;
+}
+
+function summary(host: ToolHost): string {
+  const tcp = tcpRows(host);
+  const udp = udpRows(host);
+  const count = (state: number): number => tcp.filter((row) => row.state === state).length;
+  const waiting = count(TCP_TIME_WAIT);
+  const full = tcp.filter((row) => row.sk !== null).length;
+  const rows = [
+    ['Transport', 'Total', 'IP', 'IPv6'],
+    ['RAW', '0', '0', '0'],
+    ['UDP', String(udp.length), String(udp.length), '0'],
+    ['TCP', String(full), String(full), '0'],
+    ['INET', String(full + udp.length), String(full + udp.length), '0'],
+    ['FRAG', '0', '0', '0'],
+  ];
+  return text([
+    `Total: ${String(tcp.length + udp.length)}`,
+    `TCP:   ${String(tcp.length)} (estab ${String(count(TCP_ESTABLISHED))}, closed ${String(waiting + count(TCP_CLOSE))}, `
+      + `orphaned ${String(host.tcp.orphanCount)}, timewait ${String(waiting)})`,
+    '',
+    ...columns(rows, 'llll'),
+  ]);
+}
+
+// ---- filters --------------------------------------------------------------------------------------------------------
+
+function parseFilter(host: ToolHost, words: readonly string[]): Filter {
+  const tests: ((row: SocketRow) => boolean)[] = [];
+  let states: readonly number[] | null = null;
+  for (let i = 0; i < words.length;) {
+    const word = words[i++]!;
+    if (word === 'and') continue;
+    if (word === 'state') {
+      states = [...states ?? [], ...parseState(words[i++] ?? '')];
+      continue;
+    }
+    if (word !== 'sport' && word !== 'dport' && word !== 'src' && word !== 'dst') {
+      throw unknownWord('ss', word, "a filter: 'state NAME', 'sport = :PORT', 'dport = :PORT', 'src ADDRESS', 'dst ADDRESS'");
+    }
+    let value = words[i++] ?? '';
+    const differs = value === '!=' || value === 'neq';
+    if (differs || value === '=' || value === '==' || value === 'eq') value = words[i++] ?? '';
+    const test = word.endsWith('port') ? portTest(word, value) : addressTest(host, word, value);
+    tests.push(differs ? (row) => !test(row) : test);
+  }
+  return { states, tests };
+}
+
+function parseState(word: string): readonly number[] {
+  const states = Object.hasOwn(STATE_WORDS, word) ? STATE_WORDS[word] : Object.hasOwn(GROUPS, word) ? GROUPS[word] : undefined;
+  if (states === undefined) {
+    throw unknownWord('ss', word, `a state: ${[...Object.keys(STATE_WORDS), ...Object.keys(GROUPS)].join(', ')}`);
+  }
+  return states;
+}
+
+function portTest(word: string, value: string): (row: SocketRow) => boolean {
+  const m = /^:?(\d{1,5})$/.exec(value);
+  if (m === null || Number(m[1]) > 65535) throw unknownWord('ss', value, `a port after '${word}', such as ':80'`);
+  const port = Number(m[1]);
+  return word === 'sport' ? (row) => row.sport === port : (row) => row.dport === port;
+}
+
+function addressTest(host: ToolHost, word: string, value: string): (row: SocketRow) => boolean {
+  if (value === '') throw new ToolError(`ss: '${word}' wants an address`);
+  const addr = host.resolve(value);
+  if (addr === null) throw unknownWord('ss', value, `an address or the name of a host after '${word}'`);
+  return word === 'src' ? (row) => row.saddr === addr : (row) => row.daddr === addr;
+}

@@ -1,0 +1,58 @@
+/**
+ * Addresses for hosts whose user names none: each cable is a subnet of its own, 10.0.0.0/24, 10.0.1.0/24 and so on, and its
+ * hosts are .1, .2 in the order in which they were plugged in.
+ */
+import { formatIpv4, formatIpv4Prefix, ipv4IsUnicast, ipv4Mask, parseIpv4Prefix, type Ipv4Prefix } from '../lib/addr.ts';
+
+const PREFIX_LEN = 24;
+/** Subnets of /24 in 10.0.0.0/8. */
+const MAX_SUBNETS = 65536;
+
+export class AddressPlan {
+  private nextSubnet = 0;
+  private nextMac = 1;
+  /** Addresses in use. */
+  private readonly taken: Set<number> = new Set();
+
+  /** A hardware address: locally administered, unique in the world. */
+  mac(): Uint8Array {
+    const n = this.nextMac++;
+    return Uint8Array.of(0x02, 0x00, 0x00, (n >>> 16) & 255, (n >>> 8) & 255, n & 255);
+  }
+
+  /** Notes an address that somebody chose. */
+  take(addr: number): void {
+    this.taken.add(addr);
+  }
+
+  /** A subnet that nobody has an address in. */
+  subnet(): Ipv4Prefix {
+    for (;;) {
+      if (this.nextSubnet >= MAX_SUBNETS) throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');
+      const network = 0x0a000000 | (this.nextSubnet++ << 8);
+      if (![...this.taken].some((addr) => ((addr ^ network) & ipv4Mask(PREFIX_LEN)) === 0)) return { addr: network, prefixLen: PREFIX_LEN };
+    }
+  }
+
+  /** The lowest free address of a subnet; it is taken from now on. */
+  next(subnet: Ipv4Prefix): Ipv4Prefix {
+    const network = subnet.addr & ipv4Mask(subnet.prefixLen);
+    const last = (network | ~ipv4Mask(subnet.prefixLen)) >>> 0;
+    for (let addr = (network >>> 0) + 1; addr < last; addr++) {
+      if (this.taken.has(addr | 0)) continue;
+      this.taken.add(addr | 0);
+      return { addr: addr | 0, prefixLen: subnet.prefixLen };
+    }
+    throw new RangeError(`the subnet ${formatIpv4Prefix(network, subnet.prefixLen)} has no free address`);
+  }
+}
+
+/** Reads `'10.0.0.1/24'`; without a length, /24. */
+export function parseInterfaceAddress(text: unknown, name: string): Ipv4Prefix {
+  const form = "expected an address such as '10.0.0.1/24'";
+  if (typeof text !== 'string') throw new TypeError(`${name}: ${String(text)} is not a string; ${form}`);
+  const prefix = parseIpv4Prefix(text.includes('/') ? text : `${text}/${String(PREFIX_LEN)}`);
+  if (prefix === null) throw new TypeError(`${name}: '${text}' is not understood; ${form}`);
+  if (!ipv4IsUnicast(prefix.addr)) throw new RangeError(`${name}: ${formatIpv4(prefix.addr)} cannot be a host's address; ${form}`);
+  return prefix;
+}

@@ -1,0 +1,67 @@
+/** Deadlock: the error that explains itself. */
+import { formatIpv4 } from '../lib/addr.ts';
+import { formatDuration } from '../lib/units.ts';
+import {
+  IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
+  TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+} from '../sock/constants.ts';
+import { InetSock, type Sock } from '../sock/sock.ts';
+import type { Waiting } from '../syscall/process.ts';
+
+const STATES: ReadonlyMap<number, string> = new Map([
+  [TCP_ESTABLISHED, 'ESTABLISHED'], [TCP_SYN_SENT, 'SYN_SENT'], [TCP_SYN_RECV, 'SYN_RECV'], [TCP_FIN_WAIT1, 'FIN_WAIT1'],
+  [TCP_FIN_WAIT2, 'FIN_WAIT2'], [TCP_TIME_WAIT, 'TIME_WAIT'], [TCP_CLOSE, 'CLOSE'], [TCP_CLOSE_WAIT, 'CLOSE_WAIT'],
+  [TCP_LAST_ACK, 'LAST_ACK'], [TCP_LISTEN, 'LISTEN'], [TCP_CLOSING, 'CLOSING'], [TCP_NEW_SYN_RECV, 'NEW_SYN_RECV'],
+]);
+
+/** A call that waits for something that can never happen. */
+export interface BlockedCall {
+  readonly host: string;
+  readonly process: string;
+  /** `'accept'`, `'recv'`, `'epoll_wait'`… */
+  readonly call: string;
+  readonly fd: number;
+  /** `'tcp 10.0.0.1:80 → 10.0.0.2:32768 ESTABLISHED'`, or null when the descriptor is no socket. */
+  readonly socket: string | null;
+  /** How long it has waited, milliseconds of virtual time. */
+  readonly forMs: number;
+}
+
+/** Nothing can ever happen again, and the program still waits. */
+export class DeadlockError extends Error {
+  /** What waits, host by host. */
+  readonly blocked: readonly BlockedCall[];
+
+  constructor(nowNs: number, blocked: readonly BlockedCall[]) {
+    const lines = blocked.map((b) => `  ${b.host}: ${b.process}: ${b.call}(fd ${String(b.fd)})  ${b.socket ?? 'no socket'}`
+      + `  since ${formatDuration(b.forMs * 1e6)}`);
+    const list = lines.length === 0
+      ? '  no call waits for the network: main() waits for a promise that nothing will settle (real work? await world.external(promise))'
+      : lines.join('\n');
+    super(`deadlock at ${formatDuration(nowNs)}: nothing can ever happen again, and main() has not returned\n${list}`);
+    this.name = 'DeadlockError';
+    this.blocked = blocked;
+  }
+}
+
+/** A waiting call for people. */
+export function describeWaiting(host: string, call: Waiting, nowNs: number): BlockedCall {
+  return {
+    host,
+    process: call.process.name,
+    call: call.name,
+    fd: call.fd,
+    socket: call.sock === null ? null : describeSock(call.sock),
+    forMs: (nowNs - call.sinceNs) / 1e6,
+  };
+}
+
+/** `tcp 10.0.0.1:80 → 10.0.0.2:32768 ESTABLISHED` */
+export function describeSock(sk: Sock): string {
+  const name = sk.protocol === IPPROTO_TCP ? 'tcp' : sk.protocol === IPPROTO_UDP ? 'udp' : sk.prot.name;
+  const state = STATES.get(sk.state) ?? String(sk.state);
+  if (!(sk instanceof InetSock)) return `${name} ${state}`;
+  const local = `${formatIpv4(sk.rcvSaddr !== 0 ? sk.rcvSaddr : sk.saddr)}:${String(sk.num)}`;
+  const peer = sk.dport === 0 ? '' : ` → ${formatIpv4(sk.daddr)}:${String(sk.dport)}`;
+  return `${name} ${local}${peer} ${state}`;
+}

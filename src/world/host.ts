@@ -1,0 +1,189 @@
+/** A host of a world: a kernel with network cards, and what a user says about it from outside. */
+import type { NetDevice } from '../dev/net-device.ts';
+import { devGetByName } from '../dev/registry.ts';
+import type { Port } from '../fabric/port.ts';
+import { addEthernet } from '../host/boot.ts';
+import { KernelError } from '../host/errors.ts';
+import { Kernel, type KernelOptions } from '../host/kernel.ts';
+import type { SysctlValue } from '../host/sysctl.ts';
+import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
+import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
+import { routeAdd } from '../ip/route.ts';
+import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
+import { parseInteger } from '../lib/units.ts';
+import type { Card } from '../nic/card.ts';
+import type { CardOptions } from '../nic/options.ts';
+import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
+import type { World } from './world.ts';
+
+/** A network card to be. What is left out is chosen: the name, the hardware address, an address of the cable's subnet. */
+export interface InterfaceOptions {
+  /** Default `eth0`, `eth1`… */
+  readonly name?: string;
+  /** `'10.0.0.1/24'`. Default: chosen when a cable is plugged in. */
+  readonly ip?: string;
+  /** `'02:00:00:00:00:01'` */
+  readonly mac?: string;
+  /** Default 1500. */
+  readonly mtu?: number;
+  /** Rings, coalescing, offloads, speed. */
+  readonly card?: CardOptions;
+}
+
+export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'openFiles'> {
+  /** The address of its first interface: short for `interfaces: [{ ip }]`. */
+  readonly ip?: string;
+  readonly interfaces?: readonly InterfaceOptions[];
+  /** More names of this host; its own is known to the whole world. */
+  readonly aliases?: readonly string[];
+}
+
+/** Where packets for a network go. */
+export interface RouteOptions {
+  /** The next hop. */
+  readonly via?: string;
+  /** The interface; needed when there is no next hop. */
+  readonly interface?: string;
+  readonly metric?: number;
+}
+
+/** A network card of a host. */
+export class Interface {
+  readonly host: Host;
+  readonly dev: NetDevice;
+  readonly card: Card;
+
+  constructor(host: Host, dev: NetDevice, card: Card) {
+    this.host = host;
+    this.dev = dev;
+    this.card = card;
+  }
+
+  get name(): string {
+    return this.dev.name;
+  }
+
+  /** Where its cable is plugged in. */
+  get port(): Port {
+    return this.card.port;
+  }
+
+  /** Its first address, or null. */
+  get ip(): string | null {
+    const first = inetAddrs(this.dev)[0];
+    return first === undefined ? null : formatIpv4(first.addr);
+  }
+
+  /** The subnet of its first address, or null. */
+  get subnet(): Ipv4Prefix | null {
+    const first = inetAddrs(this.dev)[0];
+    return first === undefined ? null : { addr: first.addr & ipv4Mask(first.prefixLen), prefixLen: first.prefixLen };
+  }
+
+  /** Gives it one more address: `'10.0.0.1/24'`. */
+  addAddress(text: string): void {
+    this.assign(parseInterfaceAddress(text, 'ip'));
+  }
+
+  /** @internal */
+  assign(address: Ipv4Prefix): void {
+    const { net } = this.dev;
+    net.cpu.enter(0);
+    const err = inetAddrAdd(this.dev, address.addr, address.prefixLen);
+    net.cpu.exit();
+    if (err < 0) throw new KernelError(err, 'addAddress', { address: formatIpv4(address.addr) });
+    this.host.plan.take(address.addr);
+    this.host.announce(formatIpv4(address.addr));
+  }
+}
+
+export class Host {
+  readonly name: string;
+  readonly world: World;
+  readonly kernel: Kernel;
+  /** @internal */
+  readonly plan: AddressPlan;
+  private readonly aliases: readonly string[];
+  private readonly cards: Interface[] = [];
+
+  /** Made by `world.host(name, options)`. */
+  constructor(world: World, name: string, options: HostOptions, plan: AddressPlan) {
+    this.world = world;
+    this.name = name;
+    this.plan = plan;
+    this.aliases = options.aliases ?? [];
+    this.kernel = new Kernel(options, { parts: world.parts, name, names: world.names });
+    const interfaces = options.interfaces ?? (options.ip === undefined ? [] : [{ ip: options.ip }]);
+    if (options.interfaces !== undefined && options.ip !== undefined) {
+      throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
+    }
+    for (const itf of interfaces) this.addInterface(itf);
+    if (this.interfaces.every((itf) => itf.ip === null)) this.kernel.hosts.add(name, '127.0.0.1');
+  }
+
+  /** Its network cards, in the order in which they were added. */
+  get interfaces(): readonly Interface[] {
+    return this.cards;
+  }
+
+  /** Its first address that others can reach; 127.0.0.1 while it has none. */
+  get ip(): string {
+    return this.ips[0] ?? '127.0.0.1';
+  }
+
+  /** All its addresses that others can reach. */
+  get ips(): readonly string[] {
+    return this.cards.flatMap((itf) => inetAddrs(itf.dev).map((ifa) => formatIpv4(ifa.addr)));
+  }
+
+  /** Reads or sets a sysctl by its exact kernel name. */
+  sysctl(name: string, value?: SysctlValue): SysctlValue {
+    return this.kernel.sysctl(name, value);
+  }
+
+  /** Adds a network card; the device is up. */
+  addInterface(options: InterfaceOptions = {}): Interface {
+    const name = options.name ?? `eth${String(this.cards.length)}`;
+    if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
+    if (devGetByName(this.kernel.stack.net, name) !== null) throw new RangeError(`name: ${this.name} has an interface '${name}' already`);
+    const mac = options.mac === undefined ? this.plan.mac() : parseMac(options.mac);
+    if (mac === null) throw new TypeError(`mac: '${String(options.mac)}' is not understood; expected one such as '02:00:00:00:00:01'`);
+    const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, 65535);
+    const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
+    const { dev, card } = addEthernet(this.kernel.stack, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
+    const itf = new Interface(this, dev, card);
+    this.world.adopt(itf.port);
+    this.cards.push(itf);
+    if (address !== null) itf.assign(address);
+    return itf;
+  }
+
+  /** @internal The first interface without a cable; a new one when all have one. */
+  freeInterface(): Interface {
+    return this.cards.find((itf) => itf.port.link === null) ?? this.addInterface();
+  }
+
+  /** Adds a route: `host.route('0.0.0.0/0', { via: '10.0.0.254' })`. */
+  route(network: string, options: RouteOptions): void {
+    const to = parseIpv4Prefix(network);
+    if (to === null) throw new TypeError(`network: '${network}' is not understood; expected one such as '10.1.0.0/16'`);
+    const gateway = options.via === undefined ? 0 : parseIpv4(options.via);
+    if (gateway === null) throw new TypeError(`via: '${String(options.via)}' is not an IPv4 address`);
+    const dev = options.interface === undefined ? null : devGetByName(this.kernel.stack.net, options.interface);
+    if (options.interface !== undefined && dev === null) throw new RangeError(`interface: ${this.name} has no '${options.interface}'`);
+    const { net, ip } = this.kernel.stack;
+    net.cpu.enter(0);
+    const err = routeAdd(ip, {
+      dst: to.addr & ipv4Mask(to.prefixLen), prefixLen: to.prefixLen, gateway, dev, metric: options.metric ?? 0,
+      type: RTN_UNICAST, protocol: RTPROT_STATIC,
+    });
+    net.cpu.exit();
+    if (err < 0) throw new KernelError(err, 'route', { address: network });
+  }
+
+  /** @internal An address of this host becomes known to the world. */
+  announce(address: string): void {
+    this.kernel.hosts.remove(this.name);
+    for (const name of [this.name, ...this.aliases]) this.world.names.add(name, address);
+  }
+}
