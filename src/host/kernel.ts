@@ -22,6 +22,10 @@ import { bootHost, type HostStack, type WorldParts } from './boot.ts';
 import { KernelProcess, type ProcessOptions } from './process.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
 import { SysctlTable, type SysctlValue } from './sysctl.ts';
+import { toolHost } from './tools/adapter.ts';
+import type { ToolHost } from './tools/command.ts';
+import { sh } from './tools/sh.ts';
+import { tcpdump, type Tcpdump, type TcpdumpOptions } from './tools/tcpdump.ts';
 
 /** What work costs: a real machine's order, nothing, or single figures in nanoseconds over the real ones. */
 export type Costs = 'real' | 'zero' | Partial<CostModel>;
@@ -77,6 +81,7 @@ export class Kernel extends KernelProcess {
   /** @internal Clock, pool and pump, shared by the hosts of a world. */
   readonly parts: WorldParts;
   private readonly settings: SysctlTable;
+  private readonly tools: ToolHost;
 
   /** A host by itself. (`world` is for World: a host among others.) */
   constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile }) {
@@ -97,6 +102,7 @@ export class Kernel extends KernelProcess {
       congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
     });
     for (const [key, value] of Object.entries(options.sysctl ?? {})) this.settings.set(key, value);
+    this.tools = toolHost(stack, this.hosts, this.settings);
   }
 
   /** A new process with descriptors of its own. The kernel itself has those of its first one, `main`. */
@@ -122,6 +128,21 @@ export class Kernel extends KernelProcess {
       out[name] = this.stack.net.mib[i]!;
     });
     return out as Record<MibName, number>;
+  }
+
+  /** What a tool prints: `kernel.sh('ss -tan')`. Known are ss, ip, arp, nstat, netstat, ethtool, tc, sysctl; they look and change nothing. */
+  sh(line: string): string {
+    return sh(this.tools, line);
+  }
+
+  /** The sockets, as ss(8) lists them: `kernel.ss('-tani')`. */
+  ss(args: string = '-a'): string {
+    return sh(this.tools, `ss ${args}`);
+  }
+
+  /** Prints the packets of a device while they pass, until `stop()` or the end of a `using` scope. */
+  tcpdump(options: TcpdumpOptions = {}): Tcpdump {
+    return tcpdump(this.tools, options);
   }
 
   /** The addresses of a host name, from hosts files. None when it is unknown. */

@@ -58,6 +58,12 @@ export class HostsFile {
     return this.parent === null ? [] : this.parent.lookup(name);
   }
 
+  /** The first name that was given to an address, or null: what tools print in its place. */
+  nameOf(address: string): string | null {
+    for (const [name, list] of this.names) if (list.some((a) => a.address === address)) return name;
+    return this.parent === null ? null : this.parent.nameOf(address);
+  }
+
   /** All names with their addresses, as hosts(5) writes them. */
   format(): string {
     return [...this.names].flatMap(([name, list]) => list.map((a) => `${a.address}\t${name}\n`)).join('');

@@ -6,6 +6,7 @@ import { addEthernet } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import { Kernel, type KernelOptions } from '../host/kernel.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
+import type { Tcpdump, TcpdumpOptions } from '../host/tools/tcpdump.ts';
 import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
@@ -139,6 +140,21 @@ export class Host {
   /** Reads or sets a sysctl by its exact kernel name. */
   sysctl(name: string, value?: SysctlValue): SysctlValue {
     return this.kernel.sysctl(name, value);
+  }
+
+  /** What a tool prints: `host.sh('ss -tan')`; see {@link Kernel.sh}. */
+  sh(line: string): string {
+    return this.kernel.sh(line);
+  }
+
+  /** The sockets, as ss(8) lists them: `host.ss('-tani')`. */
+  ss(args?: string): string {
+    return this.kernel.ss(args);
+  }
+
+  /** Prints the packets of a device while they pass; see {@link Kernel.tcpdump}. */
+  tcpdump(options?: TcpdumpOptions): Tcpdump {
+    return this.kernel.tcpdump(options);
   }
 
   /** Adds a network card; the device is up. */
