@@ -165,6 +165,8 @@ export class InetSock extends Sock {
   recverr = false;
   freebind = false;
   bindAddressNoPort = false;
+  /** IP_LOCAL_PORT_RANGE: low end, high end << 16; 0 = the system's. */
+  localPortRange = 0;
   hdrincl = false;
   pktinfo = false;
   recvttl = false;
