@@ -12,6 +12,7 @@ import {
 } from '../lib/errno.ts';
 import { hashMix } from '../lib/hash.ts';
 import { NS_PER_SEC } from '../lib/units.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import type { Neighbour } from '../neigh/neighbour.ts';
 import type { Dst } from '../sock/dst.ts';
@@ -43,6 +44,8 @@ export class Rtable implements Dst {
   /** What was asked for: the key in the cache. */
   readonly keySaddr: number;
   readonly keyIf: number;
+  /** The device that a local packet counts as having come in by: the one that has the address. 0: the skb's own. */
+  iif = 0;
   /** The neighbour of the next hop, looked up with the first packet. */
   neigh: Neighbour | null = null;
   /** Path MTU learned from ICMP, 0 = none, believed until `pmtuExpires` (ns of host time). */
@@ -123,6 +126,12 @@ export class RouteCache {
 
 function bucketOf(dst: number, saddr: number, keyIf: number): number {
   return hashMix(hashMix(dst, saddr), keyIf) & (BUCKETS - 1);
+}
+
+/** The device that a packet came in by, as sockets see it (Linux: inet_iif). */
+export function inetIif(skb: SkBuff): number {
+  const { dst } = skb;
+  return dst instanceof Rtable && dst.iif !== 0 ? dst.iif : (skb.dev as NetDevice).ifindex;
 }
 
 // ---- path MTU -------------------------------------------------------------------------------------------------------
@@ -258,7 +267,9 @@ function localSource(route: FibRoute, daddr: number): number {
 function makeLocal(ip: Ipv4, daddr: number, src: number, keySaddr: number, oif: number): Rtable | number {
   const lo = loopbackDev(ip.net);
   if (lo === null || !lo.up) return -ENETUNREACH;
-  return new Rtable(ip, lo, RTN_LOCAL, daddr, src, 0, keySaddr, oif);
+  const rt = new Rtable(ip, lo, RTN_LOCAL, daddr, src, 0, keySaddr, oif);
+  rt.iif = ip.fib.local.lookup(daddr, 0)?.dev?.ifindex ?? 0;
+  return rt;
 }
 
 function makeRoute(

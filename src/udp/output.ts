@@ -1,0 +1,249 @@
+/**
+ * UDP, datagrams going out (RFC 768).
+ *
+ *   from  udp/ops.ts     udpSendmsg: the writer's bytes
+ *   to    ip/output.ts   ipSendSkb
+ *
+ * The bytes are copied once, into a page that small datagrams share; headers go into the skb's own area.
+ */
+import {
+  EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPIPE,
+} from '../lib/errno.ts';
+import { IPV4_HLEN_MIN } from '../wire/ipv4.ts';
+import { UDP_HLEN, udpWriteHeader } from '../wire/udp.ts';
+import { addOrExtend, canAddFrag, copyBytes } from '../skb/copy.ts';
+import { Drop } from '../skb/drop-reason.ts';
+import type { Page } from '../skb/pool.ts';
+import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
+import { Mib } from '../dev/mib.ts';
+import { RTN_BROADCAST, RTN_MULTICAST } from '../ip/fib.ts';
+import { ipSendSkb, ipXmitErrno } from '../ip/output.ts';
+import { ipRouteOutput, ipRouteSock, type Rtable } from '../ip/route.ts';
+import {
+  AF_INET, AF_UNSPEC, IP_PKTINFO, IP_PMTUDISC_PROBE, IP_TOS, IP_TTL, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, SOL_IP, TCP_ESTABLISHED,
+} from '../sock/constants.ts';
+import { portsBind } from '../sock/ports.ts';
+import type { Sock } from '../sock/sock.ts';
+import type { MsgHdr } from '../sock/sockaddr.ts';
+import { skbSetOwnerW } from '../sock/wmem.ts';
+import { udpHashAdd } from './demux.ts';
+import type { PktInfo } from './recv.ts';
+import type { UdpSock } from './sock.ts';
+
+const OutDatagrams: number = Mib.UdpOutDatagrams;
+
+/** Datagrams up to this size share pages. */
+const SHARED_MAX = 8192;
+const SHARED_PAGE = 16384;
+/** The length field of UDP and the total length of IP leave so much. */
+const LENGTH_MAX = 65535;
+
+/**
+ * Sends a datagram, to `msg.name` or to the connected peer. With MSG_MORE (or UDP_CORK) keeps it for more bytes to come.
+ *
+ * @returns the bytes taken, or a negative errno: -EMSGSIZE, -EDESTADDRREQ, -EAGAIN (no room in the send buffer, no free
+ *   port), -EACCES (broadcast without SO_BROADCAST), -ENETUNREACH, -EPIPE, a pending error of the socket
+ */
+export function udpSendmsg(sock: Sock, msg: MsgHdr): number {
+  const sk = sock as UdpSock;
+  if (msg.len > LENGTH_MAX) return -EMSGSIZE;
+  if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+  if (sk.num === 0) {
+    const err = udpAutobind(sk);
+    if (err < 0) return err;
+  }
+  const corked = sk.cork || (msg.flags & MSG_MORE) !== 0;
+  if (sk.pending !== null) return append(sk, sk.pending, msg, corked);
+  let daddr = sk.daddr;
+  let dport = sk.dport;
+  let rt: Rtable | number;
+  let saddr = sk.saddr;
+  if (msg.control === null && !msg.hasName && sk.state === TCP_ESTABLISHED) {
+    rt = ipRouteSock(sk.udp.ip, sk);
+  } else {
+    let oif = sk.boundDevIf;
+    if (msg.hasName) {
+      if (msg.name.family !== AF_INET && msg.name.family !== AF_UNSPEC) return -EAFNOSUPPORT;
+      if (msg.name.port === 0) return -EINVAL;
+      daddr = msg.name.addr;
+      dport = msg.name.port;
+    } else if (sk.state !== TCP_ESTABLISHED) {
+      return -EDESTADDRREQ;
+    }
+    if (msg.control !== null) {
+      const info = pktInfoOf(msg);
+      if (info !== null) {
+        saddr = info.specDst;
+        if (info.ifindex !== 0) oif = info.ifindex;
+      }
+    }
+    rt = ipRouteOutput(sk.udp.ip, daddr, saddr, oif);
+  }
+  if (typeof rt === 'number') {
+    sk.net.inc(Mib.IpOutNoRoutes);
+    return rt;
+  }
+  if (rt.type === RTN_BROADCAST && !sk.broadcast) return -EACCES;
+  if (saddr === 0) saddr = rt.src;
+  const err = checkSend(sk, rt, msg.len);
+  if (err < 0) return err;
+  const skb = sk.net.pool.alloc(MAX_HEADER);
+  addPayload(sk, skb, msg);
+  skb.truesize = datagramTruesize(msg.len);
+  skbSetOwnerW(skb, sk);
+  if (corked) {
+    sk.pending = skb;
+    sk.pendingRoute = rt;
+    sk.pendingSaddr = saddr;
+    sk.pendingDaddr = rt.dst;
+    sk.pendingDport = dport;
+    return msg.len;
+  }
+  const sent = sendSkb(sk, skb, rt, saddr, rt.dst, dport, msg);
+  return sent < 0 ? sent : msg.len;
+}
+
+/** Gives an unbound socket a port. 0 or -EAGAIN. */
+export function udpAutobind(sk: UdpSock): number {
+  if (portsBind(sk.udp.ports, sk, 0) < 0) return -EAGAIN;
+  udpHashAdd(sk);
+  return 0;
+}
+
+/** May a datagram of `len` bytes go along `rt` now? Linux's order: size, pending error, shutdown, room. */
+function checkSend(sk: UdpSock, rt: Rtable, len: number): number {
+  const mtu = sk.pmtudisc >= IP_PMTUDISC_PROBE ? Math.min(rt.dev.mtu, LENGTH_MAX) : rt.mtu;
+  if (len + UDP_HLEN + IPV4_HLEN_MIN > mtu) return -EMSGSIZE;
+  if (sk.err !== 0) return sk.sockError();
+  if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
+  if (sk.wmemAlloc >= sk.sndbuf) {
+    sk.noSpace = true;
+    return -EAGAIN;
+  }
+  return 0;
+}
+
+/** More bytes for the datagram in the making; it goes to the address of its first bytes. */
+function append(sk: UdpSock, skb: SkBuff, msg: MsgHdr, corked: boolean): number {
+  const rt = sk.pendingRoute!;
+  const total = skb.len + msg.len;
+  if (total + UDP_HLEN + IPV4_HLEN_MIN > rt.mtu) {
+    udpFlushPending(sk);
+    return -EMSGSIZE;
+  }
+  addPayload(sk, skb, msg);
+  const size = datagramTruesize(total);
+  sk.wmemAlloc += size - skb.truesize;
+  skb.truesize = size;
+  if (corked) return msg.len;
+  const sent = udpPushPending(sk);
+  return sent < 0 ? sent : msg.len;
+}
+
+/** Sends the datagram in the making (uncorked). 0 or a negative errno. */
+export function udpPushPending(sk: UdpSock): number {
+  const { pending, pendingRoute } = sk;
+  if (pending === null || pendingRoute === null) return 0;
+  sk.pending = null;
+  sk.pendingRoute = null;
+  return sendSkb(sk, pending, pendingRoute, sk.pendingSaddr, sk.pendingDaddr, sk.pendingDport, null);
+}
+
+/** Gives it up. */
+export function udpFlushPending(sk: UdpSock): void {
+  const { pending } = sk;
+  sk.pending = null;
+  sk.pendingRoute = null;
+  if (pending !== null) sk.net.drop(pending, Drop.Purged);
+}
+
+/** Writes the header and hands the datagram to IP. Takes the skb. 0 or a negative errno. */
+function sendSkb(
+  sk: UdpSock, skb: SkBuff, rt: Rtable, saddr: number, daddr: number, dport: number, msg: MsgHdr | null,
+): number {
+  const { net } = sk;
+  const at = skb.push(UDP_HLEN);
+  skb.th = at;
+  udpWriteHeader(skb.buf, at, sk.num, dport, skb.len);
+  // The card, or whoever looks at the bytes first, fills the checksum in.
+  skb.ipSummed = CHECKSUM_PARTIAL;
+  let { tos } = sk;
+  let ttl = sk.ttl >= 0 ? sk.ttl : sk.udp.ip.sysctl.ipDefaultTtl;
+  if (rt.type === RTN_MULTICAST) ttl = sk.mcTtl;
+  if (msg !== null && msg.control !== null) {
+    tos = intOf(msg, IP_TOS, tos);
+    ttl = intOf(msg, IP_TTL, ttl);
+  }
+  const rc = ipXmitErrno(ipSendSkb(sk.udp.ip, sk, skb, rt, saddr, daddr, tos, ttl));
+  if (rc === -ENOBUFS) {
+    // Lost in the queue of the device: only those are told who asked for errors.
+    net.inc(Mib.UdpSndbufErrors);
+    net.inc(Mib.IpOutDiscards);
+    return sk.recverr ? rc : 0;
+  }
+  if (rc < 0) return rc;
+  net.mib[OutDatagrams]!++;
+  return 0;
+}
+
+// ---- payload --------------------------------------------------------------------------------------------------------
+
+/** Copies the writer's bytes into a page and hangs them on the skb. */
+function addPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): void {
+  const { len } = msg;
+  if (len === 0) return;
+  if (len > SHARED_MAX) {
+    const own = sk.net.pool.allocPage(len);
+    fillPage(own, skb, msg);
+    sk.net.pool.putPage(own);
+    return;
+  }
+  let page = sk.txPage;
+  if (page !== null && page.refs === 1) {
+    page.fill = 0; // all that was written here has been read
+  } else if (page === null || page.fill + len > page.bytes.length) {
+    if (page !== null) sk.net.pool.putPage(page);
+    page = sk.net.pool.allocPage(SHARED_PAGE);
+    sk.txPage = page;
+  }
+  fillPage(page, skb, msg);
+}
+
+function fillPage(page: Page, skb: SkBuff, msg: MsgHdr): void {
+  const at = page.fill;
+  copyBytes(msg.buf, msg.off, page.bytes, at, msg.len);
+  page.fill = at + msg.len;
+  if (skb.nrFrags === 0) skb.addFrag(page, at, msg.len);
+  else if (canAddFrag(skb, page, at)) addOrExtend(skb, page, at, msg.len);
+}
+
+/** The socket's page goes back. */
+export function udpFreePage(sk: UdpSock): void {
+  if (sk.txPage !== null) sk.net.pool.putPage(sk.txPage);
+  sk.txPage = null;
+}
+
+/**
+ * What a datagram of `len` bytes occupies in socket buffers, as in Linux: an skb with its shared part (576), and the
+ * power of two that holds the bytes with their headers; short ones share a small size, long ones use pages.
+ */
+export function datagramTruesize(len: number): number {
+  const head = (len + 59 + 63) & ~63;
+  if (head <= 320) return 896;
+  if (head + 320 > 16384) return 896 + len;
+  return 256 + (1 << (32 - Math.clz32(head + 319)));
+}
+
+// ---- control messages -----------------------------------------------------------------------------------------------
+
+function pktInfoOf(msg: MsgHdr): PktInfo | null {
+  for (const c of msg.control!) {
+    if (c.level === SOL_IP && c.type === IP_PKTINFO && typeof c.data === 'object') return c.data as PktInfo;
+  }
+  return null;
+}
+
+function intOf(msg: MsgHdr, type: number, otherwise: number): number {
+  for (const c of msg.control!) if (c.level === SOL_IP && c.type === type && typeof c.data === 'number') return c.data;
+  return otherwise;
+}
