@@ -122,6 +122,11 @@ export class Card implements PortOwner {
     return skb;
   }
 
+  /** Received frames that the driver has not taken yet. */
+  get rxQueued(): number {
+    return this.rxHead - this.rxTail;
+  }
+
   /** The driver has polled: descriptors that it emptied can be filled again. */
   refill(): void {
     this.rxPosted = this.rxTail + this.rxSlots.length;
