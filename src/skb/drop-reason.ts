@@ -77,6 +77,7 @@ export const Drop = {
   /** netdev_max_backlog packets wait already (loopback and other devices without a card). */
   CpuBacklog: 69,
   TcpMd5Unexpected: 70,
+  TcpInvalidEndSequence: 71,
   /** For an address that is not this host's, and it forwards nothing. */
   IpInAddrErrors: 71,
   /** A fragment: packets are not put together here. */

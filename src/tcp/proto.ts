@@ -5,10 +5,14 @@
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
 import { SipKey } from '../lib/hash.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
 import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
+import type { ConnectChecker } from './connect.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
+import { tcpV4Xmit } from './ipv4.ts';
 import { TcpScratch } from './scratch.ts';
+import type { TcpSock } from './sock.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
 
 /** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times in milliseconds unless the name says otherwise. */
@@ -116,6 +120,8 @@ export class TcpProto {
   readonly established: EstablishedTable;
   readonly listening: ListenTable = new ListenTable();
   readonly deathRow: TimewaitDeathRow;
+  /** Tells `sock/ports.ts` which 4-tuples are free; set by `tcpInit`. */
+  connectChecker!: ConnectChecker;
   /** Sockets without a descriptor, and all TcpSocks that are not destroyed. */
   orphanCount = 0;
   socketCount = 0;
@@ -125,6 +131,8 @@ export class TcpProto {
   readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
   /** Options of a segment being built. */
   readonly txOpt: TcpOptionsOut = new TcpOptionsOut();
+  /** Hands a segment with its TCP header to the network layer; takes it. 0, NET_XMIT_*, or a negative errno. */
+  queueXmit: (tp: TcpSock, skb: SkBuff) => number = tcpV4Xmit;
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
   /** Challenge ACKs left in this second (RFC 5961 §7), and which second it is. */

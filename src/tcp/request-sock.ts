@@ -55,13 +55,16 @@ export class RequestSock implements EhashEntry {
   numTimeout = 0;
   /** When the first SYN-ACK left, microseconds: RTT of the handshake. 0 after a retransmission (Karn). */
   sntSynackUs = 0;
+  /** Host milliseconds of the first SYN-ACK and of the last: what a timestamp echoed to us may be. */
+  firstTsval = 0;
+  lastTsval = 0;
   /** The data-less ACK came, but the listener waits for data (TCP_DEFER_ACCEPT). */
   acked = false;
   /** Throttle of answers to segments out of the window. */
   lastOowAckMs: number = OOW_NEVER;
   /** Made from a SYN cookie: never in the table. */
   cookie = false;
-  /** When the SYN came with a cookie answer, the timestamp that carries its options; else 0. */
+  /** The TSval of a SYN-ACK that is a cookie: it carries the options. Else 0. */
   cookieTs = 0;
   /** The cached route (Rtable), or null. */
   dst: object | null = null;

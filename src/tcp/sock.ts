@@ -319,9 +319,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   // ---- as the socket layer sees it
   /** SS_*: what connect() and shutdown() have been through (Linux: struct socket's state). */
   sockState = 1;
-  /** bind() named an address, a port: they outlive the connection (SOCK_BINDADDR_LOCK, SOCK_BINDPORT_LOCK). */
-  bindAddrLocked = false;
-  bindPortLocked = false;
   /** The peer's FIN has been taken in: it is the last number before rcvNxt (SOCK_DONE). */
   finReceived = false;
   /** Counted among the orphans. */

@@ -1,0 +1,119 @@
+/**
+ * ICMP errors about our segments (RFC 5927: believed only if the quoted number is one that we have in flight).
+ *
+ *   from  ip/icmp.ts       tcpV4Err, `data` at the quoted IP header
+ *   to    the socket       a hard error ends a handshake; later errors are soft, unless IP_RECVERR asks for them
+ *         tcp/output.ts    tcpSimpleRetransmit, after "fragmentation needed"
+ */
+import { Mib } from '../dev/mib.ts';
+import type { NetDevice } from '../dev/net-device.ts';
+import {
+  ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
+} from '../lib/errno.ts';
+import { between } from '../lib/seq.ts';
+import { ipRouteSock, ipSkUpdatePmtu } from '../ip/route.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import {
+  IP_PMTUDISC_DONT, TCP_CLOSE, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+} from '../sock/constants.ts';
+import {
+  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED, NR_ICMP_UNREACH,
+} from '../wire/icmp.ts';
+import { iphDaddr, iphHlen, iphSaddr } from '../wire/ipv4.ts';
+import { thDport, thSeq, thSport } from '../wire/tcp.ts';
+import { tcpDoneWithError } from './close.ts';
+import { tcpSyncMss } from './mss.ts';
+import { tcpSimpleRetransmit } from './output.ts';
+import type { TcpProto } from './proto.ts';
+import type { RequestSock } from './request-sock.ts';
+import { reqskDrop, tcpListenDrop } from './request.ts';
+import type { TcpSock } from './sock.ts';
+
+/** What each code of "destination unreachable" means to a program (RFC 1122 §4.2.3.9; Linux's table). ENONET is 64. */
+const UNREACH_ERRNO: readonly number[] = [
+  ENETUNREACH, EHOSTUNREACH, ENOPROTOOPT, ECONNREFUSED, EMSGSIZE, EOPNOTSUPP, ENETUNREACH, EHOSTDOWN,
+  64, ENETUNREACH, EHOSTUNREACH, ENETUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH, EHOSTUNREACH,
+];
+
+/** An ICMP error about a segment of ours. The skb stays the caller's. `info` is the MTU of the next hop. */
+export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number, info: number): void {
+  const { net } = tcp;
+  const { buf, data } = skb;
+  const th = data + iphHlen(buf, data);
+  const dif = skb.dev === null ? 0 : (skb.dev as NetDevice).ifindex;
+  const entry = tcp.established.lookup(iphSaddr(buf, data), thSport(buf, th), iphDaddr(buf, data), thDport(buf, th), dif);
+  if (entry === null) {
+    net.inc(Mib.IcmpInErrors);
+    return;
+  }
+  if (entry.state === TCP_TIME_WAIT) return;
+  const seq = thSeq(buf, th);
+  if (entry.state === TCP_NEW_SYN_RECV) {
+    reqErr(entry as RequestSock, seq, unreachable(type, code));
+    return;
+  }
+  const tp = entry as TcpSock;
+  if (tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return;
+  if (!between(seq, tp.sndUna, tp.sndNxt)) {
+    net.inc(Mib.TcpExtOutOfWindowIcmps);
+    return;
+  }
+  if (type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED) {
+    tcpMtuReduced(tp, info);
+    return;
+  }
+  const err = icmpErrno(type, code);
+  if (err !== 0) tcpIcmpError(tp, err);
+}
+
+/** Does the message say that the peer cannot be reached at all? */
+function unreachable(type: number, code: number): boolean {
+  if (type === ICMP_PARAMETERPROB || type === ICMP_TIME_EXCEEDED) return true;
+  return type === ICMP_DEST_UNREACH && (code === ICMP_NET_UNREACH || code === ICMP_HOST_UNREACH);
+}
+
+/** The errno for a message; 0 when TCP does not care (RFC 6633: source quench is ignored). */
+function icmpErrno(type: number, code: number): number {
+  if (type === ICMP_PARAMETERPROB) return EPROTO;
+  if (type === ICMP_TIME_EXCEEDED) return EHOSTUNREACH;
+  return type === ICMP_DEST_UNREACH && code <= NR_ICMP_UNREACH ? UNREACH_ERRNO[code]! : 0;
+}
+
+/** RFC 1122 §4.2.3.9: during the handshake the error ends it; afterwards TCP goes on trying and only remembers it. */
+function tcpIcmpError(tp: TcpSock, err: number): void {
+  if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) {
+    tcpDoneWithError(tp, err);
+    return;
+  }
+  if (tp.recverr) {
+    tp.err = err;
+    tp.errorReport();
+  } else {
+    tp.errSoft = err;
+  }
+}
+
+/** About a SYN-ACK: the request is forgotten without a word; nobody is there who could be told. */
+function reqErr(req: RequestSock, seq: number, abort: boolean): void {
+  const tp = req.listener;
+  if (seq !== req.sntIsn) {
+    tp.net.inc(Mib.TcpExtOutOfWindowIcmps);
+  } else if (abort) {
+    reqskDrop(req);
+    tcpListenDrop(tp);
+  }
+}
+
+/** RFC 1191: the path is narrower than we thought. What was too large is sent again at once, smaller. */
+function tcpMtuReduced(tp: TcpSock, mtu: number): void {
+  const { ip } = tp.tcp;
+  ipSkUpdatePmtu(ip, tp, mtu);
+  const rt = ipRouteSock(ip, tp);
+  if (typeof rt === 'number') return;
+  const pmtu = rt.mtu;
+  if (mtu < pmtu && tp.pmtudisc !== IP_PMTUDISC_DONT) tp.errSoft = EMSGSIZE;
+  if (tp.pmtudisc !== IP_PMTUDISC_DONT && tp.pmtuCookie > pmtu) {
+    tcpSyncMss(tp, pmtu);
+    tcpSimpleRetransmit(tp);
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * From a half-open request to a connection (Linux: tcp_minisocks.c).
+ *
+ *   from  tcp/demux.ts       tcpCheckReq, a segment for a request
+ *         tcp/syncookies.ts  tcpSynRecvSock, a request that a cookie brought back
+ *   to    tcp/listen.ts      the accept queue
+ */
+import { Mib } from '../dev/mib.ts';
+import { between } from '../lib/seq.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import { TCP_SYN_RECV } from '../sock/constants.ts';
+import { portsInherit } from '../sock/ports.ts';
+import { tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts';
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
+import { tcpMstampRefresh } from './clock.ts';
+import { tcpCreateSock } from './init.ts';
+import { tcpV4ReqRoute, tcpV4SetupCaps } from './ipv4.ts';
+import { acceptQueueAdd } from './listen.ts';
+import { oowRateLimited } from './oow.ts';
+import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
+import { clockSeconds, pawsReject, tcpInWindow } from './paws.ts';
+import type { RequestSock } from './request-sock.ts';
+import { acceptQueueFull, reqskArm, reqskDrop, reqskUnlink, tcpListenDrop, tcpRtxSynack } from './request.ts';
+import { synackWindow, tcpReqSendAck, tcpSendReset } from './reset.ts';
+import { tcpSynackRttMeas } from './rtt.ts';
+import type { TcpSock } from './sock.ts';
+import { keepaliveTimeMs } from './sockopt.ts';
+import { tcpResetKeepaliveTimer } from './timer.ts';
+
+/**
+ * A segment for a half-open connection: RFC 9293 §3.10.7.4 for SYN-RECEIVED, for something that is less than a socket.
+ * The skb stays the caller's.
+ *
+ * @returns the new connection; `tp` when the segment acknowledges what we never sent (it is to be reset); null when there
+ *   is nothing more to do
+ */
+export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null {
+  const { tcp, net } = tp;
+  let flags = skb.tcpFlags & (TCP_FLAG_RST | TCP_FLAG_SYN | TCP_FLAG_ACK);
+  const hlen = thHlen(skb.buf, skb.th);
+  const opt = tcp.rxOpt;
+  let paws = false;
+  let tsecrBad = false;
+  opt.sawTstamp = false;
+  if (hlen > TCP_HLEN_MIN) {
+    tcpParseOptions(skb.buf, skb.th + TCP_OPTIONS, hlen - TCP_HLEN_MIN, opt);
+    if (!req.tstampOk) opt.sawTstamp = false;
+    if (opt.sawTstamp) {
+      // When the SYN came is not stored; the time of one timeout ago is near enough.
+      paws = pawsReject(net, req.tsRecent, clockSeconds(net) - (1 << req.numTimeout), opt.tsval, (flags & TCP_FLAG_RST) !== 0);
+      tsecrBad = tsecrRejected(req, opt.tsecr);
+    }
+  }
+  if (skb.seq === req.rcvIsn && flags === TCP_FLAG_SYN && !paws) {
+    // The SYN once more: our answer was lost, or is late. Answer again, though not too often.
+    if (!oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
+      tcpRtxSynack(tp, req);
+      reqskArm(req);
+    }
+    return null;
+  }
+  // RFC 9293 §3.10.7.4, fifth, SYN-RECEIVED: an unacceptable ACK is answered with a reset, before anything else is looked at.
+  if ((flags & TCP_FLAG_ACK) !== 0 && skb.ackSeq !== ((req.sntIsn + 1) | 0)) return tp;
+  // First: is it in the window?
+  if (paws || tsecrBad || !tcpInWindow(skb.seq, skb.endSeq, req.rcvNxt, (req.rcvNxt + synackWindow(req)) | 0)) {
+    if ((flags & TCP_FLAG_RST) === 0 && !oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
+      tcpReqSendAck(tp, req, skb);
+    }
+    if (paws) net.inc(Mib.TcpExtPAWSEstab);
+    else if (tsecrBad) net.inc(Mib.TcpExtTSEcrRejected);
+    return null;
+  }
+  if (opt.sawTstamp && ((req.rcvNxt - skb.seq) | 0) >= 0) req.tsRecent = opt.tsval;
+  // A SYN in front of the window is cut off.
+  if (skb.seq === req.rcvIsn) flags &= ~TCP_FLAG_SYN;
+  // Second and fourth: RST and SYN end it.
+  if ((flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) !== 0) {
+    embryonicReset(tp, skb, req, (flags & TCP_FLAG_RST) !== 0);
+    return null;
+  }
+  if ((flags & TCP_FLAG_ACK) === 0) return null;
+  if (req.numTimeout < tp.deferAccept && skb.endSeq === ((req.rcvIsn + 1) | 0)) {
+    req.acked = true; // TCP_DEFER_ACCEPT: the connection is made when there is something to read
+    net.inc(Mib.TcpExtTCPDeferAcceptDrop);
+    return null;
+  }
+  return reqToChild(tp, skb, req);
+}
+
+/** The ACK is good. If the accept queue has no room it is forgotten: the SYN-ACK will be sent again and answered again. */
+function reqToChild(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null {
+  const child = tcpSynRecvSock(tp, skb, req);
+  if (child === null) {
+    if (tp.tcp.sysctl.tcpAbortOnOverflow === 0) req.acked = true;
+    else embryonicReset(tp, skb, req, false);
+    return null;
+  }
+  tcpSynackRttMeas(child, req);
+  acceptQueueAdd(tp, child);
+  return child;
+}
+
+function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean): void {
+  const { net } = tp;
+  if (rst || (skb.tcpFlags & TCP_FLAG_SYN) !== 0) net.inc(Mib.TcpAttemptFails);
+  if (!rst) tcpSendReset(tp.tcp, true, skb);
+  if (reqskDrop(req)) net.inc(Mib.TcpExtEmbryonicRsts);
+}
+
+/** Does the ACK echo a time at which we sent no SYN-ACK? */
+function tsecrRejected(req: RequestSock, tsecr: number): boolean {
+  if (!req.tstampOk || tsecr === 0) return false;
+  return !between((tsecr - req.tsOff) | 0, req.firstTsval | 0, req.lastTsval | 0);
+}
+
+/**
+ * Makes the connection of a request and takes the request's place in the table. Null when the accept queue is full.
+ *
+ * The new socket is in SYN_RECV; the segment that made it is its first and moves it on.
+ */
+export function tcpSynRecvSock(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null {
+  const { tcp, net } = tp;
+  if (acceptQueueFull(tp)) {
+    net.inc(Mib.TcpExtListenOverflows);
+    tcpListenDrop(tp);
+    return null;
+  }
+  const rt = tcpV4ReqRoute(tcp, req);
+  if (rt === null) {
+    tcpListenDrop(tp);
+    return null;
+  }
+  const child = tcpCreateOpenreqChild(tp, req, skb);
+  child.dst = rt;
+  tcpV4SetupCaps(child, rt);
+  tcpSyncMss(child, rt.mtu);
+  child.advmss = req.advmss;
+  tcpInitializeRcvMss(child);
+  portsInherit(tcp.ports, tp, child);
+  reqskUnlink(req);
+  tcp.established.insert(child);
+  child.hashed = true;
+  return child;
+}
+
+/** A full socket from a listener's options and a request's numbers. */
+function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpSock {
+  const { tcp, net } = tp;
+  const child = tcpCreateSock(tcp);
+  inheritOptions(tp, child);
+  child.state = TCP_SYN_RECV;
+  child.saddr = req.saddr;
+  child.rcvSaddr = req.saddr;
+  child.num = req.num;
+  child.daddr = req.daddr;
+  child.dport = req.dport;
+  child.tos = req.tos;
+  const rcvNxt = (req.rcvIsn + 1) | 0;
+  child.irs = req.rcvIsn;
+  child.rcvNxt = rcvNxt;
+  child.rcvWup = rcvNxt;
+  child.copiedSeq = rcvNxt;
+  const sndNxt = (req.sntIsn + 1) | 0;
+  child.iss = req.sntIsn;
+  child.sndUna = sndNxt;
+  child.sndNxt = sndNxt;
+  child.sndSml = sndNxt;
+  child.sndUp = sndNxt;
+  child.writeSeq = sndNxt;
+  child.pushedSeq = sndNxt;
+  child.sndWl1 = req.rcvIsn;
+  child.lrcvtimeUs = net.nowUs;
+  child.lsndtimeUs = net.nowUs;
+  child.totalRetrans = req.numRetrans;
+  child.tsoffset = req.tsOff;
+  child.lastOowAckMs = req.lastOowAckMs;
+  child.sackOk = req.sackOk;
+  child.tstampOk = req.tstampOk;
+  child.wscaleOk = req.wscaleOk;
+  child.windowClamp = req.wscaleOk ? req.windowClamp : Math.min(req.windowClamp, 65535);
+  child.rcvSsthresh = req.rcvWnd;
+  child.rcvWnd = req.rcvWnd;
+  child.sndWscale = req.wscaleOk ? req.sndWscale : 0;
+  child.rcvWscale = req.wscaleOk ? req.rcvWscale : 0;
+  // Differs from the handshake's other segments: this one is no SYN, so its window is scaled (RFC 7323 §2.2).
+  child.sndWnd = thWindow(skb.buf, skb.th) << child.sndWscale;
+  child.maxWindow = child.sndWnd;
+  if (req.tstampOk) {
+    child.tsRecent = req.tsRecent;
+    child.tsRecentStamp = clockSeconds(net);
+    child.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
+  }
+  child.mssClamp = req.mss;
+  if (req.numTimeout !== 0) child.undoMarker = req.sntIsn;
+  net.inc(Mib.TcpPassiveOpens);
+  tcpMstampRefresh(child);
+  if (child.keepopen) tcpResetKeepaliveTimer(child, keepaliveTimeMs(child));
+  return child;
+}
+
+/** What an accepted socket has from its listener: all that setsockopt can set, but nothing of its state. */
+function inheritOptions(tp: TcpSock, child: TcpSock): void {
+  child.rcvbuf = tp.rcvbuf;
+  child.sndbuf = tp.sndbuf;
+  child.rcvbufLocked = tp.rcvbufLocked;
+  child.sndbufLocked = tp.sndbufLocked;
+  child.rcvlowat = tp.rcvlowat;
+  child.reuse = tp.reuse;
+  child.reuseport = tp.reuseport;
+  child.keepopen = tp.keepopen;
+  child.lingerOn = tp.lingerOn;
+  child.lingerTime = tp.lingerTime;
+  child.boundDevIf = tp.boundDevIf;
+  child.priority = tp.priority;
+  child.mark = tp.mark;
+  child.rcvtimeoNs = tp.rcvtimeoNs;
+  child.sndtimeoNs = tp.sndtimeoNs;
+  child.ttl = tp.ttl;
+  child.pmtudisc = tp.pmtudisc;
+  child.recverr = tp.recverr;
+  child.recvttl = tp.recvttl;
+  child.recvtos = tp.recvtos;
+  child.freebind = tp.freebind;
+  child.bindAddressNoPort = tp.bindAddressNoPort;
+  child.bindAddrLock = tp.bindAddrLock;
+  child.userMss = tp.userMss;
+  child.nonagle = tp.nonagle;
+  child.keepaliveTimeMs = tp.keepaliveTimeMs;
+  child.keepaliveIntvlMs = tp.keepaliveIntvlMs;
+  child.keepaliveProbes = tp.keepaliveProbes;
+  child.userTimeoutMs = tp.userTimeoutMs;
+  child.linger2Ms = tp.linger2Ms;
+  child.synRetries = tp.synRetries;
+  child.deferAccept = tp.deferAccept;
+  child.notsentLowat = tp.notsentLowat;
+  child.inq = tp.inq;
+  child.sndCwndClamp = tp.sndCwndClamp;
+  child.ca = tp.ca;
+}

@@ -1,0 +1,256 @@
+/**
+ * The SYN queue: connections that somebody has asked for, until the third segment comes.
+ *
+ *   from  tcp/demux.ts        tcpConnRequest, a SYN to a listener
+ *   to    tcp/ipv4.ts         tcpV4SendSynack
+ *         tcp/minisocks.ts    tcpCheckReq takes the request over when an answer comes
+ *
+ * Limits, as Linux has them: a SYN is dropped while the accept queue is full; when more requests than `backlog` wait, SYN
+ * cookies answer (or the SYN is dropped when they are off); with cookies off, the last quarter of tcp_max_syn_backlog is
+ * kept for hosts that we know, and we know none. RFC 4987 tells why.
+ */
+import { Mib } from '../dev/mib.ts';
+import type { NetDevice } from '../dev/net-device.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import { TCP_LISTEN } from '../sock/constants.ts';
+import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
+import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
+import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
+import type { Rtable } from '../ip/route.ts';
+import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
+import { tcpV4Advmss, tcpV4ReqRoute, tcpV4SendSynack } from './ipv4.ts';
+import { TCP_MSS_DEFAULT } from './mss.ts';
+import { tcpMakeSynack } from './output.ts';
+import type { TcpProto } from './proto.ts';
+import { RequestSock } from './request-sock.ts';
+import type { TcpSock } from './sock.ts';
+import { cookieInitSequence, cookieInitTimestamp } from './syncookies.ts';
+import { tcpFullSpace, tcpSelectInitialWindow } from './window.ts';
+
+/** First timeout of a SYN-ACK, milliseconds; doubled each time. */
+const SYNACK_TIMEOUT_MS = 1000;
+
+/** Is the accept queue full? Linux counts so that a backlog of n lets n + 1 in. */
+export function acceptQueueFull(tp: TcpSock): boolean {
+  return tp.ackBacklog > tp.maxAckBacklog;
+}
+
+/** Do more requests wait than the backlog allows? */
+function reqskQueueFull(tp: TcpSock): boolean {
+  return tp.synQueueLen > tp.maxAckBacklog;
+}
+
+/**
+ * A SYN (without ACK, RST, FIN) for a listener: remembers it and sends the SYN-ACK. The skb stays the caller's.
+ *
+ * @param twIsn the ISN to use when the SYN has ended a TIME_WAIT, else 0: such a peer has proved that it is real
+ */
+export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): void {
+  const { tcp, net } = tp;
+  let wantCookie = false;
+  if ((tcp.sysctl.tcpSyncookies === 2 || reqskQueueFull(tp)) && twIsn === 0) {
+    wantCookie = tcp.sysctl.tcpSyncookies !== 0;
+    net.inc(wantCookie ? Mib.TcpExtTCPReqQFullDoCookies : Mib.TcpExtTCPReqQFullDrop);
+    if (!wantCookie) {
+      tcpListenDrop(tp);
+      return;
+    }
+  }
+  if (acceptQueueFull(tp)) {
+    net.inc(Mib.TcpExtListenOverflows);
+    tcpListenDrop(tp);
+    return;
+  }
+  const req = reqskFromSyn(tp, skb, wantCookie);
+  const rt = tcpV4ReqRoute(tcp, req);
+  if (rt === null) {
+    net.inc(Mib.IpOutNoRoutes);
+    tcpListenDrop(tp);
+    return;
+  }
+  if (!wantCookie && twIsn === 0 && synQueueCrowded(tp)) {
+    tcpListenDrop(tp);
+    return;
+  }
+  if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req.saddr, req.daddr);
+  if (wantCookie) {
+    req.cookie = true;
+    req.sntIsn = cookieInitSequence(tp, req);
+    if (req.tstampOk) req.cookieTs = (cookieInitTimestamp(net, req) + req.tsOff) | 0;
+  } else {
+    req.sntIsn = twIsn !== 0 ? twIsn : secureTcpSeq(tcp, req.saddr, req.daddr, req.num, req.dport);
+  }
+  reqskInitWindow(tp, req, rt);
+  if (!wantCookie) reqskAdd(tp, req);
+  req.sntSynackUs = net.nowUs;
+  req.firstTsval = net.jiffies;
+  req.lastTsval = req.firstTsval;
+  tcpV4SendSynack(tp, req, tcpMakeSynack(tp, req));
+}
+
+/** Cookies off: the last quarter of the queue is for peers that we have met before, that is: for nobody. */
+function synQueueCrowded(tp: TcpSock): boolean {
+  const { tcpSyncookies, tcpMaxSynBacklog } = tp.tcp.sysctl;
+  return tcpSyncookies === 0 && tcpMaxSynBacklog - tp.synQueueLen < tcpMaxSynBacklog >> 2;
+}
+
+/** A listener lost something that would have become a connection. */
+export function tcpListenDrop(tp: TcpSock): void {
+  tp.drops++;
+  tp.net.inc(Mib.TcpExtListenDrops);
+}
+
+function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSock {
+  const { tcp } = tp;
+  const { buf, nh, th } = skb;
+  const opt = tcp.rxOpt;
+  tcpParseOptions(buf, th + TCP_OPTIONS, thHlen(buf, th) - TCP_HLEN_MIN, opt);
+  tcpAcceptOptions(tcp, opt);
+  // Without a timestamp there is no room to keep the options in a cookie.
+  const { mss } = opt;
+  if (wantCookie && !opt.sawTstamp) {
+    tcpClearOptions(opt);
+    opt.mss = mss;
+  }
+  const req = new RequestSock(tp, reqskTimer);
+  req.saddr = iphDaddr(buf, nh);
+  req.daddr = iphSaddr(buf, nh);
+  req.num = thDport(buf, th);
+  req.dport = thSport(buf, th);
+  req.boundDevIf = tp.boundDevIf === 0 ? 0 : (skb.dev as NetDevice).ifindex;
+  req.tos = tp.tos;
+  req.rcvIsn = skb.seq;
+  req.rcvNxt = (skb.seq + 1) | 0;
+  req.sndWnd = thWindow(buf, th);
+  reqskSetOptions(tp, req, opt);
+  return req;
+}
+
+/** What was agreed on with these options of the peer, and TCP_MAXSEG of the listener. */
+export function reqskSetOptions(tp: TcpSock, req: RequestSock, opt: TcpOptionsReceived): void {
+  let mss = opt.mss === 0 ? TCP_MSS_DEFAULT : opt.mss;
+  if (tp.userMss !== 0 && tp.userMss < mss) mss = tp.userMss;
+  req.mss = mss;
+  req.tstampOk = opt.sawTstamp;
+  req.tsRecent = opt.sawTstamp ? opt.tsval : 0;
+  req.sackOk = opt.sackOk;
+  req.wscaleOk = opt.wscaleOk;
+  req.sndWscale = opt.wscaleOk ? opt.sndWscale : 0;
+}
+
+/** Options of a SYN or SYN-ACK that the sysctls say we do not speak are as good as not there. */
+export function tcpAcceptOptions(tcp: TcpProto, opt: TcpOptionsReceived): void {
+  const { sysctl } = tcp;
+  if (sysctl.tcpTimestamps === 0) opt.sawTstamp = false;
+  if (sysctl.tcpSack === 0) opt.sackOk = false;
+  if (sysctl.tcpWindowScaling === 0) opt.wscaleOk = false;
+}
+
+/** Chooses the window to offer (Linux: tcp_openreq_init_rwin). */
+export function reqskInitWindow(tp: TcpSock, req: RequestSock, rt: Rtable): void {
+  const advmss = tcpV4Advmss(rt);
+  req.advmss = tp.userMss !== 0 && tp.userMss < advmss ? tp.userMss : advmss;
+  const space = tcpFullSpace(tp);
+  let clamp = tp.windowClamp;
+  if (tp.rcvbufLocked && (clamp > space || clamp === 0)) clamp = space;
+  const mss = req.advmss - (req.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0);
+  const win = tcpSelectInitialWindow(tp, space, mss, clamp, req.wscaleOk, 0);
+  req.rcvWnd = win.rcvWnd;
+  req.windowClamp = win.windowClamp;
+  req.rcvWscale = win.rcvWscale;
+}
+
+// ---- the queue
+
+function reqskAdd(tp: TcpSock, req: RequestSock): void {
+  tp.tcp.established.insert(req);
+  req.hashed = true;
+  req.next = tp.requests;
+  if (tp.requests !== null) tp.requests.prev = req;
+  tp.requests = req;
+  tp.synQueueLen++;
+  tp.youngLen++;
+  reqskArm(req);
+}
+
+/** Takes a request out of the queue, because it became a connection or failed. False: it was not in it. */
+export function reqskUnlink(req: RequestSock): boolean {
+  if (!req.hashed) return false;
+  const tp = req.listener;
+  tp.tcp.established.remove(req);
+  req.hashed = false;
+  if (req.prev === null) tp.requests = req.next;
+  else req.prev.next = req.next;
+  if (req.next !== null) req.next.prev = req.prev;
+  req.next = null;
+  req.prev = null;
+  tp.synQueueLen--;
+  if (req.numTimeout === 0) tp.youngLen--;
+  req.timer.del();
+  return true;
+}
+
+/** Ends a request. */
+export function reqskDrop(req: RequestSock): boolean {
+  return reqskUnlink(req);
+}
+
+/** The listener closes: nobody will ever answer these. */
+export function reqskDropAll(tp: TcpSock): void {
+  while (tp.requests !== null) reqskUnlink(tp.requests);
+}
+
+/** (Re-)arms the timer of the SYN-ACK: 1, 2, 4, 8… seconds, at most tcp_rto_max_ms. */
+export function reqskArm(req: RequestSock): void {
+  const { net, tcp } = req.listener;
+  const ms = Math.min(SYNACK_TIMEOUT_MS * 2 ** req.numTimeout, tcp.sysctl.tcpRtoMaxMs);
+  req.timer.mod(net.cpu.now + ms * 1000000);
+}
+
+/** Sends the SYN-ACK again. */
+export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
+  const { net } = tp;
+  req.lastTsval = net.jiffies;
+  tcpV4SendSynack(tp, req, tcpMakeSynack(tp, req));
+  net.inc(Mib.TcpRetransSegs);
+  net.inc(Mib.TcpExtTCPSynRetrans);
+  req.numRetrans++;
+  // Karn: the answer may be to either one, so its time says nothing.
+  req.sntSynackUs = 0;
+}
+
+/** The SYN-ACK has not been answered in time. */
+function reqskTimer(req: RequestSock): void {
+  const tp = req.listener;
+  const { sysctl } = tp.tcp;
+  if (tp.state !== TCP_LISTEN) {
+    reqskUnlink(req);
+    return;
+  }
+  const retries = allowedRetries(tp, tp.synRetries !== 0 ? tp.synRetries : sysctl.tcpSynackRetries);
+  const deferred = tp.deferAccept;
+  let expire = req.numTimeout >= retries;
+  let resend = true;
+  if (deferred !== 0) {
+    // TCP_DEFER_ACCEPT: the peer has answered and we wait for its data. Only near the end is it reminded.
+    expire = expire && (!req.acked || req.numTimeout >= deferred);
+    resend = !req.acked || req.numTimeout >= deferred - 1;
+  }
+  tp.net.inc(Mib.TcpExtTCPTimeouts);
+  if (expire) {
+    reqskUnlink(req);
+    return;
+  }
+  if (resend) tcpRtxSynack(tp, req);
+  if (req.numTimeout++ === 0) tp.youngLen--;
+  reqskArm(req);
+}
+
+/** A crowded queue gives up its old entries sooner, so that half of it stays free for young ones. */
+function allowedRetries(tp: TcpSock, max: number): number {
+  const { synQueueLen } = tp;
+  if (synQueueLen * 2 <= Math.max(8, tp.maxAckBacklog)) return max;
+  let retries = max;
+  for (let young = tp.youngLen * 2; retries > 2 && synQueueLen >= young; young *= 2) retries--;
+  return retries;
+}

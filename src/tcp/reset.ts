@@ -1,0 +1,86 @@
+/**
+ * Answers that no full socket stands behind: the reset for a segment that nobody expects, the acknowledgement of a
+ * TIME_WAIT or of a half-open connection. They are made from the segment that they answer.
+ */
+import { Mib } from '../dev/mib.ts';
+import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
+import { RTN_LOCAL } from '../ip/fib.ts';
+import { inetAddrType } from '../ip/devinet.ts';
+import { iphDaddr, iphSaddr, iphTos, INET_ECN_MASK } from '../wire/ipv4.ts';
+import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport } from '../wire/tcp.ts';
+import { tcpV4Reply } from './ipv4.ts';
+import type { TcpProto } from './proto.ts';
+import type { RequestSock } from './request-sock.ts';
+import { TCP_LISTEN } from '../sock/constants.ts';
+import type { TcpSock } from './sock.ts';
+import type { TimewaitSock } from './timewait-sock.ts';
+
+/**
+ * Resets the connection that `skb` believes in. The skb stays the caller's.
+ *
+ * RFC 9293 §3.10.7.1: a segment with an ACK gets a RST whose number is that ACK, without an ACK of its own; one without gets
+ * number 0 and an ACK of all that it carried. A reset is never answered.
+ *
+ * @param owner false when no socket is concerned: then only a segment to one of our own addresses is worth an answer
+ */
+export function tcpSendReset(tcp: TcpProto, owner: boolean, skb: SkBuff): void {
+  const { net } = tcp;
+  if ((skb.tcpFlags & TCP_FLAG_RST) !== 0) return;
+  if (!owner && inetAddrType(tcp.ip, iphDaddr(skb.buf, skb.nh)) !== RTN_LOCAL) return;
+  const hasAck = (skb.tcpFlags & TCP_FLAG_ACK) !== 0;
+  net.inc(Mib.TcpOutRsts);
+  if (hasAck) reply(tcp, skb, skb.ackSeq, 0, TCP_FLAG_RST, 0);
+  else reply(tcp, skb, 0, skb.endSeq, TCP_FLAG_RST | TCP_FLAG_ACK, 0);
+}
+
+/** Acknowledges again what a connection in TIME_WAIT (or its FIN_WAIT2) has received. */
+export function tcpTimewaitSendAck(tw: TimewaitSock, skb: SkBuff): void {
+  const window = Math.min(tw.rcvWnd >> tw.rcvWscale, 65535);
+  if (!tw.tstampOk) {
+    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window);
+    return;
+  }
+  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent);
+}
+
+/** Tells the peer of a half-open connection what we have: its segment was out of the window. */
+export function tcpReqSendAck(tp: TcpSock, req: RequestSock, skb: SkBuff): void {
+  // RFC 7323 §2.2: only the window of the SYN-ACK itself is unscaled.
+  const window = synackWindow(req) >> req.rcvWscale;
+  const seq = tp.state === TCP_LISTEN ? (req.sntIsn + 1) | 0 : tp.sndNxt;
+  if (!req.tstampOk) {
+    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window);
+    return;
+  }
+  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent);
+}
+
+/** The window that a SYN-ACK has offered, in bytes. */
+export function synackWindow(req: RequestSock): number {
+  return Math.min(req.rcvWnd, 65535);
+}
+
+function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number): void {
+  const skb = tcp.net.pool.alloc(MAX_HEADER);
+  const th = skb.put(TCP_HLEN_MIN);
+  const { buf } = to;
+  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, TCP_HLEN_MIN, flags, window, 0);
+  sendReply(tcp, to, skb, th);
+}
+
+function replyTstamp(tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number): void {
+  const skb = tcp.net.pool.alloc(MAX_HEADER);
+  const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
+  const th = skb.put(hlen);
+  const { buf } = to;
+  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, TCP_FLAG_ACK, window, 0);
+  tcpWriteTimestamp(skb.buf, th + TCP_OPTIONS, tsval, tsecr);
+  sendReply(tcp, to, skb, th);
+}
+
+function sendReply(tcp: TcpProto, to: SkBuff, skb: SkBuff, th: number): void {
+  skb.th = th;
+  const tos = iphTos(to.buf, to.nh) & ~INET_ECN_MASK;
+  tcpV4Reply(tcp, skb, iphDaddr(to.buf, to.nh), iphSaddr(to.buf, to.nh), tos, null);
+}

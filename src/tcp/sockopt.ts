@@ -1,0 +1,225 @@
+/** Options of SOL_TCP (tcp(7)), with Linux's ranges; what TCP has to do about some of SOL_SOCKET. */
+import { EINVAL, ENOENT, ENOPROTOOPT } from '../lib/errno.ts';
+import {
+  SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN, TCP_CLOSE,
+  TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+} from '../sock/constants.ts';
+import { SockoptError, type SockoptValue } from '../sock/sock.ts';
+import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
+import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
+import { tcpGetInfo } from './info.ts';
+import { TCP_MIN_MSS } from './mss.ts';
+import { tcpPushPendingFrames } from './output.ts';
+import { tcpCleanupRbuf } from './recv.ts';
+import { ICSK_ACK_PUSHED, ICSK_ACK_SCHED, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
+import { tcpResetKeepaliveTimer } from './timer.ts';
+
+/** Limits of the options, Linux's. */
+const MAX_TCP_WINDOW = 32767;
+const MAX_TCP_KEEPIDLE = 32767;
+const MAX_TCP_KEEPINTVL = 32767;
+const MAX_TCP_KEEPCNT = 127;
+const MAX_TCP_SYNCNT = 127;
+const TCP_FIN_TIMEOUT_MAX_S = 120;
+const MIN_WINDOW_CLAMP = 1152;
+const MAX_RETRANS = 255;
+
+/** setsockopt: 0 or a negative errno. */
+export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
+  if (level === SOL_SOCKET) return socketOptionChanged(tp, name, value);
+  if (level === SOL_IP) return ipSetsockopt(tp, name, value);
+  if (level !== SOL_TCP) return -ENOPROTOOPT;
+  if (name === TCP_CONGESTION) return setCongestion(tp, value);
+  if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
+  const val = value | 0;
+  switch (name) {
+    case TCP_NODELAY: setNodelay(tp, val !== 0); return 0;
+    case TCP_CORK: setCork(tp, val !== 0); return 0;
+    case TCP_MAXSEG:
+      if (val !== 0 && (val < TCP_MIN_MSS || val > MAX_TCP_WINDOW)) return -EINVAL;
+      tp.userMss = val;
+      return 0;
+    case TCP_KEEPIDLE: return setKeepidle(tp, val);
+    case TCP_KEEPINTVL:
+      if (val < 1 || val > MAX_TCP_KEEPINTVL) return -EINVAL;
+      tp.keepaliveIntvlMs = val * 1000;
+      return 0;
+    case TCP_KEEPCNT:
+      if (val < 1 || val > MAX_TCP_KEEPCNT) return -EINVAL;
+      tp.keepaliveProbes = val;
+      return 0;
+    case TCP_SYNCNT:
+      if (val < 1 || val > MAX_TCP_SYNCNT) return -EINVAL;
+      tp.synRetries = val;
+      return 0;
+    case TCP_LINGER2:
+      tp.linger2Ms = val < 0 ? -1 : Math.min(val, TCP_FIN_TIMEOUT_MAX_S) * 1000;
+      return 0;
+    case TCP_DEFER_ACCEPT:
+      tp.deferAccept = secsToRetrans(val, tp.tcp.sysctl.tcpRtoMaxMs / 1000);
+      return 0;
+    case TCP_WINDOW_CLAMP: return setWindowClamp(tp, val);
+    case TCP_QUICKACK: setQuickack(tp, val); return 0;
+    case TCP_USER_TIMEOUT:
+      if (val < 0) return -EINVAL;
+      tp.userTimeoutMs = val;
+      return 0;
+    case TCP_NOTSENT_LOWAT:
+      tp.notsentLowat = val >>> 0;
+      tp.writeSpace();
+      return 0;
+    case TCP_INQ:
+      if (val < 0 || val > 1) return -EINVAL;
+      tp.inq = val === 1;
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+/** getsockopt: the value, or a SockoptError. */
+export function tcpGetsockopt(tp: TcpSock, level: number, name: number): SockoptValue | SockoptError {
+  if (level === SOL_IP) return ipGetsockopt(tp, name, tp.tcp.ip.sysctl.ipDefaultTtl);
+  if (level !== SOL_TCP) return new SockoptError(-ENOPROTOOPT);
+  const { sysctl } = tp.tcp;
+  switch (name) {
+    case TCP_NODELAY: return Number((tp.nonagle & TCP_NAGLE_OFF) !== 0);
+    case TCP_CORK: return Number((tp.nonagle & TCP_NAGLE_CORK) !== 0);
+    case TCP_MAXSEG:
+      return tp.userMss !== 0 && ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0 ? tp.userMss : tp.mssCache;
+    case TCP_KEEPIDLE: return keepaliveTimeMs(tp) / 1000;
+    case TCP_KEEPINTVL: return (tp.keepaliveIntvlMs !== 0 ? tp.keepaliveIntvlMs : sysctl.tcpKeepaliveIntvl) / 1000;
+    case TCP_KEEPCNT: return tp.keepaliveProbes !== 0 ? tp.keepaliveProbes : sysctl.tcpKeepaliveProbes;
+    case TCP_SYNCNT: return tp.synRetries !== 0 ? tp.synRetries : sysctl.tcpSynRetries;
+    case TCP_LINGER2: return tp.linger2Ms < 0 ? -1 : (tp.linger2Ms !== 0 ? tp.linger2Ms : sysctl.tcpFinTimeout) / 1000;
+    case TCP_DEFER_ACCEPT: return retransToSecs(tp.deferAccept, sysctl.tcpRtoMaxMs / 1000);
+    case TCP_WINDOW_CLAMP: return tp.windowClamp;
+    case TCP_QUICKACK: return Number(!tcpInPingpongMode(tp));
+    case TCP_CONGESTION: return tp.ca.name;
+    case TCP_USER_TIMEOUT: return tp.userTimeoutMs;
+    case TCP_NOTSENT_LOWAT: return tp.notsentLowat | 0;
+    case TCP_INQ: return Number(tp.inq);
+    case TCP_INFO: return tcpGetInfo(tp);
+    default: return new SockoptError(-ENOPROTOOPT);
+  }
+}
+
+/** How long a connection may be idle before it is asked whether the peer lives, milliseconds. */
+export function keepaliveTimeMs(tp: TcpSock): number {
+  return tp.keepaliveTimeMs !== 0 ? tp.keepaliveTimeMs : tp.tcp.sysctl.tcpKeepaliveTime;
+}
+
+function setNodelay(tp: TcpSock, on: boolean): void {
+  if (!on) {
+    tp.nonagle &= ~TCP_NAGLE_OFF;
+    return;
+  }
+  // What Nagle holds back goes now, in spite of a cork: an explicit push.
+  tp.nonagle |= TCP_NAGLE_OFF | TCP_NAGLE_PUSH;
+  tcpPushPendingFrames(tp);
+}
+
+function setCork(tp: TcpSock, on: boolean): void {
+  if (on) {
+    tp.nonagle |= TCP_NAGLE_CORK;
+    return;
+  }
+  tp.nonagle &= ~TCP_NAGLE_CORK;
+  if ((tp.nonagle & TCP_NAGLE_OFF) !== 0) tp.nonagle |= TCP_NAGLE_PUSH;
+  tcpPushPendingFrames(tp);
+}
+
+function setKeepidle(tp: TcpSock, val: number): number {
+  if (val < 1 || val > MAX_TCP_KEEPIDLE) return -EINVAL;
+  tp.keepaliveTimeMs = val * 1000;
+  if (tp.keepopen && ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) {
+    const idleMs = (tp.net.nowUs - Math.max(tp.lrcvtimeUs, tp.rcvTstampUs)) / 1000;
+    tcpResetKeepaliveTimer(tp, Math.max(0, tp.keepaliveTimeMs - idleMs));
+  }
+  return 0;
+}
+
+function setWindowClamp(tp: TcpSock, val: number): number {
+  if (val === 0) {
+    if (tp.state !== TCP_CLOSE) return -EINVAL;
+    tp.windowClamp = 0;
+    return 0;
+  }
+  const old = tp.windowClamp;
+  const clamp = Math.max(MIN_WINDOW_CLAMP, val);
+  if (clamp === old) return 0;
+  tp.windowClamp = clamp;
+  if (clamp < old) tp.rcvSsthresh = Math.min(tp.rcvSsthresh, clamp);
+  else tp.rcvSsthresh = Math.max(Math.min(tp.rcvWnd, clamp), tp.rcvSsthresh);
+  return 0;
+}
+
+/** Is the connection a dialogue, in which ACKs can wait for the answer to ride on? */
+export function tcpInPingpongMode(tp: TcpSock): boolean {
+  return tp.pingpong >= tp.tcp.sysctl.tcpPingpongThresh;
+}
+
+function setQuickack(tp: TcpSock, val: number): void {
+  const thresh = tp.tcp.sysctl.tcpPingpongThresh;
+  if (val === 0) {
+    tp.pingpong = thresh;
+    return;
+  }
+  tp.pingpong = 0;
+  const open = ((1 << tp.state) & (TCPF_ESTABLISHED | TCPF_CLOSE_WAIT)) !== 0;
+  if (open && (tp.ackPending & ICSK_ACK_SCHED) !== 0) {
+    tp.ackPending |= ICSK_ACK_PUSHED;
+    tcpCleanupRbuf(tp, 1);
+    if ((val & 1) === 0) tp.pingpong = thresh; // an even value: this once
+  }
+}
+
+function setCongestion(tp: TcpSock, value: SockoptValue): number {
+  if (typeof value !== 'string') return -EINVAL;
+  const ops = tcpCaFind(value);
+  if (ops === null) return -ENOENT;
+  if (ops !== tp.ca) tcpSetCongestionControl(tp, ops, ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0);
+  return 0;
+}
+
+/** SOL_SOCKET options have been kept by the socket calls; here is what follows from them. */
+function socketOptionChanged(tp: TcpSock, name: number, value: SockoptValue): number {
+  const closed = ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0;
+  switch (name) {
+    case SO_KEEPALIVE:
+      if (closed) return 0;
+      if (value === 0) tp.keepaliveTimer.del();
+      else if (!tp.keepaliveTimer.pending) tcpResetKeepaliveTimer(tp, keepaliveTimeMs(tp));
+      return 0;
+    case SO_RCVLOWAT:
+      if (((tp.rcvNxt - tp.copiedSeq) | 0) >= tp.rcvlowat) tp.dataReady();
+      return 0;
+    default:
+      return -ENOPROTOOPT;
+  }
+}
+
+/** TCP_DEFER_ACCEPT is given in seconds and kept as a number of SYN-ACK timeouts: 1, 2, 4… seconds. */
+function secsToRetrans(seconds: number, maxTimeout: number): number {
+  if (seconds <= 0) return 0;
+  let timeout = 1;
+  let period = 1;
+  let retrans = 1;
+  while (seconds > period && retrans < MAX_RETRANS) {
+    retrans++;
+    timeout = Math.min(timeout * 2, maxTimeout);
+    period += timeout;
+  }
+  return retrans;
+}
+
+function retransToSecs(retrans: number, maxTimeout: number): number {
+  let timeout = 1;
+  let period = 0;
+  for (let i = 0; i < retrans; i++) {
+    period += timeout;
+    timeout = Math.min(timeout * 2, maxTimeout);
+  }
+  return period;
+}
