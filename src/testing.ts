@@ -9,6 +9,12 @@ export { table, tableWith, type Cell } from './testing/table.ts';
 export { type TestFunction } from './testing/test-function.ts';
 export { AppCalls, RunningApp, again, type App, type AppBody, type AppWait } from './testing/app.ts';
 export { connectAndSend, connectRetrying, exchange, listenAndReadAll, readAll, Received, writeAll } from './testing/apps.ts';
+export {
+  runScenario, scenario, scenarioWith, type ScenarioBody, type ScenarioFunction, type ScenarioHooks, type ScenarioOptions,
+} from './testing/scenario.ts';
+export { ScenarioHost, ScenarioWorld } from './testing/scenario-world.ts';
+export { boundedQueues, conservation, everyDropNamed, invariants, noLeaks, type Checker } from './testing/checkers.ts';
+export { CLEAR_WEATHER, drawWeather, type Climate } from './testing/weather.ts';
 export { checkAllTcp, checkTcp } from './testing/invariants.ts';
 export { patternBytes, patternFill, patternMismatch } from './testing/pattern.ts';
 export {

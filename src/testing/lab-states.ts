@@ -126,8 +126,8 @@ export function listening(core: LabCore, o: StateOptions): LabListener {
   return new LabListener(core, fd, port);
 }
 
-/** `t.synSent()`: connect() was called, the SYN was seen. */
-export function synSent(core: LabCore, o: StateOptions, place: Place): LabConn {
+/** `t.connecting()`: connect() was called; its SYN is for the lines to expect. */
+export function connecting(core: LabCore, o: StateOptions): LabConn {
   const p = core.host.process;
   const fd = newSocket(core, o);
   const flow = core.newFlow(0, o.port ?? 80);
@@ -135,10 +135,16 @@ export function synSent(core: LabCore, o: StateOptions, place: Place): LabConn {
   if (ret !== -EINPROGRESS) throw new LabFailure(`connect(): EINPROGRESS wanted, got ${answerName(ret)}`);
   core.host.runTasks();
   core.flows.splice(core.flows.indexOf(flow), 1);
-  const syn = takeTcp(core, place, 'S 0:0(0)', TCP_FLAG_SYN);
-  core.flow = syn.flow;
+  core.flow = core.sent[0]?.flow ?? flow;
   core.originNs = core.nowNs;
-  return new LabConn(core, fd, syn.flow!);
+  return new LabConn(core, fd, core.flow);
+}
+
+/** `t.synSent()`: connect() was called, the SYN was seen. */
+export function synSent(core: LabCore, o: StateOptions, place: Place): LabConn {
+  const c = connecting(core, o);
+  takeTcp(core, place, 'S 0:0(0)', TCP_FLAG_SYN);
+  return c;
 }
 
 /** `t.established()`. */

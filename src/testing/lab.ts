@@ -82,7 +82,12 @@ export class Lab {
     return states.handshake(this.core, listener, { ...this.options, ...options }, callSite());
   }
 
-  /** connect() was called; its SYN is out. */
+  /** connect() was called; its SYN is for the lines to expect. */
+  connecting(options: states.StateOptions = {}): LabConn {
+    return states.connecting(this.core, { ...this.options, ...options });
+  }
+
+  /** connect() was called; its SYN is out, and was seen. */
   synSent(options: states.StateOptions = {}): LabConn {
     return states.synSent(this.core, { ...this.options, ...options }, callSite());
   }
