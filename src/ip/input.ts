@@ -18,7 +18,7 @@ import {
 import { mayPull, trimTail } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { skbOrphan } from '../skb/owner.ts';
-import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
@@ -85,10 +85,10 @@ function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
 /** The header is good: where does the packet go? */
 function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void {
   const { buf, nh } = skb;
-  // What went round by lo still has the route that it was sent by.
+  // What went round by lo, and our copy of what we sent to many, still have the route that they were sent by.
   const had = skb.dst;
   let rt: Rtable;
-  if (had instanceof Rtable && had.type === RTN_LOCAL && had.ip === ip && (dev.flags & IFF_LOOPBACK) !== 0) {
+  if (had instanceof Rtable && had.ip === ip && cameRound(skb, had, dev)) {
     rt = had;
   } else {
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
@@ -109,6 +109,10 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
     }
   }
   ipLocalDeliver(ip, skb, dev);
+}
+
+function cameRound(skb: SkBuff, rt: Rtable, dev: NetDevice): boolean {
+  return rt.type === RTN_LOCAL ? (dev.flags & IFF_LOOPBACK) !== 0 : skb.pktType === PACKET_LOOPBACK;
 }
 
 /** Counts what came to many. False when a packet for one host came in a frame for many, and that is not wanted (dropped then). */

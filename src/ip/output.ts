@@ -236,7 +236,6 @@ function toMany(ip: Ipv4, rt: Rtable, skb: SkBuff): void {
 /** A copy comes in as if from the link (Linux: dev_loopback_xmit). */
 function loopCopy(skb: SkBuff): void {
   const copy = cloneSkb(skb);
-  copy.dst = null;
   copy.pktType = PACKET_LOOPBACK;
   if (copy.ipSummed === CHECKSUM_NONE) copy.ipSummed = CHECKSUM_UNNECESSARY;
   netifRx(copy);
