@@ -5,7 +5,7 @@
  * The generator is xoshiro128** (Blackman and Vigna), seeded by SplitMix32: 32-bit arithmetic only, the same numbers
  * on every runtime.
  */
-import { hashString } from './hash.ts';
+import { hashMix, hashString } from './hash.ts';
 
 export class Random {
   private a: number;
@@ -82,6 +82,11 @@ export class Random {
 
   /** A new stream that belongs to `name`. The same parent seed and name give the same stream, whatever was drawn. */
   static stream(seed: number, name: string): Random {
-    return new Random((seed ^ 0) + 4294967296 * (hashString(name) >>> 1) + Math.floor(seed / 4294967296) * 7919);
+    const low = seed | 0;
+    const high = Math.floor(seed / 4294967296) | 0;
+    const h = hashString(name);
+    const a = hashMix(hashMix(h, low), high);
+    const b = hashMix(hashMix(~h, high), low);
+    return new Random((a >>> 0) + 4294967296 * (b & 0x1fffff)); // 53 bits: what a number holds exactly
   }
 }
