@@ -73,6 +73,11 @@ export class Pump {
   readonly mode: PumpMode;
   /** Asks whether real asynchronous work of the program is in progress (node/ sets it); such work holds the clock. */
   realWork: (() => boolean) | null = null;
+  /**
+   * Runs next ticks and microtasks to their end (node/ sets it where the runtime can be asked to): done after every task,
+   * as runtimes do between two callbacks of their own. Without it they run when the turn is over.
+   */
+  settle: (() => void) | null = null;
   /** Programs that wait (`world.run`): they keep the world running on housekeeping alone, up to a limit. */
   programs = 0;
   /** Called once when programs wait and nothing will ever happen again. */
@@ -252,6 +257,7 @@ export class Pump {
       task = sim.takeTask()!;
       this.tasksRun++;
       task.run();
+      if (this.settle !== null) this.settle();
     } while (task !== last && sim.hasTasks);
     return true;
   }

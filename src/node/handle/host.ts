@@ -1,0 +1,115 @@
+/**
+ * What all handles of one host share: the process whose descriptors they are, the line of user code, what keeps the
+ * runtime alive, and the scratch space of calls that are over before the next one begins.
+ */
+import { Buffer } from 'node:buffer';
+import { EAFNOSUPPORT, EINVAL } from '../../lib/errno.ts';
+import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../lib/addr.ts';
+import { AF_INET, AF_INET6, POLLERR, POLLHUP } from '../../sock/constants.ts';
+import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
+import { WaitEntry } from '../../sock/wait-queue.ts';
+import type { Process } from '../../syscall/process.ts';
+import type { Cpu } from '../../time/cpu.ts';
+import type { Simulation } from '../../time/simulation.ts';
+import type { Task } from '../../time/task.ts';
+import { Liveness } from './liveness.ts';
+
+/** Space for strings on their way into the kernel, and for datagrams on their way out. */
+const SCRATCH_BYTES = 65536;
+/** Small reads share a piece of memory of this size, one after the other; it lives as long as one of them does. */
+const SLAB_BYTES = 16384;
+/** What is left of a slab when it is given up. */
+const SLAB_MIN = 512;
+
+export class HandleHost {
+  readonly process: Process;
+  readonly cpu: Cpu;
+  readonly sim: Simulation;
+  readonly liveness: Liveness = new Liveness();
+  readonly msg: MsgHdr = new MsgHdr();
+  readonly addr: SockAddr = new SockAddr();
+  readonly scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  /** Where the next small read goes: `slab` from `slabUsed` on. */
+  slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
+  slabUsed = 0;
+
+  constructor(process: Process) {
+    this.process = process;
+    this.cpu = process.net.cpu;
+    this.sim = process.net.sim;
+  }
+
+  /** Room for a small read, at `slab[slabUsed]`; how many bytes. */
+  slabRoom(): number {
+    if (SLAB_BYTES - this.slabUsed < SLAB_MIN) {
+      this.slab = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.slabUsed = 0;
+    }
+    return SLAB_BYTES - this.slabUsed;
+  }
+
+  /** The next small read begins behind these bytes, on a multiple of 8. */
+  slabTake(bytes: number): void {
+    this.slabUsed = (this.slabUsed + bytes + 7) & ~7;
+  }
+
+  /** Puts a textual address into `addr`: 0, -EAFNOSUPPORT for an unknown family or -EINVAL. */
+  setAddr(family: number, text: string, port: number): number {
+    const { addr } = this;
+    addr.family = family;
+    addr.port = port;
+    addr.addr = 0;
+    addr.addr6 = null;
+    addr.scopeId = 0;
+    if (family === AF_INET) {
+      const v4 = parseIpv4(text);
+      if (v4 === null) return -EINVAL;
+      addr.addr = v4;
+      return 0;
+    }
+    if (family !== AF_INET6) return -EAFNOSUPPORT;
+    addr.addr6 = parseIpv6(text.replace(/%.*$/, ''));
+    return addr.addr6 === null ? -EINVAL : 0;
+  }
+
+  /** Fills Node's address object from `addr`. */
+  fill(out: AddressOut): void {
+    const { addr } = this;
+    if (addr.family === AF_INET6 && addr.addr6 !== null) {
+      out.address = formatIpv6(addr.addr6);
+      out.family = 'IPv6';
+    } else {
+      out.address = formatIpv4(addr.addr);
+      out.family = 'IPv4';
+    }
+    out.port = addr.port;
+  }
+}
+
+/** The object that getsockname and getpeername fill. */
+export interface AddressOut {
+  address?: string;
+  family?: string;
+  port?: number;
+}
+
+/** A handle on the wait queue of its socket: takes note of what it is interested in, and lines up its task. */
+export class Watch extends WaitEntry {
+  /** POLL* bits; errors count when anything does. */
+  interest = 0;
+  private readonly cpu: Cpu;
+  private readonly task: Task;
+
+  constructor(cpu: Cpu, task: Task) {
+    super();
+    this.cpu = cpu;
+    this.task = task;
+  }
+
+  override wake(events: number): boolean {
+    const { interest } = this;
+    if (interest === 0 || (events !== 0 && (events & (interest | POLLERR | POLLHUP)) === 0)) return false;
+    this.cpu.wake(this.task);
+    return true;
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What kernet takes from the runtime's own networking classes: the only file that knows their private names.
+ *
+ *   streamBaseState   four numbers by which a handle and lib/net.js tell each other how many bytes, from where, and whether
+ *                     a write is still under way
+ *   JSStream          the C++ stream that is implemented in JavaScript: TLS wraps nothing else
+ *   symbols           by which a socket takes another handle, a handle knows its socket, a datagram socket keeps its state
+ *
+ * Everything is looked up once, at the first use; what is missing is named in the error. Node 20 and later, Deno 2.
+ */
+import dgram from 'node:dgram';
+import net from 'node:net';
+import process from 'node:process';
+
+/** A handle's side of `streamBaseState`: indices into it. */
+export const READ_BYTES_OR_ERROR = 0;
+export const ARRAY_BUFFER_OFFSET = 1;
+export const BYTES_WRITTEN = 2;
+export const LAST_WRITE_WAS_ASYNC = 3;
+
+/** The constructor of the C++ class that TLS accepts below itself, or of nothing at all where there is none (Deno). */
+type StreamConstructor = new () => object;
+
+interface StreamWrap {
+  readonly streamBaseState?: Int32Array;
+  readonly kReadBytesOrError?: number;
+  readonly kArrayBufferOffset?: number;
+  readonly kBytesWritten?: number;
+  readonly kLastWriteWasAsync?: number;
+}
+
+/** The bindings that Node lists as usable by programs (`process.binding`); `{}` where they are refused. */
+function binding(name: string): Record<string, unknown> {
+  try {
+    const proc = process as unknown as { binding?: (name: string) => Record<string, unknown> | null | undefined };
+    return proc.binding?.(name) ?? {};
+  } catch {
+    return {}; // refused (--permission) or unknown
+  }
+}
+
+function findStreamBaseState(): Int32Array | null {
+  const wrap = binding('stream_wrap') as StreamWrap;
+  const known = wrap.kReadBytesOrError === READ_BYTES_OR_ERROR && wrap.kArrayBufferOffset === ARRAY_BUFFER_OFFSET
+    && wrap.kBytesWritten === BYTES_WRITTEN && wrap.kLastWriteWasAsync === LAST_WRITE_WAS_ASYNC;
+  return known ? wrap.streamBaseState ?? null : null;
+}
+
+function missing(what: string): Error {
+  const { deno, node } = process.versions as { deno?: string; node: string };
+  const runtime = deno === undefined ? `Node ${node}` : `Deno ${deno}`;
+  return new Error(`kernet: ${runtime} has no ${what}: its sockets cannot be given a kernet handle. Please report it`);
+}
+
+function symbolOf(object: object, pattern: RegExp): symbol | null {
+  return Object.getOwnPropertySymbols(object).find((s) => pattern.test(s.description ?? '')) ?? null;
+}
+
+const foundState = findStreamBaseState();
+
+/** Where a handle says how much it read or wrote. Without the real one, `hasStreamBaseState` is false and this is a stand-in. */
+export const streamBaseState: Int32Array = foundState ?? new Int32Array(4);
+export const hasStreamBaseState: boolean = foundState !== null;
+
+/** The base class of stream handles: Node's C++ JSStream, so that TLS can sit on top; a plain class in Deno. */
+export const StreamBase: StreamConstructor = (binding('js_stream') as { JSStream?: StreamConstructor }).JSStream
+  ?? class Plain {};
+
+/** By this method a socket takes another handle and sets it up: `socket[reinitializeHandle](handle)`. */
+const foundReinitialize = symbolOf(net.Socket.prototype, /^kReinitializeHandle$/);
+
+/** A socket that can be given a handle. The members are Node's own, and private. */
+export interface HandleHolder {
+  _handle: object | null;
+  _peername?: unknown;
+  _sockname?: unknown;
+  _undestroy(): void;
+}
+
+export const reinitializeHandle: symbol = foundReinitialize ?? Symbol('kernet: missing');
+
+/** Gives `socket`, which has none, the handle that its connect() is to use. */
+export function giveHandle(socket: net.Socket, handle: object): void {
+  if (foundReinitialize === null) throw missing('net.Socket.prototype[kReinitializeHandle]');
+  (socket as unknown as Record<symbol, (handle: object) => void>)[foundReinitialize]!(handle);
+}
+
+/** The part of a datagram socket's private state that kernet touches. */
+export interface DatagramState {
+  handle: object | null;
+}
+
+/** The private state of a datagram socket. */
+export function datagramState(socket: dgram.Socket): DatagramState {
+  const symbol = symbolOf(socket, /^(state symbol|kStateSymbol)$/);
+  const state = symbol === null ? null : (socket as unknown as Record<symbol, DatagramState | undefined>)[symbol];
+  if (state == null) throw missing('state of dgram.Socket');
+  return state;
+}
+
+/** Lets `resetAndDestroy()` and `listen({ _handle })`, which ask for Node's own TCP class, accept `isOurs`. */
+export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
+  const { TCP } = binding('tcp_wrap') as { TCP?: object };
+  if (TCP === undefined || Object.hasOwn(TCP, Symbol.hasInstance)) return;
+  const isInstance = Function.prototype[Symbol.hasInstance] as (this: object, value: unknown) => boolean;
+  Object.defineProperty(TCP, Symbol.hasInstance, {
+    configurable: true,
+    value(this: object, value: unknown): boolean {
+      return isOurs(value) || isInstance.call(this, value);
+    },
+  });
+}
+
+/** The socket that a handle was given to. */
+export function ownerOf(handle: object): { destroy(error: Error): unknown } | null {
+  const symbol = symbolOf(handle, /^owner_?symbol$/i);
+  const owner = symbol === null ? null : (handle as Record<symbol, unknown>)[symbol];
+  return (owner ?? null) as { destroy(error: Error): unknown } | null;
+}
+
+/** Runs next ticks and microtasks, as the runtime does between two callbacks of its own; null where it cannot be asked for. */
+export const settle: (() => void) | null = findSettle();
+
+function findSettle(): (() => void) | null {
+  const { _tickCallback } = process as unknown as { _tickCallback?: () => void };
+  return typeof _tickCallback === 'function' ? _tickCallback : null;
+}

@@ -1,0 +1,576 @@
+/**
+ * The data side of a connected kernel socket in libuv's stream interface: reads, writes, shutdown, close.
+ *
+ *   from  lib/net.js        readStart, readStop, writeBuffer…, shutdown, close: integers in, integers out
+ *         TLSWrap (C++)     onreadstart, onreadstop, onwrite, onshutdown, once TLS sits on the handle
+ *         sock/wait-queue   the socket is readable or writable: `task` is lined up
+ *   to    syscall/socket    the calls that never wait
+ *         lib/net.js        onread, req.oncomplete: user code, run by the pump outside the kernel
+ *
+ * One run of the task makes one callback, and lines itself up again when there is more: so next ticks and microtasks run
+ * between two callbacks, as they do between two of libuv's. Reads report through `streamBaseState` and hand over the very
+ * memory that the kernel copied to.
+ *
+ * The base class is C++ (`JSStream`), for the sake of TLS alone; without TLS nothing of it is used.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import { Buffer } from 'node:buffer';
+import { EAGAIN, EBADF, ECANCELED, ENOTCONN } from '../../lib/errno.ts';
+import {
+  FIONREAD, MSG_MORE, MSG_NOSIGNAL, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, SHUT_WR,
+} from '../../sock/constants.ts';
+import type { Sock } from '../../sock/sock.ts';
+import { fdSock, sysClose, sysRecvmsg, sysSendmsg, sysShutdown } from '../../syscall/socket.ts';
+import { Task } from '../../time/task.ts';
+import { Watch, type HandleHost } from './host.ts';
+import { Pending, PendingWrite, type Req } from './requests.ts';
+import {
+  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, StreamBase, streamBaseState,
+} from './runtime.ts';
+import { UV_EOF, uv } from './uv.ts';
+
+/** The most that one read hands over, as libuv has it. */
+export const READ_BYTES = 65536;
+/** Reads up to this size share a slab; larger ones get memory of their own. */
+const SMALL_READ = 8192;
+const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
+
+/** What a handle is. */
+export const MODE_NEW = 0;
+export const MODE_CONNECTING = 1;
+export const MODE_STREAM = 2;
+export const MODE_LISTENING = 3;
+export const MODE_CLOSED = 4;
+
+/** lib/net.js's onStreamRead; how much, or which error, stands in `streamBaseState`. */
+type OnRead = (this: object, arrayBuffer: ArrayBufferLike | undefined) => unknown;
+
+/** JSStream's own methods, by which the C++ side is answered. Absent in Deno, where nothing asks. */
+interface NativeSide {
+  readBuffer(bytes: Uint8Array): void;
+  emitEOF(): void;
+  finishWrite(req: Req, status: number): void;
+  finishShutdown(req: Req, status: number): void;
+}
+
+export abstract class StreamHandle extends StreamBase {
+  // ---- members that lib/net.js and its users read or set
+  onread: OnRead | null = null;
+  reading = false;
+  bytesRead = 0;
+  bytesWritten = 0;
+  /** Bytes that wait for room in the send buffer; a timeout of the socket asks whether they get fewer. */
+  writeQueueSize = 0;
+  /** A kernel's descriptor is none of the runtime's. */
+  readonly fd: number = -1;
+
+  // ---- the kernel's side
+  readonly host: HandleHost;
+  /** The asynchronous context in which the handle was made, and in which its callbacks run. */
+  readonly resource: AsyncResource;
+  readonly task: Task;
+  readonly watch: Watch;
+  mode: number = MODE_NEW;
+  /** Descriptor in `host.process`, -1 while there is none, and its socket. */
+  kfd = -1;
+  sk: Sock | null = null;
+  private wantsRead = false;
+  private userBuffer: Uint8Array | null = null;
+  /** lib/net.js reads: http and http2 stay on the JavaScript path then. */
+  private netReads = false;
+  /** TLS has taken over. */
+  private nativeReads = false;
+  private firstWrite: PendingWrite | null = null;
+  private lastWrite: PendingWrite | null = null;
+  private shutdownReq: Pending | null = null;
+  private shutdownStatus = 0;
+  private shut = false;
+  /** The last callback was a read's: a finished write goes first now. */
+  private writeTurn = false;
+  private onclose: ((this: object) => void) | null = null;
+  private refed = true;
+  private held = false;
+
+  constructor(host: HandleHost, kind: string) {
+    super();
+    this.host = host;
+    this.resource = new AsyncResource(kind, { requireManualDestroy: true });
+    this.task = new Task(() => {
+      this.resource.runInAsyncScope(this.step, this);
+    });
+    this.watch = new Watch(host.cpu, this.task);
+  }
+
+  getAsyncId(): number {
+    return this.resource.asyncId();
+  }
+
+  /** True while C++ may sit on the handle. */
+  get isStreamBase(): boolean {
+    return !this.netReads || this.nativeReads;
+  }
+
+  // ---- liveness: libuv's rules
+
+  ref(): void {
+    this.refed = true;
+    this.updateLive();
+  }
+
+  unref(): void {
+    this.refed = false;
+    this.updateLive();
+  }
+
+  hasRef(): boolean {
+    return this.refed && this.mode !== MODE_CLOSED;
+  }
+
+  /** True while a request of the concrete handle is under way (connect). */
+  protected abstract requestPending(): boolean;
+
+  /** Requests hold the process whether the handle is unref'd or not; an active handle only while it is ref'd. */
+  protected updateLive(): void {
+    const requests = this.firstWrite !== null || this.shutdownReq !== null || this.requestPending();
+    const active = this.mode === MODE_LISTENING || (this.wantsRead && this.mode === MODE_STREAM);
+    const live = requests || (active && this.refed) || (this.mode === MODE_CLOSED && this.onclose !== null);
+    if (live === this.held) return;
+    this.held = live;
+    if (live) this.host.liveness.hold();
+    else this.host.liveness.release();
+  }
+
+  // ---- the socket
+
+  /** Takes descriptor `kfd`, and listens to its wait queue. */
+  protected attach(kfd: number): void {
+    this.kfd = kfd;
+    this.sk = fdSock(this.host.process, kfd);
+    this.sk!.wq.add(this.watch);
+  }
+
+  protected updateInterest(): void {
+    let interest = 0;
+    if (this.wantsRead) interest = POLLIN | POLLRDNORM | POLLRDHUP;
+    if (this.firstWrite !== null) interest |= POLLOUT | POLLWRNORM;
+    this.watch.interest = interest;
+  }
+
+  /** Lines the task up: there is something to do, without any time passing. */
+  protected again(): void {
+    this.host.sim.ready(this.task);
+  }
+
+  private readable(): boolean {
+    const { sk } = this;
+    return sk !== null && (sk.prot.poll(sk) & READABLE) !== 0;
+  }
+
+  // ---- the task
+
+  /** One callback; the task lines itself up again when there is another one to make. */
+  private step(): void {
+    switch (this.mode) {
+      case MODE_STREAM:
+        this.stepStream();
+        break;
+      case MODE_CLOSED:
+        this.stepClosed();
+        break;
+      default:
+        this.stepOther();
+    }
+  }
+
+  /** Connecting, listening. */
+  protected abstract stepOther(): void;
+
+  private stepStream(): void {
+    if (this.firstWrite !== null) this.flush();
+    try {
+      this.callOnce();
+    } finally {
+      this.armed(); // user code may throw: what comes next comes all the same
+    }
+  }
+
+  private callOnce(): void {
+    const done = this.firstWrite !== null && this.firstWrite.status <= 0;
+    if (this.wantsRead && !(done && this.writeTurn) && this.readable()) {
+      this.writeTurn = true;
+      this.readOnce();
+    } else if (done) {
+      this.writeTurn = false;
+      this.answerWrite();
+    } else if (this.shutdownReq !== null && this.firstWrite === null) {
+      this.answerShutdown();
+    }
+  }
+
+  /** Lines the task up when a callback is due. */
+  protected armed(): void {
+    if (this.mode !== MODE_STREAM) return;
+    const { firstWrite } = this;
+    if (firstWrite !== null ? firstWrite.status <= 0 : this.shutdownReq !== null) this.again();
+    else if (this.wantsRead && this.readable()) this.again();
+  }
+
+  // ---- reading
+
+  readStart(): number {
+    this.netReads = true;
+    return this.startReading();
+  }
+
+  private startReading(): number {
+    if (this.mode === MODE_CLOSED) return uv(-EBADF);
+    if (!this.wantsRead) {
+      this.wantsRead = true;
+      this.updateInterest();
+      this.updateLive();
+    }
+    if (this.mode === MODE_STREAM && this.readable()) this.again();
+    return 0;
+  }
+
+  readStop(): number {
+    this.wantsRead = false;
+    this.updateInterest();
+    this.updateLive();
+    return 0;
+  }
+
+  /** All reads go to `buffer` from now on, from its beginning. */
+  useUserBuffer(buffer: Uint8Array): void {
+    this.userBuffer = buffer;
+  }
+
+  /** Reads what has come, up to 64 KiB, and hands it over. */
+  private readOnce(): void {
+    const { host, userBuffer } = this;
+    const { msg } = host;
+    const sk = this.sk!;
+    let isSlab = false;
+    let into: Uint8Array;
+    let off = 0;
+    if (userBuffer !== null) {
+      into = userBuffer;
+      msg.len = userBuffer.length;
+    } else {
+      const queued = sk.prot.ioctl(sk, FIONREAD);
+      isSlab = queued <= SMALL_READ;
+      msg.len = isSlab ? host.slabRoom() : Math.min(queued, READ_BYTES);
+      into = isSlab ? host.slab : Buffer.allocUnsafeSlow(msg.len);
+      off = isSlab ? host.slabUsed : 0;
+    }
+    msg.buf = into;
+    msg.off = off;
+    msg.flags = 0;
+    msg.hasName = false;
+    const n = sysRecvmsg(host.process, this.kfd, msg);
+    if (n === -EAGAIN) return;
+    if (n <= 0) this.endReading(n);
+    else {
+      if (isSlab) host.slabTake(n);
+      this.bytesRead += n;
+      this.deliver(into, off, n);
+    }
+  }
+
+  private deliver(bytes: Uint8Array, off: number, n: number): void {
+    if (this.nativeReads) {
+      (this as unknown as NativeSide).readBuffer(bytes.subarray(off, off + n));
+      return;
+    }
+    streamBaseState[READ_BYTES_OR_ERROR] = n;
+    streamBaseState[ARRAY_BUFFER_OFFSET] = bytes.byteOffset + off;
+    this.onread!(this.userBuffer === null ? bytes.buffer : undefined);
+  }
+
+  /** The end of the stream (0), or an error. */
+  private endReading(ret: number): void {
+    this.readStop();
+    if (this.nativeReads) {
+      this.endNative(ret);
+      return;
+    }
+    streamBaseState[READ_BYTES_OR_ERROR] = ret === 0 ? UV_EOF : uv(ret);
+    streamBaseState[ARRAY_BUFFER_OFFSET] = 0;
+    this.onread!(undefined);
+  }
+
+  // ---- writing
+
+  writeBuffer(req: Req, bytes: Uint8Array): number {
+    return this.write(req, bytes, bytes.length, true);
+  }
+
+  writeUtf8String(req: Req, text: string): number {
+    return this.writeString(req, text, 'utf8', 3);
+  }
+
+  writeLatin1String(req: Req, text: string): number {
+    return this.writeString(req, text, 'latin1', 1);
+  }
+
+  writeAsciiString(req: Req, text: string): number {
+    return this.writeString(req, text, 'latin1', 1);
+  }
+
+  writeUcs2String(req: Req, text: string): number {
+    return this.writeString(req, text, 'utf16le', 2);
+  }
+
+  /** `chunks` are buffers, or strings each followed by its encoding. */
+  writev(req: Req, chunks: readonly unknown[], allBuffers: boolean): number {
+    const list = allBuffers ? chunks as readonly Uint8Array[] : encodeChunks(chunks);
+    let total = 0;
+    for (const chunk of list) total += chunk.length;
+    const { scratch } = this.host;
+    if (total <= scratch.length && this.firstWrite === null) {
+      let at = 0;
+      for (const chunk of list) {
+        scratch.set(chunk, at);
+        at += chunk.length;
+      }
+      return this.write(req, scratch, total, false);
+    }
+    return this.writeList(req, list, total);
+  }
+
+  private writeString(req: Req, text: string, encoding: BufferEncoding, bytesPerChar: number): number {
+    const { scratch } = this.host;
+    if (text.length * bytesPerChar > scratch.length) {
+      const bytes = Buffer.from(text, encoding);
+      return this.write(req, bytes, bytes.length, true);
+    }
+    return this.write(req, scratch, scratch.write(text, 0, encoding), false);
+  }
+
+  /** Sends `bytes[0, len)`; what does not fit waits. `isStable`: the bytes stay as they are until the request is answered. */
+  private write(req: Req, bytes: Uint8Array, len: number, isStable: boolean): number {
+    if (this.mode === MODE_CLOSED) return uv(-EBADF);
+    let sent = 0;
+    streamBaseState[BYTES_WRITTEN] = len;
+    streamBaseState[LAST_WRITE_WAS_ASYNC] = 0;
+    if (this.firstWrite === null && this.mode === MODE_STREAM) {
+      const n = this.send(bytes, 0, len, 0);
+      if (n < 0 && n !== -EAGAIN) return uv(n);
+      if (n > 0) sent = n;
+    }
+    this.bytesWritten += len;
+    if (sent === len && this.firstWrite === null) return 0;
+    const rest = isStable && len === bytes.length ? bytes.subarray(sent) : Buffer.from(bytes.subarray(sent, len));
+    this.enqueue(new PendingWrite(req, false, [rest], 0, rest.length));
+    streamBaseState[LAST_WRITE_WAS_ASYNC] = 1;
+    return 0;
+  }
+
+  private writeList(req: Req, list: readonly Uint8Array[], total: number): number {
+    if (this.mode === MODE_CLOSED) return uv(-EBADF);
+    const pending = new PendingWrite(req, false, list, 0, total);
+    streamBaseState[BYTES_WRITTEN] = total;
+    streamBaseState[LAST_WRITE_WAS_ASYNC] = 0;
+    this.bytesWritten += total;
+    if (this.firstWrite === null && this.mode === MODE_STREAM) {
+      const err = this.sendChunks(pending);
+      if (err < 0) return uv(err);
+      if (pending.left === 0) return 0;
+    }
+    this.enqueue(pending);
+    streamBaseState[LAST_WRITE_WAS_ASYNC] = 1;
+    return 0;
+  }
+
+  private send(bytes: Uint8Array, off: number, len: number, flags: number): number {
+    const { host } = this;
+    const { msg } = host;
+    msg.buf = bytes;
+    msg.off = off;
+    msg.len = len;
+    msg.flags = MSG_NOSIGNAL | flags;
+    msg.hasName = false;
+    return sysSendmsg(host.process, this.kfd, msg);
+  }
+
+  /** As much of a write as the kernel takes: 0, or a negative errno that is not -EAGAIN. */
+  private sendChunks(write: PendingWrite): number {
+    while (write.left > 0) {
+      const chunk = write.chunks[write.index]!;
+      const isLast = write.index === write.chunks.length - 1;
+      const n = this.send(chunk, write.offset, chunk.length - write.offset, isLast ? 0 : MSG_MORE);
+      if (n === -EAGAIN) return 0;
+      if (n < 0) return n;
+      write.advance(n);
+    }
+    return 0;
+  }
+
+  private enqueue(write: PendingWrite): void {
+    if (this.lastWrite === null) this.firstWrite = write;
+    else this.lastWrite.next = write;
+    this.lastWrite = write;
+    this.writeQueueSize += write.left;
+    this.updateInterest();
+    this.updateLive();
+    if (this.mode === MODE_STREAM && (write.left === 0 || this.writable())) this.again();
+  }
+
+  /** The send buffer had room again before the write was in line: nobody will say so a second time. */
+  private writable(): boolean {
+    const { sk } = this;
+    return sk !== null && (sk.prot.poll(sk) & (POLLOUT | POLLWRNORM | POLLERR | POLLHUP)) !== 0;
+  }
+
+  /** Hands the kernel what it takes of the writes that wait, in order. */
+  private flush(): void {
+    let write = this.firstWrite;
+    while (write !== null && write.status > 0) {
+      const before = write.left;
+      const err = this.sendChunks(write);
+      this.writeQueueSize -= before - write.left;
+      if (err < 0) write.status = uv(err);
+      else if (write.left === 0) write.status = 0;
+      else return;
+      write = write.next;
+    }
+  }
+
+  /** Takes the first write out of line and answers it. */
+  private answerWrite(): void {
+    const write = this.firstWrite!;
+    const { status } = write;
+    this.firstWrite = write.next;
+    if (write.next === null) this.lastWrite = null;
+    this.writeQueueSize -= write.left;
+    if (this.firstWrite === null && this.shutdownReq !== null) this.shutNow();
+    this.updateInterest();
+    this.updateLive();
+    if (write.native) (this as unknown as NativeSide).finishWrite(write.req, status);
+    else write.runInAsyncScope(write.req.oncomplete.bind(write.req), null, status, this, undefined);
+  }
+
+  // ---- shutdown
+
+  shutdown(req: Req): number {
+    return this.beginShutdown(req, false);
+  }
+
+  private beginShutdown(req: Req, isNative: boolean): number {
+    if (this.mode !== MODE_STREAM || this.shut) return uv(-ENOTCONN);
+    this.shut = true;
+    this.shutdownReq = new Pending(req, isNative);
+    if (this.firstWrite === null) {
+      this.shutNow();
+      this.again();
+    }
+    this.updateLive();
+    return 0;
+  }
+
+  private shutNow(): void {
+    this.shutdownStatus = uv(sysShutdown(this.host.process, this.kfd, SHUT_WR));
+  }
+
+  private answerShutdown(): void {
+    const pending = this.shutdownReq!;
+    this.shutdownReq = null;
+    this.updateLive();
+    if (pending.native) (this as unknown as NativeSide).finishShutdown(pending.req, this.shutdownStatus);
+    else pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, this.shutdownStatus);
+  }
+
+  /** True from shutdown() on. */
+  protected get isShut(): boolean {
+    return this.shut;
+  }
+
+  // ---- close
+
+  /** Closes the socket now, and tells `callback` later, after the requests that are cut short. */
+  close(callback?: (this: object) => void): void {
+    if (this.mode === MODE_CLOSED) return;
+    this.mode = MODE_CLOSED;
+    this.wantsRead = false;
+    this.onclose = callback ?? null;
+    this.watch.interest = 0;
+    if (this.sk !== null) {
+      this.sk.wq.remove(this.watch);
+      sysClose(this.host.process, this.kfd);
+      this.sk = null;
+      this.kfd = -1;
+    }
+    this.updateLive();
+    this.again();
+  }
+
+  private stepClosed(): void {
+    const more = this.requestPending() || this.firstWrite !== null || this.shutdownReq !== null;
+    if (more) this.again();
+    if (this.requestPending()) {
+      this.cancelRequest(uv(-ECANCELED));
+    } else if (this.firstWrite !== null) {
+      if (this.firstWrite.status > 0) this.firstWrite.status = uv(-ECANCELED);
+      this.answerWrite();
+    } else if (this.shutdownReq !== null) {
+      this.shutdownStatus = uv(-ECANCELED);
+      this.answerShutdown();
+    } else {
+      const { onclose } = this;
+      this.onclose = null;
+      this.updateLive();
+      if (onclose !== null) onclose.call(this);
+    }
+  }
+
+  /** Answers the request that `requestPending` speaks of. */
+  protected abstract cancelRequest(status: number): void;
+
+  // ---- the C++ side (TLSWrap)
+
+  onreadstart(): number {
+    this.nativeReads = true;
+    return this.startReading();
+  }
+
+  onreadstop(): number {
+    return this.readStop();
+  }
+
+  onwrite(req: Req, chunks: readonly Uint8Array[]): number {
+    if (this.mode === MODE_CLOSED) return uv(-EBADF);
+    let total = 0;
+    for (const chunk of chunks) total += chunk.length;
+    const pending = new PendingWrite(req, true, chunks, 0, total);
+    this.bytesWritten += total;
+    if (this.firstWrite === null && this.mode === MODE_STREAM) {
+      const err = this.sendChunks(pending);
+      if (err < 0) pending.status = uv(err);
+      else if (pending.left === 0) pending.status = 0;
+    }
+    this.enqueue(pending);
+    if (pending.status <= 0) this.again();
+    return 0;
+  }
+
+  onshutdown(req: Req): number {
+    return this.beginShutdown(req, true);
+  }
+
+  private endNative(ret: number): void {
+    if (ret === 0) (this as unknown as NativeSide).emitEOF();
+    else this.nativeError(ret);
+  }
+
+  /** The C++ side has no word for a failed read: the socket is told. */
+  protected abstract nativeError(ret: number): void;
+}
+
+function encodeChunks(chunks: readonly unknown[]): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (let i = 0; i < chunks.length; i += 2) {
+    const chunk = chunks[i] as string | Uint8Array;
+    out.push(typeof chunk === 'string' ? Buffer.from(chunk, chunks[i + 1] as BufferEncoding) : chunk);
+  }
+  return out;
+}

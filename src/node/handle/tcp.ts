@@ -1,0 +1,283 @@
+/**
+ * A TCP socket of the kernel in libuv's handle interface: names, listening, connecting. The data side is stream.ts.
+ *
+ *   from  lib/net.js        bind, listen, connect, getsockname, setNoDelay…
+ *   to    syscall/socket    the calls that never wait
+ *         lib/net.js        onconnection, req.oncomplete: user code, run by the pump outside the kernel
+ */
+import {
+  EADDRINUSE, EAGAIN, EALREADY, EBADF, ECONNREFUSED, EINPROGRESS, EINVAL, errnoName,
+} from '../../lib/errno.ts';
+import {
+  AF_INET, AF_INET6, IPPROTO_IP, IP_TOS, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP,
+  SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_REUSEADDR, SO_REUSEPORT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
+  TCP_SYN_RECV, TCP_SYN_SENT,
+} from '../../sock/constants.ts';
+import { sysAccept, sysBind, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../syscall/socket.ts';
+import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
+import type { AddressOut, HandleHost } from './host.ts';
+import { Pending, type Req } from './requests.ts';
+import { admitAsTcp, ownerOf } from './runtime.ts';
+import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
+import { uv } from './uv.ts';
+
+/** Flags of bind: libuv's. */
+const UV_TCP_REUSEPORT = 2;
+/** Seconds between two keepalive probes, and how many: libuv's. */
+const KEEPALIVE_INTERVAL_S = 1;
+const KEEPALIVE_COUNT = 10;
+
+/** lib/net.js's onconnection. */
+type OnConnection = (this: object, status: number, client: TcpHandle | undefined) => unknown;
+
+export class TcpHandle extends StreamHandle {
+  onconnection: OnConnection | null = null;
+  private connectReq: Pending | null = null;
+  /** EADDRINUSE of bind and ECONNREFUSED of connect show later, as libuv has it. */
+  private delayedError = 0;
+  /** libuv's status of a bind that failed before listen(). */
+  private listenStatus = 0;
+  private noDelay = false;
+  private keepAliveS = -1;
+
+  constructor(host: HandleHost) {
+    super(host, 'KERNETTCP');
+  }
+
+  /** A connection that was accepted. */
+  private static accepted(host: HandleHost, kfd: number): TcpHandle {
+    const handle = new TcpHandle(host);
+    handle.attach(kfd);
+    handle.mode = MODE_STREAM;
+    return handle;
+  }
+
+  // ---- names
+
+  /** A descriptor of the runtime's cannot become a kernet socket. */
+  open(_fd: number): number {
+    return uv(-EINVAL);
+  }
+
+  bind(address: string, port: number, flags?: number): number {
+    return this.bindTo(AF_INET, address, port, flags ?? 0);
+  }
+
+  bind6(address: string, port: number, flags?: number): number {
+    return this.bindTo(AF_INET6, address, port, flags ?? 0);
+  }
+
+  private bindTo(family: number, address: string, port: number, flags: number): number {
+    const { host } = this;
+    let err = host.setAddr(family, address, port);
+    if (err === 0) err = this.ensureSocket(family);
+    if (err < 0) return uv(err);
+    this.option(SOL_SOCKET, SO_REUSEADDR, 1);
+    if ((flags & UV_TCP_REUSEPORT) !== 0) {
+      err = this.option(SOL_SOCKET, SO_REUSEPORT, 1);
+      if (err < 0) return uv(err);
+    }
+    err = sysBind(host.process, this.kfd, host.addr);
+    if (err !== -EADDRINUSE) return uv(err);
+    this.delayedError = err;
+    return 0;
+  }
+
+  /** Binds a server's socket: what goes wrong is what listen() answers. */
+  bindForListen(address: string, port: number, family: number, flags: number): void {
+    const err = this.bindTo(family === 6 ? AF_INET6 : AF_INET, address, port, flags);
+    if (err < 0) this.listenStatus = err;
+  }
+
+  /** Such a server cannot be on this host: listen() will say so. */
+  failListen(): void {
+    this.listenStatus = uv(-EINVAL);
+  }
+
+  getsockname(out: AddressOut): number {
+    if (this.delayedError !== 0) return uv(this.delayedError);
+    const { host } = this;
+    const err = sysGetsockname(host.process, this.kfd, host.addr);
+    if (err === 0) host.fill(out);
+    return uv(err);
+  }
+
+  getpeername(out: AddressOut): number {
+    if (this.delayedError !== 0) return uv(this.delayedError);
+    const { host } = this;
+    const err = sysGetpeername(host.process, this.kfd, host.addr);
+    if (err === 0) host.fill(out);
+    return uv(err);
+  }
+
+  private ensureSocket(family: number): number {
+    if (this.mode === MODE_CLOSED) return -EBADF;
+    if (this.sk !== null) return this.sk.family === family ? 0 : -EINVAL;
+    const kfd = sysSocket(this.host.process, family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    if (kfd < 0) return kfd;
+    this.attach(kfd);
+    if (this.noDelay) this.option(SOL_TCP, TCP_NODELAY, 1);
+    if (this.keepAliveS >= 0) this.applyKeepAlive();
+    return 0;
+  }
+
+  // ---- listening
+
+  listen(backlog: number): number {
+    if (this.delayedError !== 0) return uv(this.delayedError);
+    if (this.listenStatus !== 0) return this.listenStatus;
+    let err = this.ensureSocket(this.sk?.family ?? AF_INET);
+    if (err === 0) err = sysListen(this.host.process, this.kfd, backlog);
+    if (err < 0) return uv(err);
+    this.mode = MODE_LISTENING;
+    this.watch.interest = POLLIN | POLLRDNORM;
+    this.updateLive();
+    return 0;
+  }
+
+  protected override stepOther(): void {
+    if (this.mode === MODE_LISTENING) this.acceptOnce();
+    else if (this.mode === MODE_CONNECTING) this.finishConnect();
+  }
+
+  private acceptOnce(): void {
+    const { host } = this;
+    const kfd = sysAccept(host.process, this.kfd, null, SOCK_NONBLOCK);
+    if (kfd === -EAGAIN) return;
+    if (kfd >= 0 && (this.sk!.prot.poll(this.sk!) & POLLIN) !== 0) this.again();
+    const { onconnection } = this;
+    if (kfd < 0) onconnection?.call(this, uv(kfd), undefined);
+    else onconnection?.call(this, 0, TcpHandle.accepted(host, kfd));
+  }
+
+  // ---- connecting
+
+  connect(req: Req, address: string, port: number): number {
+    return this.connectTo(req, AF_INET, address, port);
+  }
+
+  connect6(req: Req, address: string, port: number): number {
+    return this.connectTo(req, AF_INET6, address, port);
+  }
+
+  private connectTo(req: Req, family: number, address: string, port: number): number {
+    if (this.mode !== MODE_NEW) return uv(this.mode === MODE_CLOSED ? -EBADF : -EALREADY);
+    const { host } = this;
+    let err = host.setAddr(family, address, port);
+    if (err === 0) err = this.ensureSocket(family);
+    if (err < 0) return uv(err);
+    this.mode = MODE_CONNECTING;
+    this.watch.interest = POLLOUT | POLLWRNORM;
+    if (this.delayedError === 0) {
+      host.setAddr(family, address, port);
+      err = sysConnect(host.process, this.kfd, host.addr);
+      if (err === -ECONNREFUSED) this.delayedError = err;
+      else if (err < 0 && err !== -EINPROGRESS) {
+        this.mode = MODE_NEW;
+        return uv(err);
+      }
+    }
+    this.connectReq = new Pending(req, false);
+    this.updateLive();
+    if (this.delayedError !== 0 || !this.handshaking()) this.host.cpu.wake(this.task);
+    return 0;
+  }
+
+  private handshaking(): boolean {
+    const { state } = this.sk!;
+    return state === TCP_SYN_SENT || state === TCP_SYN_RECV;
+  }
+
+  private finishConnect(): void {
+    let err = this.delayedError;
+    if (err === 0) {
+      const pending = sysGetsockopt(this.host.process, this.kfd, SOL_SOCKET, SO_ERROR);
+      err = typeof pending === 'number' ? -pending : -EINVAL;
+    }
+    if (err === 0 && this.handshaking()) return;
+    this.delayedError = 0;
+    this.mode = err === 0 ? MODE_STREAM : MODE_NEW;
+    this.updateInterest();
+    this.answerConnect(uv(err));
+  }
+
+  private answerConnect(status: number): void {
+    const pending = this.connectReq!;
+    this.connectReq = null;
+    this.updateLive();
+    try {
+      pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, this, pending.req, true, true);
+    } finally {
+      this.armed();
+    }
+  }
+
+  protected override requestPending(): boolean {
+    return this.connectReq !== null;
+  }
+
+  protected override cancelRequest(status: number): void {
+    this.answerConnect(status);
+  }
+
+  // ---- options
+
+  private option(level: number, name: number, value: number | object): number {
+    return sysSetsockopt(this.host.process, this.kfd, level, name, value);
+  }
+
+  setNoDelay(on: boolean): number {
+    this.noDelay = on;
+    return this.sk === null ? 0 : uv(this.option(SOL_TCP, TCP_NODELAY, on ? 1 : 0));
+  }
+
+  setKeepAlive(on: boolean, delaySeconds: number): number {
+    this.keepAliveS = on ? delaySeconds : -1;
+    return this.sk === null ? 0 : uv(this.applyKeepAlive());
+  }
+
+  private applyKeepAlive(): number {
+    const err = this.option(SOL_SOCKET, SO_KEEPALIVE, this.keepAliveS >= 0 ? 1 : 0);
+    if (err < 0 || this.keepAliveS <= 0) return err;
+    this.option(SOL_TCP, TCP_KEEPINTVL, KEEPALIVE_INTERVAL_S);
+    this.option(SOL_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+    return this.option(SOL_TCP, TCP_KEEPIDLE, this.keepAliveS);
+  }
+
+  setTypeOfService(tos: number): number {
+    return this.sk === null ? uv(-EBADF) : uv(this.option(IPPROTO_IP, IP_TOS, tos));
+  }
+
+  getTypeOfService(): number {
+    const tos = sysGetsockopt(this.host.process, this.kfd, IPPROTO_IP, IP_TOS);
+    return typeof tos === 'number' ? tos : uv(-EBADF);
+  }
+
+  /** Windows only. */
+  setSimultaneousAccepts(_on: boolean): number {
+    return 0;
+  }
+
+  setBlocking(_on: boolean): number {
+    return 0;
+  }
+
+  /** Closes with a RST instead of a FIN. */
+  reset(callback?: (this: object) => void): number {
+    if (this.isShut && this.mode === MODE_STREAM) return uv(-EINVAL);
+    if (this.sk !== null) {
+      const err = this.option(SOL_SOCKET, SO_LINGER, { on: true, seconds: 0 });
+      if (err < 0) return uv(err);
+    }
+    this.close(callback);
+    return 0;
+  }
+
+  protected override nativeError(ret: number): void {
+    const code = errnoName(ret);
+    const error = Object.assign(new Error(`read ${code}`), { errno: uv(ret), code, syscall: 'read' });
+    ownerOf(this)?.destroy(error);
+  }
+}
+
+admitAsTcp((value) => value instanceof TcpHandle);

@@ -1,0 +1,174 @@
+/**
+ * How a kernet handle gets under one of Node's sockets or servers: before connect(), and before `_listen2`, by which
+ * lib/net.js opens a server and which it keeps "to avoid breaking code that wraps this method".
+ *
+ *   from  net.ts, http.ts, install.ts
+ *   to    handle/tcp.ts
+ */
+import net from 'node:net';
+import { HandleHost } from './handle/host.ts';
+import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
+import { TcpHandle } from './handle/tcp.ts';
+import { createLookup, type Lookup, type Names } from './lookup.ts';
+import type { Process } from '../syscall/process.ts';
+import type { Pump } from '../time/pump.ts';
+
+/** What node/ needs of a host. A Kernel is one. */
+export interface HostLike {
+  /** The kernel's form of the process whose sockets are made. */
+  readonly proc: Process;
+  readonly hosts: Names;
+  readonly parts: { readonly pump: Pump };
+}
+
+/** A host, as its sockets see it. */
+export class NodeHost {
+  readonly handles: HandleHost;
+  readonly lookup: Lookup;
+
+  constructor(host: HostLike) {
+    this.handles = new HandleHost(host.proc);
+    this.lookup = createLookup(host.hosts);
+    host.parts.pump.settle = settle;
+  }
+}
+
+/** Options of connect(), as far as they are looked at. */
+interface ConnectOptions extends Record<string, unknown> {
+  readonly lookup?: unknown;
+}
+
+/** What net.Socket.prototype.connect is called with: an options object, a port and a host, a path, or all of it in an array. */
+export type ConnectArgs = readonly unknown[];
+
+/**
+ * Puts a handle under `socket`, which is about to connect, and returns the arguments for Node's own connect(): the same,
+ * but with the host's lookup in place of the machine's.
+ */
+export function prepareConnect(host: NodeHost, socket: net.Socket, args: ConnectArgs): unknown[] {
+  const holder = socket as unknown as HandleHolder;
+  if (socket.destroyed) {
+    holder._undestroy();
+    holder._handle = null;
+    holder._peername = undefined;
+    holder._sockname = undefined;
+  }
+  if (!(holder._handle instanceof TcpHandle)) giveHandle(socket, new TcpHandle(host.handles));
+  return withLookup(host, args);
+}
+
+function withLookup(host: NodeHost, args: ConnectArgs): unknown[] {
+  const first = args[0];
+  if (Array.isArray(first)) {
+    // Arguments that lib/net.js has put in order already; it knows them by a symbol.
+    const normal = [...first as unknown[]];
+    for (const key of Object.getOwnPropertySymbols(first)) Reflect.set(normal, key, Reflect.get(first, key));
+    normal[0] = addLookup(host, first[0] as ConnectOptions);
+    return [normal, ...args.slice(1)];
+  }
+  if (typeof first === 'object' && first !== null) return [addLookup(host, first as ConnectOptions), ...args.slice(1)];
+  if (typeof first === 'string' && !isPort(first)) return [...args]; // a path
+  const last = args.at(-1);
+  const named = typeof args[1] === 'string' ? { port: first, host: args[1] } : { port: first };
+  return [addLookup(host, named), ...(typeof last === 'function' && args.length > 1 ? [last] : [])];
+}
+
+function isPort(text: string): boolean {
+  return text.trim() !== '' && Number(text) >= 0;
+}
+
+function addLookup(host: NodeHost, options: ConnectOptions): ConnectOptions {
+  return options.lookup == null ? { ...options, lookup: host.lookup } : options;
+}
+
+/** The native handles that happy eyeballs makes for the second address and on are swapped for ours. */
+export function swapHandle(host: NodeHost, handle: unknown): object {
+  return handle instanceof TcpHandle ? handle : new TcpHandle(host.handles);
+}
+
+export { reinitializeHandle };
+
+// ---- servers
+
+/** The arguments of `net.Server.prototype._listen2`. */
+type Listen2 = (this: net.Server, address: string | null, port: number, family: number, backlog: number, fd?: number, flags?: number) => void;
+
+const nodeListen2 = (net.Server.prototype as unknown as { _listen2: Listen2 })._listen2;
+
+/** Opens a server on a host: lib/net.js finds a bound handle and goes on from there. */
+export function listen2(host: NodeHost, server: net.Server, args: Parameters<Listen2>): void {
+  const holder = server as unknown as HandleHolder;
+  if (holder._handle != null) {
+    nodeListen2.apply(server, args); // listen(handle)
+    return;
+  }
+  const [address, port, family, backlog, fd, flags] = args;
+  const bound = bindServer(host, address, port, family, typeof fd === 'number', flags ?? 0);
+  holder._handle = bound.handle;
+  nodeListen2.call(server, bound.address, port, bound.family, backlog, undefined, flags);
+}
+
+interface Bound {
+  readonly handle: TcpHandle;
+  readonly address: string | null;
+  readonly family: number;
+}
+
+/** Binds; what goes wrong is reported by listen(), with the error that lib/net.js makes of it. */
+function bindServer(host: NodeHost, address: string | null, port: number, family: number, isFd: boolean, flags: number): Bound {
+  const handle = new TcpHandle(host.handles);
+  if (isFd || family < 0) {
+    // A descriptor of the runtime's, or a path: neither is this host's.
+    handle.failListen();
+    return { handle, address, family };
+  }
+  if (address !== null && address !== '') {
+    handle.bindForListen(address, port, family, flags);
+    return { handle, address, family };
+  }
+  // Any address: `::` takes both families. A host without IPv6 has 0.0.0.0.
+  if (handle.bind6('::', port, flags) === 0) return { handle, address: '::', family: 6 };
+  handle.bindForListen('0.0.0.0', port, 4, flags);
+  return { handle, address: '0.0.0.0', family: 4 };
+}
+
+/** The arguments of server.listen(). */
+export type ListenArgs = readonly unknown[];
+
+interface ListenOptions {
+  readonly host?: unknown;
+  readonly port?: unknown;
+  readonly backlog?: unknown;
+  readonly exclusive?: unknown;
+}
+
+/**
+ * Calls Node's listen() for a server of a host: names are looked up on the host first, and a cluster's worker listens for
+ * itself.
+ */
+export function listen(host: NodeHost, server: net.Server, args: ListenArgs, nodeListen: (...args: unknown[]) => net.Server): net.Server {
+  const first = args[0];
+  const isOptions = typeof first === 'object' && first !== null;
+  const name: unknown = isOptions ? (first as ListenOptions).host : args[1];
+  if (typeof name !== 'string' || name === '' || net.isIP(name) !== 0 || (!isOptions && !isPortLike(first))) {
+    return nodeListen(...exclusive(first, args));
+  }
+  const callback = args.at(-1);
+  const backlog = isOptions ? (first as ListenOptions).backlog : args[2];
+  const options = isOptions ? first as ListenOptions : { port: first, ...(typeof backlog === 'number' ? { backlog } : {}) };
+  if (typeof callback === 'function') server.once('listening', callback as () => void);
+  host.lookup(name, { family: 0 }, (error, address) => {
+    if (error !== null) server.emit('error', error);
+    else nodeListen({ ...options, host: address, exclusive: true });
+  });
+  return server;
+}
+
+function exclusive(first: unknown, args: ListenArgs): unknown[] {
+  const isPlain = typeof first === 'object' && first !== null && 'port' in first;
+  return isPlain ? [{ ...first, exclusive: true }, ...args.slice(1)] : [...args];
+}
+
+function isPortLike(value: unknown): boolean {
+  return typeof value === 'number' || (typeof value === 'string' && isPort(value));
+}
