@@ -1,6 +1,7 @@
 /** A kernel as its tools see it. */
 import { formatIpv4, parseIpv4 } from '../../lib/addr.ts';
-import type { InetSock } from '../../sock/sock.ts';
+import type { Bound } from '../../sock/ports.ts';
+import { InetSock } from '../../sock/sock.ts';
 import { SocketFile } from '../../syscall/file.ts';
 import type { HostStack } from '../boot.ts';
 import type { HostsFile } from '../resolver.ts';
@@ -22,8 +23,13 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
   };
 }
 
+/** UDP sockets with a port, port by port. */
 function udpSockets(stack: HostStack): readonly InetSock[] {
-  return stack.udp.sockets();
+  const found: InetSock[] = [];
+  for (const bucket of stack.udp.ports.all()) {
+    for (let at: Bound | null = bucket.head; at !== null; at = at.nextBound) if (at instanceof InetSock) found.push(at);
+  }
+  return found;
 }
 
 /** `users:(("main",pid=1,fd=3),…)`, every descriptor that refers to the socket. */

@@ -114,7 +114,7 @@ function interfaces(host: ToolHost): string {
 }
 
 function routes(host: ToolHost): string {
-  const rows = [['Destination', 'Gateway', 'Genmask', 'Flags', 'Metric', 'Iface']];
+  const rows = [['Destination'.padEnd(15), 'Gateway'.padEnd(15), 'Genmask'.padEnd(15), 'Flags', 'Metric', 'Iface']];
   for (const r of host.ip.fib.main.all()) {
     const flags = `U${r.gateway === 0 ? '' : 'G'}${r.prefixLen === 32 ? 'H' : ''}`;
     rows.push([formatIpv4(r.dst), formatIpv4(r.gateway), formatIpv4(ipv4Mask(r.prefixLen)), flags, String(r.metric), r.dev?.name ?? '*']);

@@ -2,85 +2,101 @@
  * What `ss -i` says of a connection: the fields of TCP_INFO under ss(8)'s names, in its order and units. A field without
  * news (no loss, no limit) is left out, as ss does.
  */
-import type { Dst } from '../../sock/dst.ts';
 import { TCP_LISTEN } from '../../sock/constants.ts';
+import {
+  tcpGetInfo, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE, type TcpInfo,
+} from '../../tcp/info.ts';
 import { TCP_INFINITE_SSTHRESH, type TcpSock } from '../../tcp/sock.ts';
+
+/** `tcpi_min_rtt` before the first measurement. */
+const MIN_RTT_NONE = 0xffffffff;
+/** `tcpi_reordering` of a path that keeps its order. */
+const REORDERING_NONE = 3;
+/** Rates at and above this many bytes per second mean "no limit". */
+const RATE_UNLIMITED: number = 2 ** 64;
 
 /** The line of `ss -i`. */
 export function tcpInfoText(tp: TcpSock): string {
-  if (tp.state === TCP_LISTEN) return `${tp.ca.name} cwnd:${String(tp.sndCwnd)}`;
-  return [...agreed(tp), ...rates(tp), ...traffic(tp), ...flow(tp), ...trouble(tp), ...receiving(tp)].join(' ');
+  const info = tcpGetInfo(tp);
+  if (tp.state === TCP_LISTEN) return `${tp.ca.name} cwnd:${String(info.tcpi_snd_cwnd)}`;
+  return [...agreed(tp, info), ...sizes(info), ...traffic(info), ...flow(info), ...trouble(info), ...receiving(info)].join(' ');
 }
 
 /** What the handshake agreed on, and the algorithm. */
-function agreed(tp: TcpSock): string[] {
+function agreed(tp: TcpSock, info: TcpInfo): string[] {
   const words: string[] = [];
-  if (tp.tstampOk) words.push('ts');
-  if (tp.sackOk) words.push('sack');
+  const has = (bit: number): boolean => (info.tcpi_options & bit) !== 0;
+  if (has(TCPI_OPT_TIMESTAMPS)) words.push('ts');
+  if (has(TCPI_OPT_SACK)) words.push('sack');
+  if (has(TCPI_OPT_ECN)) words.push('ecn');
+  if (has(TCPI_OPT_ECN_SEEN)) words.push('ecnseen');
   words.push(tp.ca.name);
-  if (tp.wscaleOk) words.push(`wscale:${String(tp.sndWscale)},${String(tp.rcvWscale)}`);
+  if (has(TCPI_OPT_WSCALE)) words.push(`wscale:${String(info.tcpi_snd_wscale)},${String(info.tcpi_rcv_wscale)}`);
   return words;
 }
 
-function rates(tp: TcpSock): string[] {
-  const words = [`rto:${ms(tp.rtoUs)}`];
-  if (tp.backoff > 0) words.push(`backoff:${String(tp.backoff)}`);
-  if (tp.srttUs > 0) words.push(`rtt:${ms(tp.srttUs >> 3)}/${ms(tp.rttvarUs >> 2)}`);
-  if (tp.atoUs > 0) words.push(`ato:${ms(tp.atoUs)}`);
-  words.push(`mss:${String(tp.mssCache)}`);
-  if (tp.dst !== null) words.push(`pmtu:${String((tp.dst as Dst).mtu)}`);
-  words.push(`rcvmss:${String(tp.rcvMss)}`, `advmss:${String(tp.advmss)}`, `cwnd:${String(tp.sndCwnd)}`);
-  if (tp.sndSsthresh < TCP_INFINITE_SSTHRESH) words.push(`ssthresh:${String(tp.sndSsthresh)}`);
+/** `name:value` for each value that is not zero. */
+function counts(list: readonly (readonly [string, number])[]): string[] {
+  return list.filter(([, n]) => n > 0).map(([name, n]) => `${name}:${String(n)}`);
+}
+
+function sizes(info: TcpInfo): string[] {
+  const words = [`rto:${ms(info.tcpi_rto)}`, ...counts([['backoff', info.tcpi_backoff]])];
+  if (info.tcpi_rtt > 0) words.push(`rtt:${ms(info.tcpi_rtt)}/${ms(info.tcpi_rttvar)}`);
+  if (info.tcpi_ato > 0) words.push(`ato:${ms(info.tcpi_ato)}`);
+  words.push(...counts([
+    ['mss', info.tcpi_snd_mss], ['pmtu', info.tcpi_pmtu], ['rcvmss', info.tcpi_rcv_mss], ['advmss', info.tcpi_advmss],
+    ['cwnd', info.tcpi_snd_cwnd],
+  ]));
+  if (info.tcpi_snd_ssthresh < TCP_INFINITE_SSTHRESH) words.push(`ssthresh:${String(info.tcpi_snd_ssthresh)}`);
   return words;
 }
 
-function traffic(tp: TcpSock): string[] {
-  const counts: [string, number][] = [
-    ['bytes_sent', tp.bytesSent], ['bytes_retrans', tp.bytesRetrans], ['bytes_acked', tp.bytesAcked], ['bytes_received', tp.bytesReceived],
-    ['segs_out', tp.segsOut], ['segs_in', tp.segsIn], ['data_segs_out', tp.dataSegsOut], ['data_segs_in', tp.dataSegsIn],
-  ];
-  return counts.filter(([, n]) => n > 0).map(([name, n]) => `${name}:${String(n)}`);
+function traffic(info: TcpInfo): string[] {
+  return counts([
+    ['bytes_sent', info.tcpi_bytes_sent], ['bytes_retrans', info.tcpi_bytes_retrans], ['bytes_acked', info.tcpi_bytes_acked],
+    ['bytes_received', info.tcpi_bytes_received], ['segs_out', info.tcpi_segs_out], ['segs_in', info.tcpi_segs_in],
+    ['data_segs_out', info.tcpi_data_segs_out], ['data_segs_in', info.tcpi_data_segs_in],
+  ]);
 }
 
-function flow(tp: TcpSock): string[] {
+function flow(info: TcpInfo): string[] {
   const words: string[] = [];
-  const nowUs = tp.net.nowUs;
-  if (tp.srttUs > 0) words.push(`send ${bps((tp.sndCwnd * tp.mssCache) / ((tp.srttUs >> 3) / 1e6))}`);
-  if (tp.lsndtimeUs > 0) words.push(`lastsnd:${String(ago(nowUs, tp.lsndtimeUs))}`);
-  if (tp.lrcvtimeUs > 0) words.push(`lastrcv:${String(ago(nowUs, tp.lrcvtimeUs))}`);
-  if (tp.rcvTstampUs > 0) words.push(`lastack:${String(ago(nowUs, tp.rcvTstampUs))}`);
-  if (Number.isFinite(tp.pacingRate)) words.push(`pacing_rate ${bps(tp.pacingRate)}`);
-  if (tp.rateIntervalUs > 0) words.push(`delivery_rate ${bps((tp.rateDelivered * tp.mssCache * 1e6) / tp.rateIntervalUs)}`);
-  if (tp.delivered > 0) words.push(`delivered:${String(tp.delivered)}`);
-  if (tp.appLimited !== 0) words.push('app_limited');
-  if (tp.busyUs > 0) words.push(`busy:${String(Math.floor(tp.busyUs / 1000))}ms`);
-  if (tp.rwndLimitedUs > 0) words.push(`rwnd_limited:${String(Math.floor(tp.rwndLimitedUs / 1000))}ms`);
-  if (tp.sndbufLimitedUs > 0) words.push(`sndbuf_limited:${String(Math.floor(tp.sndbufLimitedUs / 1000))}ms`);
+  if (info.tcpi_rtt > 0) words.push(`send ${bps((info.tcpi_snd_cwnd * info.tcpi_snd_mss * 1e6) / info.tcpi_rtt)}`);
+  words.push(...counts([
+    ['lastsnd', info.tcpi_last_data_sent], ['lastrcv', info.tcpi_last_data_recv], ['lastack', info.tcpi_last_ack_recv],
+  ]));
+  if (info.tcpi_pacing_rate < RATE_UNLIMITED) words.push(`pacing_rate ${bps(info.tcpi_pacing_rate)}`);
+  if (info.tcpi_delivery_rate > 0) words.push(`delivery_rate ${bps(info.tcpi_delivery_rate)}`);
+  words.push(...counts([['delivered', info.tcpi_delivered], ['delivered_ce', info.tcpi_delivered_ce]]));
+  if (info.tcpi_delivery_rate_app_limited !== 0) words.push('app_limited');
+  for (const [name, us] of [
+    ['busy', info.tcpi_busy_time], ['rwnd_limited', info.tcpi_rwnd_limited], ['sndbuf_limited', info.tcpi_sndbuf_limited],
+  ] as const) {
+    if (us === 0) continue;
+    const share = name === 'busy' ? '' : `(${((us * 100) / Math.max(info.tcpi_busy_time, 1)).toFixed(1)}%)`;
+    words.push(`${name}:${String(us / 1000)}ms${share}`);
+  }
   return words;
 }
 
-function trouble(tp: TcpSock): string[] {
-  const words: string[] = [];
-  if (tp.packetsOut > 0) words.push(`unacked:${String(tp.packetsOut)}`);
-  if (tp.retransOut > 0 || tp.totalRetrans > 0) words.push(`retrans:${String(tp.retransOut)}/${String(tp.totalRetrans)}`);
-  if (tp.lostOut > 0) words.push(`lost:${String(tp.lostOut)}`);
-  if (tp.sackedOut > 0) words.push(`sacked:${String(tp.sackedOut)}`);
-  if (tp.dsackDups > 0) words.push(`dsack_dups:${String(tp.dsackDups)}`);
-  if (tp.reordering !== 3) words.push(`reordering:${String(tp.reordering)}`);
-  if (tp.reordSeen > 0) words.push(`reord_seen:${String(tp.reordSeen)}`);
+function trouble(info: TcpInfo): string[] {
+  const words = counts([['unacked', info.tcpi_unacked]]);
+  if (info.tcpi_retrans > 0 || info.tcpi_total_retrans > 0) words.push(`retrans:${String(info.tcpi_retrans)}/${String(info.tcpi_total_retrans)}`);
+  words.push(...counts([['lost', info.tcpi_lost], ['sacked', info.tcpi_sacked], ['dsack_dups', info.tcpi_dsack_dups]]));
+  if (info.tcpi_reordering !== REORDERING_NONE) words.push(`reordering:${String(info.tcpi_reordering)}`);
+  words.push(...counts([['reord_seen', info.tcpi_reord_seen]]));
   return words;
 }
 
-function receiving(tp: TcpSock): string[] {
+function receiving(info: TcpInfo): string[] {
   const words: string[] = [];
-  if (tp.rcvRttUs > 0) words.push(`rcv_rtt:${ms(tp.rcvRttUs >> 3)}`);
-  if (tp.rcvqSpace > 0) words.push(`rcv_space:${String(tp.rcvqSpace)}`);
-  if (tp.rcvSsthresh > 0) words.push(`rcv_ssthresh:${String(tp.rcvSsthresh)}`);
-  const queued = (tp.writeSeq - tp.sndNxt) | 0;
-  if (queued > 0) words.push(`notsent:${String(queued)}`);
-  if (tp.minRttUs !== 0x7fffffff) words.push(`minrtt:${ms(tp.minRttUs)}`);
-  if (tp.ofoQueue.qlen > 0) words.push(`rcv_ooopack:${String(tp.ofoQueue.qlen)}`);
-  words.push(`snd_wnd:${String(tp.sndWnd)}`);
+  if (info.tcpi_rcv_rtt > 0) words.push(`rcv_rtt:${ms(info.tcpi_rcv_rtt)}`);
+  words.push(...counts([
+    ['rcv_space', info.tcpi_rcv_space], ['rcv_ssthresh', info.tcpi_rcv_ssthresh], ['notsent', info.tcpi_notsent_bytes],
+  ]));
+  if (info.tcpi_min_rtt !== MIN_RTT_NONE) words.push(`minrtt:${ms(info.tcpi_min_rtt)}`);
+  words.push(...counts([['rcv_ooopack', info.tcpi_rcv_ooopack]]), `snd_wnd:${String(info.tcpi_snd_wnd)}`);
   return words;
 }
 
@@ -92,9 +108,4 @@ function ms(us: number): string {
 /** Bytes per second as bits per second. */
 function bps(bytesPerSec: number): string {
   return `${String(Math.floor(bytesPerSec * 8))}bps`;
-}
-
-/** Whole milliseconds since. */
-function ago(nowUs: number, thenUs: number): number {
-  return Math.max(0, Math.floor((nowUs - thenUs) / 1000));
 }
