@@ -37,7 +37,7 @@ export class KernelProcess extends Calls {
     return this.proc.fds.list();
   }
 
-  /** Ends it, as SIGKILL does: its calls that wait fail with ESRCH, all its descriptors are closed. No harm if it is dead. */
+  /** Ends it, as SIGKILL does: its calls that wait never return, all its descriptors are closed. No harm if it is dead. */
   kill(): void {
     sysKill(this.proc);
   }

@@ -7,7 +7,7 @@
  * A wake-up (inside the kernel) makes the call's task ready; the task (user code, outside) tries again and settles the
  * promise. Results are values or negative errnos; the door makes Error objects of them.
  */
-import { EAGAIN, ECONNABORTED, EINPROGRESS, EISCONN, ESRCH } from '../lib/errno.ts';
+import { EAGAIN, ECONNABORTED, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
   EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
   SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
@@ -92,6 +92,10 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
     this.finish(-errno);
   }
 
+  abandon(): void {
+    this.leave();
+  }
+
   private startTimer(wait: Wait): void {
     const { net } = this.process;
     this.timedOut = wait.onTimeout;
@@ -109,13 +113,18 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   }
 
   private finish(ret: number): void {
-    if (this.done) return;
+    if (this.leave()) this.settle(ret);
+  }
+
+  /** Out of all queues. False when it was already. */
+  private leave(): boolean {
+    if (this.done) return false;
     this.done = true;
     this.queue?.remove(this);
     this.file.removeSleeper(this);
     this.timer?.del();
     this.process.layer.waiting.delete(this);
-    this.settle(ret);
+    return true;
   }
 }
 
@@ -280,21 +289,20 @@ class PollCall implements Waiting {
     return fdSock(this.process, this.fd);
   }
 
-  /** A killed process polls nothing any more. */
-  cancel(errno: number): void {
-    this.finish(-errno);
+  abandon(): void {
+    for (const entry of this.entries) entry.queue?.remove(entry);
+    this.timer?.del();
+    this.process.layer.waiting.delete(this);
   }
 
   private look(): void {
     if (!this.process.layer.waiting.has(this)) return;
-    const n = this.process.dead ? -ESRCH : sysPoll(this.process, this.fds);
+    const n = sysPoll(this.process, this.fds);
     if (n !== 0 || (this.timer !== null && !this.timer.pending)) this.finish(n);
   }
 
   private finish(ret: number): void {
-    for (const entry of this.entries) entry.queue?.remove(entry);
-    this.timer?.del();
-    this.process.layer.waiting.delete(this);
+    this.abandon();
     this.settle(ret);
   }
 }

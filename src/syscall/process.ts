@@ -18,8 +18,8 @@ export interface Waiting {
   readonly sock: Sock | null;
   /** Since when, in virtual nanoseconds. */
   readonly sinceNs: number;
-  /** Ends it with an error (positive errno): its process was killed. */
-  cancel(errno: number): void;
+  /** Its process was killed: it never returns. */
+  abandon(): void;
 }
 
 /** What all processes of a host share: the families that sockets can be made of, and the line of process numbers. */

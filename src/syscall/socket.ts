@@ -76,13 +76,13 @@ export function sysDup(p: Process, fd: number): number {
   return p.fds.install(file, false);
 }
 
-/** Ends a process: closes all its descriptors, lowest first. */
+/** Ends a process: its calls that wait never return, and all its descriptors are closed, lowest first. */
 export function sysKill(p: Process): void {
   if (p.dead) return;
   p.enter();
   p.dead = true;
   p.layer.processes.delete(p);
-  for (const call of [...p.layer.waiting]) if (call.process === p) call.cancel(ESRCH);
+  for (const call of [...p.layer.waiting]) if (call.process === p) call.abandon();
   for (const fd of p.fds.list()) closeFd(p, fd);
   p.leave();
 }
