@@ -122,7 +122,10 @@ export class Calls {
     this.sys.shutdown(fd, how);
   }
 
-  /** close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd` fail with EBADF. */
+  /**
+   * close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd`
+   * fail with EBADF.
+   */
   close(fd: number): void {
     this.sys.close(fd);
   }

@@ -97,7 +97,8 @@ function fill(out: SockAddr, call: string, address: unknown, port: unknown): Soc
   if (v4 !== null) return out.set(v4, port);
   const v6 = parseIpv6(address);
   if (v6 === null) {
-    throw new TypeError(`${call}: address '${address}' is not an IP address; expected one such as '10.0.0.2' (kernel.resolve finds that of a name)`);
+    const form = "expected one such as '10.0.0.2' (kernel.resolve finds that of a name)";
+    throw new TypeError(`${call}: address '${address}' is not an IP address; ${form}`);
   }
   out.set(0, port);
   out.family = AF_INET6;
@@ -160,5 +161,5 @@ export function show(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
-  return typeof value === 'object' && value !== null ? 'an object' : String(value as number | undefined);
+  return typeof value === 'object' && value !== null ? 'an object' : String(value);
 }

@@ -18,6 +18,7 @@ import { tcpAvailableCongestionControl } from '../tcp/cong/cong.ts';
 import { DEFAULT_COSTS, ZERO_COSTS, type CostModel } from '../time/cpu.ts';
 import { Pump, type PumpMode } from '../time/pump.ts';
 import { Simulation } from '../time/simulation.ts';
+import { show } from './door.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
 import { KernelProcess, type ProcessOptions } from './process.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
@@ -59,7 +60,7 @@ export function costModel(costs: Costs | undefined): CostModel {
 /** Checks a seed. */
 export function parseSeed(seed: unknown): number {
   if (seed === undefined) return DEFAULT_SEED;
-  if (typeof seed !== 'number') throw new TypeError(`seed: ${String(seed)} is not a number; expected a whole number`);
+  if (typeof seed !== 'number') throw new TypeError(`seed: ${show(seed)} is not a number; expected a whole number`);
   if (!Number.isSafeInteger(seed)) throw new RangeError(`seed: ${String(seed)} is not a whole number that can be told from its neighbours`);
   return seed;
 }
@@ -130,7 +131,10 @@ export class Kernel extends KernelProcess {
     return out as Record<MibName, number>;
   }
 
-  /** What a tool prints: `kernel.sh('ss -tan')`. Known are ss, ip, arp, nstat, netstat, ethtool, tc, sysctl; they look and change nothing. */
+  /**
+   * What a tool prints: `kernel.sh('ss -tan')`. Known are ss, ip, arp, nstat, netstat, ethtool, tc, sysctl; they look and
+   * change nothing.
+   */
   sh(line: string): string {
     return sh(this.tools, line);
   }

@@ -168,7 +168,10 @@ export class SysCalls {
     check(sysShutdown(this.p, checkFd(fd, 'shutdown'), checkInt(how, 'shutdown', 'how')), 'shutdown');
   }
 
-  /** close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd` fail with EBADF. */
+  /**
+   * close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd`
+   * fail with EBADF.
+   */
   close(fd: number): void {
     check(sysClose(this.p, checkFd(fd, 'close')), 'close');
   }

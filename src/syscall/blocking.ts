@@ -7,7 +7,7 @@
  * A wake-up (inside the kernel) makes the call's task ready; the task (user code, outside) tries again and settles the
  * promise. Results are values or negative errnos; the door makes Error objects of them.
  */
-import { EAGAIN, ECONNABORTED, EINPROGRESS, EISCONN } from '../lib/errno.ts';
+import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
   EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
   SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
@@ -155,16 +155,14 @@ export function waitAccept(p: Process, fd: number, out: SockAddr | null, flags: 
 export function waitConnect(p: Process, fd: number, addr: SockAddr): Promise<number> {
   const first = sysConnect(p, fd, addr);
   const sk = fdSock(p, fd);
-  if (first !== -EINPROGRESS || sk === null || !mayWait(p, fd, 0)) return Promise.resolve(first);
+  if ((first !== -EINPROGRESS && first !== -EALREADY) || sk === null || !mayWait(p, fd, 0)) return Promise.resolve(first);
   const how = { events: ANY, timeoutNs: sk.sndtimeoNs, onTimeout: () => -EINPROGRESS };
   return wait(p, fd, 'connect', how, () => connected(p, fd, sk, addr));
 }
 
-/** How a handshake stands. The second call of connect tells the socket that its result has been collected. */
+/** How a handshake stands: another call of connect tells, once. */
 function connected(p: Process, fd: number, sk: Sock, addr: SockAddr): number {
   if (((1 << sk.state) & (TCPF_SYN_SENT | TCPF_SYN_RECV)) !== 0) return -EAGAIN;
-  if (sk.err !== 0) return sk.sockError();
-  if (sk.state === TCP_CLOSE) return -ECONNABORTED;
   const ret = sysConnect(p, fd, addr);
   return ret === -EISCONN ? 0 : ret;
 }

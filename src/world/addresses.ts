@@ -28,7 +28,9 @@ export class AddressPlan {
   /** A subnet that nobody has an address in. */
   subnet(): Ipv4Prefix {
     for (;;) {
-      if (this.nextSubnet >= MAX_SUBNETS) throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');
+      if (this.nextSubnet >= MAX_SUBNETS) {
+        throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');
+      }
       const network = 0x0a000000 | (this.nextSubnet++ << 8);
       if (![...this.taken].some((addr) => ((addr ^ network) & ipv4Mask(PREFIX_LEN)) === 0)) return { addr: network, prefixLen: PREFIX_LEN };
     }

@@ -160,7 +160,9 @@ export class Host {
   /** Adds a network card; the device is up. */
   addInterface(options: InterfaceOptions = {}): Interface {
     const name = options.name ?? `eth${String(this.cards.length)}`;
-    if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
+    if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) {
+      throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
+    }
     if (devGetByName(this.kernel.stack.net, name) !== null) throw new RangeError(`name: ${this.name} has an interface '${name}' already`);
     const mac = options.mac === undefined ? this.plan.mac() : parseMac(options.mac);
     if (mac === null) throw new TypeError(`mac: '${String(options.mac)}' is not understood; expected one such as '02:00:00:00:00:01'`);

@@ -137,7 +137,10 @@ test('instances may watch each other, but not in a circle and not too deep', asy
 
 test('poll answers for each entry, waits, and times out', async () => {
   const { k, a, b } = await pair();
-  const fds = [{ fd: b, events: POLLIN, revents: 0 }, { fd: a, events: POLLOUT, revents: 0 }, { fd: 99, events: 0, revents: 0 }, { fd: -5, events: POLLIN, revents: 7 }];
+  const fds = [
+    { fd: b, events: POLLIN, revents: 0 }, { fd: a, events: POLLOUT, revents: 0 }, { fd: 99, events: 0, revents: 0 },
+    { fd: -5, events: POLLIN, revents: 7 },
+  ];
   assert.equal(k.sys.poll(fds), 2);
   assert.deepEqual(fds.map((f) => f.revents), [0, POLLOUT, POLLNVAL, 0]);
   const before = k.now;
