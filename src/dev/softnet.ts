@@ -34,6 +34,8 @@ export class Softnet {
   /** Packets of netifRx on their way to the protocols. */
   readonly inputQueue: SkBuffHead = new SkBuffHead();
   private readonly backlog: BacklogNapi;
+  /** In netRxAction, which looks at the list again by itself. */
+  private receiving = false;
   private firstPoll: Napi | null = null;
   private lastPoll: Napi | null = null;
   private firstQdisc: Qdisc | null = null;
@@ -57,7 +59,7 @@ export class Softnet {
     if (this.lastPoll === null) this.firstPoll = napi;
     else this.lastPoll.next = napi;
     this.lastPoll = napi;
-    this.net.cpu.raiseSoftirq(NET_RX_SOFTIRQ);
+    if (!this.receiving) this.net.cpu.raiseSoftirq(NET_RX_SOFTIRQ);
   }
 
   /** Lines up a queueing discipline for the next NET_TX round (Linux: __netif_schedule). */
@@ -89,9 +91,10 @@ export class Softnet {
     const { cpu } = net;
     const until = cpu.now + net.sysctl.netdevBudgetUsecs * 1000;
     let budget = net.sysctl.netdevBudget;
+    this.receiving = true;
     for (;;) {
       const napi = this.firstPoll;
-      if (napi === null) return;
+      if (napi === null) break;
       this.firstPoll = napi.next;
       if (napi.next === null) this.lastPoll = null;
       napi.next = null;
@@ -101,6 +104,7 @@ export class Softnet {
       budget -= work;
       if (budget <= 0 || cpu.now >= until) break;
     }
+    this.receiving = false;
     if (this.firstPoll === null) return;
     stats.timeSqueeze++;
     cpu.raiseSoftirq(NET_RX_SOFTIRQ);

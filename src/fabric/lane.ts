@@ -182,10 +182,8 @@ export class Lane {
       return;
     }
     let due = leaves + this.drawDelay();
-    if (weather.ordered) {
-      if (due < this.lastDue) due = this.lastDue;
-      else this.lastDue = due;
-    }
+    if (due > this.lastDue) this.lastDue = due;
+    else if (weather.ordered) due = this.lastDue;
     this.fly(skb, due + extra); // a rule holds back this frame alone; others may pass it
   }
 

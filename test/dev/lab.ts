@@ -59,7 +59,7 @@ export function frame(pool: SkbPool, dev: NetDevice, type: number, len: number, 
 
 /** Runs all that is due, up to `until`. */
 export function run(sim: Simulation, until = Infinity): void {
-  while (sim.nextTime() <= until) sim.step();
+  while (sim.nextTime() <= until && sim.step());
   if (until !== Infinity) sim.advanceTo(until);
 }
 
