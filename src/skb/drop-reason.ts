@@ -78,6 +78,7 @@ export const Drop = {
   CpuBacklog: 69,
   TcpMd5Unexpected: 70,
   TcpInvalidEndSequence: 71,
+  TcpRfc7323Tsecr: 72,
   /** For an address that is not this host's, and it forwards nothing. */
   IpInAddrErrors: 71,
   /** A fragment: packets are not put together here. */

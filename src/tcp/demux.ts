@@ -147,13 +147,12 @@ export function tcpListenRcv(tp: TcpSock, skb: SkBuff, twIsn: number): void {
   if ((flags & TCP_FLAG_ACK) !== 0) {
     const child = (flags & TCP_FLAG_SYN) === 0 ? cookieCheck(tp, skb) : tp;
     if (child === tp) resetAndDrop(tp, skb, Drop.TcpFlags);
-    else if (child === null) net.drop(skb, Drop.NotSpecified);
+    else if (child === null) net.drop(skb, tcp.dropReason);
     else tcpChildProcess(tp, child, skb);
     return;
   }
   if ((flags & TCP_FLAG_SYN) !== 0 && (flags & TCP_FLAG_FIN) === 0) {
-    tcpConnRequest(tp, skb, twIsn);
-    consumeSkb(skb);
+    net.drop(skb, tcpConnRequest(tp, skb, twIsn));
     return;
   }
   net.drop(skb, Drop.TcpFlags);
@@ -176,7 +175,7 @@ function tcpReqRcv(req: RequestSock, skb: SkBuff): boolean {
   }
   if (md5Silent(listener.tcp, skb)) return true;
   const child = tcpCheckReq(listener, skb, req);
-  if (child === null) listener.net.drop(skb, Drop.NotSpecified);
+  if (child === null) listener.net.drop(skb, listener.tcp.dropReason);
   else if (child === listener) tcpListenRcv(listener, skb, 0); // not our ACK: the listener's affair, which resets
   else tcpChildProcess(listener, child, skb);
   return true;

@@ -12,6 +12,7 @@ import {
 } from '../lib/errno.ts';
 import { between } from '../lib/seq.ts';
 import { ipRouteSock, ipSkUpdatePmtu } from '../ip/route.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import {
   IP_PMTUDISC_DONT, TCP_CLOSE, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
@@ -100,7 +101,7 @@ function reqErr(req: RequestSock, seq: number, abort: boolean): void {
     tp.net.inc(Mib.TcpExtOutOfWindowIcmps);
   } else if (abort) {
     reqskDrop(req);
-    tcpListenDrop(tp);
+    tcpListenDrop(tp, Drop.NotSpecified);
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { Mib } from '../dev/mib.ts';
 import { ipBuildAndSendPkt, ipQueueXmit } from '../ip/output.ts';
-import { ipRouteOutput, type Rtable } from '../ip/route.ts';
+import { dstConfirm, ipRouteOutput, type Rtable } from '../ip/route.ts';
 import { CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts';
 import { IPPROTO_TCP } from '../sock/constants.ts';
 import type { TcpProto } from './proto.ts';
@@ -65,4 +65,9 @@ export function tcpV4Advmss(dst: Rtable): number {
 export function tcpV4SetupCaps(tp: TcpSock, rt: Rtable): void {
   tp.gsoMaxSize = Math.min(GSO_MAX_SIZE, rt.dev.gsoMaxSize - HEADERS_OF_GSO);
   tp.gsoMaxSegs = rt.dev.gsoMaxSegs;
+}
+
+/** The peer answers: the next hop on the way to it is alive (RFC 4861 §7.3.1 has it for IPv6, Linux for both). */
+export function tcpConfirmNeigh(tp: TcpSock): void {
+  if (tp.dst !== null) dstConfirm(tp.dst as Rtable);
 }

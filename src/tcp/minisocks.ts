@@ -6,6 +6,7 @@
  *   to    tcp/listen.ts      the accept queue
  */
 import { Mib } from '../dev/mib.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import { between } from '../lib/seq.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_SYN_RECV } from '../sock/constants.ts';
@@ -32,7 +33,7 @@ import { tcpResetKeepaliveTimer } from './timer.ts';
  * The skb stays the caller's.
  *
  * @returns the new connection; `tp` when the segment acknowledges what we never sent (it is to be reset); null when there
- *   is nothing more to do
+ *   is nothing more to do, and `tcp.dropReason` says why
  */
 export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null {
   const { tcp, net } = tp;
@@ -42,6 +43,7 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock
   let paws = false;
   let tsecrBad = false;
   opt.sawTstamp = false;
+  tcp.dropReason = Drop.NotDropped;
   if (hlen > TCP_HLEN_MIN) {
     tcpParseOptions(skb.buf, skb.th + TCP_OPTIONS, hlen - TCP_HLEN_MIN, opt);
     if (!req.tstampOk) opt.sawTstamp = false;
@@ -66,6 +68,7 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock
     if ((flags & TCP_FLAG_RST) === 0 && !oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
       tcpReqSendAck(tp, req, skb);
     }
+    tcp.dropReason = paws ? Drop.TcpRfc7323Paws : tsecrBad ? Drop.TcpRfc7323Tsecr : Drop.TcpOverWindow;
     if (paws) net.inc(Mib.TcpExtPAWSEstab);
     else if (tsecrBad) net.inc(Mib.TcpExtTSEcrRejected);
     return null;
@@ -78,7 +81,10 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock
     embryonicReset(tp, skb, req, (flags & TCP_FLAG_RST) !== 0);
     return null;
   }
-  if ((flags & TCP_FLAG_ACK) === 0) return null;
+  if ((flags & TCP_FLAG_ACK) === 0) {
+    tcp.dropReason = Drop.TcpFlags;
+    return null;
+  }
   if (req.numTimeout < tp.deferAccept && skb.endSeq === ((req.rcvIsn + 1) | 0)) {
     req.acked = true; // TCP_DEFER_ACCEPT: the connection is made when there is something to read
     net.inc(Mib.TcpExtTCPDeferAcceptDrop);
@@ -92,7 +98,7 @@ function reqToChild(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null 
   const child = tcpSynRecvSock(tp, skb, req);
   if (child === null) {
     if (tp.tcp.sysctl.tcpAbortOnOverflow === 0) req.acked = true;
-    else embryonicReset(tp, skb, req, false);
+    else abortOnOverflow(tp, skb, req);
     return null;
   }
   tcpSynackRttMeas(child, req);
@@ -100,10 +106,17 @@ function reqToChild(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null 
   return child;
 }
 
+/** tcp_abort_on_overflow: the peer is told at once, instead of being left to try again. */
+function abortOnOverflow(tp: TcpSock, skb: SkBuff, req: RequestSock): void {
+  tcpSendReset(tp.tcp, true, skb);
+  if (reqskDrop(req)) tp.net.inc(Mib.TcpExtEmbryonicRsts);
+}
+
 function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean): void {
-  const { net } = tp;
-  if (rst || (skb.tcpFlags & TCP_FLAG_SYN) !== 0) net.inc(Mib.TcpAttemptFails);
-  if (!rst) tcpSendReset(tp.tcp, true, skb);
+  const { net, tcp } = tp;
+  tcp.dropReason = rst ? Drop.TcpReset : Drop.TcpInvalidSyn;
+  net.inc(Mib.TcpAttemptFails);
+  if (!rst) tcpSendReset(tcp, true, skb);
   if (reqskDrop(req)) net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
@@ -122,12 +135,12 @@ export function tcpSynRecvSock(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpS
   const { tcp, net } = tp;
   if (acceptQueueFull(tp)) {
     net.inc(Mib.TcpExtListenOverflows);
-    tcpListenDrop(tp);
+    tcp.dropReason = tcpListenDrop(tp, Drop.TcpListenOverflow);
     return null;
   }
   const rt = tcpV4ReqRoute(tcp, req);
   if (rt === null) {
-    tcpListenDrop(tp);
+    tcp.dropReason = tcpListenDrop(tp, Drop.IpOutNoRoutes);
     return null;
   }
   const child = tcpCreateOpenreqChild(tp, req, skb);

@@ -5,6 +5,7 @@
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
 import { SipKey } from '../lib/hash.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
@@ -135,6 +136,8 @@ export class TcpProto {
   queueXmit: (tp: TcpSock, skb: SkBuff) => number = tcpV4Xmit;
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
+  /** Why the segment that `tcpCheckReq` or `cookieCheck` made nothing of is to be dropped; NotDropped when it did its work. */
+  dropReason: Drop = Drop.NotDropped;
   /** Challenge ACKs left in this second (RFC 5961 §7), and which second it is. */
   challengeCount = 0;
   challengeSecond = -1;

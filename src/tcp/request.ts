@@ -11,6 +11,7 @@
  */
 import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_LISTEN } from '../sock/constants.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
@@ -44,34 +45,27 @@ function reqskQueueFull(tp: TcpSock): boolean {
  * A SYN (without ACK, RST, FIN) for a listener: remembers it and sends the SYN-ACK. The skb stays the caller's.
  *
  * @param twIsn the ISN to use when the SYN has ended a TIME_WAIT, else 0: such a peer has proved that it is real
+ * @returns NotDropped, or why there was no answer
  */
-export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): void {
+export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   const { tcp, net } = tp;
   let wantCookie = false;
   if ((tcp.sysctl.tcpSyncookies === 2 || reqskQueueFull(tp)) && twIsn === 0) {
     wantCookie = tcp.sysctl.tcpSyncookies !== 0;
     net.inc(wantCookie ? Mib.TcpExtTCPReqQFullDoCookies : Mib.TcpExtTCPReqQFullDrop);
-    if (!wantCookie) {
-      tcpListenDrop(tp);
-      return;
-    }
+    if (!wantCookie) return tcpListenDrop(tp, Drop.TcpReqQueueFull);
   }
   if (acceptQueueFull(tp)) {
     net.inc(Mib.TcpExtListenOverflows);
-    tcpListenDrop(tp);
-    return;
+    return tcpListenDrop(tp, Drop.TcpListenOverflow);
   }
   const req = reqskFromSyn(tp, skb, wantCookie);
   const rt = tcpV4ReqRoute(tcp, req);
   if (rt === null) {
     net.inc(Mib.IpOutNoRoutes);
-    tcpListenDrop(tp);
-    return;
+    return tcpListenDrop(tp, Drop.IpOutNoRoutes);
   }
-  if (!wantCookie && twIsn === 0 && synQueueCrowded(tp)) {
-    tcpListenDrop(tp);
-    return;
-  }
+  if (!wantCookie && twIsn === 0 && synQueueCrowded(tp)) return tcpListenDrop(tp, Drop.TcpReqQueueFull);
   if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req.saddr, req.daddr);
   if (wantCookie) {
     req.cookie = true;
@@ -86,6 +80,7 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): void {
   req.firstTsval = net.jiffies;
   req.lastTsval = req.firstTsval;
   tcpV4SendSynack(tp, req, tcpMakeSynack(tp, req));
+  return Drop.NotDropped;
 }
 
 /** Cookies off: the last quarter of the queue is for peers that we have met before, that is: for nobody. */
@@ -94,10 +89,11 @@ function synQueueCrowded(tp: TcpSock): boolean {
   return tcpSyncookies === 0 && tcpMaxSynBacklog - tp.synQueueLen < tcpMaxSynBacklog >> 2;
 }
 
-/** A listener lost something that would have become a connection. */
-export function tcpListenDrop(tp: TcpSock): void {
+/** A listener lost something that would have become a connection. Returns `reason`. */
+export function tcpListenDrop(tp: TcpSock, reason: Drop): Drop {
   tp.drops++;
   tp.net.inc(Mib.TcpExtListenDrops);
+  return reason;
 }
 
 function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSock {

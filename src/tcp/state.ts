@@ -108,7 +108,7 @@ function textOfState(tp: TcpSock, skb: SkBuff): number {
     tcpDataSndCheck(tp);
     tcpAckSndCheck(tp);
   }
-  if (!queue) tp.net.drop(skb, Drop.NotSpecified);
+  if (!queue) tp.net.drop(skb, skb.endSeq === skb.seq ? Drop.NotDropped : Drop.TcpInvalidSequence);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import type { Net } from '../dev/net.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
 import { tcpParseOptions, type TcpOptionsReceived } from '../wire/tcp-options.ts';
@@ -92,7 +93,10 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
   reqskSetOptions(tp, req, opt);
   req.tsOff = tsOff;
   const rt = tcpV4ReqRoute(tcp, req);
-  if (rt === null) return null;
+  if (rt === null) {
+    tcp.dropReason = Drop.IpOutNoRoutes;
+    return null;
+  }
   reqskInitWindow(tp, req, rt);
   const child = tcpSynRecvSock(tp, skb, req);
   if (child !== null) acceptQueueAdd(tp, child);
