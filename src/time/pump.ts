@@ -115,10 +115,10 @@ export class Pump {
 
   /** Something is to do: a turn will come. */
   wake(): void {
+    if (this.running) return;
     this.quietTurns = 0;
     this.patient = false;
     this.housekeepingFrom = -1;
-    if (this.running) return;
     this.cancelTimeout();
     this.schedule();
   }
@@ -252,6 +252,7 @@ export class Pump {
     if (last === null) return false;
     this.quietTurns = 0;
     this.patient = false;
+    this.housekeepingFrom = -1;
     let task: Task | null;
     do {
       task = sim.takeTask()!;
@@ -307,18 +308,11 @@ export class Pump {
     if (this.housekeepingFrom < 0) this.housekeepingFrom = sim.now;
     const end = this.housekeepingFrom + HOUSEKEEPING_LIMIT_NS;
     for (let events = 0; events < EVENT_BUDGET; events++) {
-      if (sim.nextTime() > end) return this.deadlock();
-      const from = this.housekeepingFrom;
+      if (sim.live === 0 && sim.nextTime() > end) return this.deadlock();
       sim.step();
-      this.housekeepingFrom = from; // arming a live timer resets it: the limit is for one wait as a whole
       if (sim.hasTasks) {
-        this.housekeepingFrom = -1;
         this.runTasks();
         return true;
-      }
-      while (sim.live > 0 && !sim.hasTasks && events < EVENT_BUDGET) {
-        sim.step();
-        events++;
       }
     }
     return true;
