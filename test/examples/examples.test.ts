@@ -1,0 +1,60 @@
+/** The examples: each runs as it stands, prints what it promises, and prints the same on every runtime. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import process from 'node:process';
+import { test } from 'node:test';
+import { deno } from '../../scripts/runtimes.ts';
+import { spawnToEnd } from '../../scripts/spawn.ts';
+import { ROOT } from '../../scripts/tidy.ts';
+
+const FOLDER = join(ROOT, 'examples');
+/** An example that takes longer, in milliseconds of wall time, is broken. */
+const TIMEOUT_MS = 60_000;
+const LINES_MAX = 60;
+
+/** What each must have printed, at least. */
+const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
+  '01-echo.ts': [/alice is connected/, /alice reads 'hello'/, /alice reads 'world'/, /TIME-WAIT/],
+  '02-lossy-cable.ts': [/^ {2}loss/, /^ {2}0\.0 % .* 0 +0 +0 +0$/m, /^ 30\.0 % /m],
+  '03-partition-and-heal.ts': [/bob reads 'before'/, /partition/, /timer:\(on,/, /healed/, /bob reads 'meanwhile'/],
+  '04-lose-the-syn.ts': [
+    /^nothing lost: connected after 0\.00\d s, the rule struck 0 times$/m, /^three SYNs lost: connected after 3\.00\d s, the rule struck 3 times$/m,
+    /^one SYN-ACK lost: connected after 1\.00\d s, the rule struck 1 times$/m,
+  ],
+  '05-node-http-over-it.ts': [/^Wed, 01 Jan 2025 00:00:00 GMT {2}'\/ was asked for'/m, /'\/four was asked for'/, /cubic wscale:/],
+  '06-tcpdump.ts': [/: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: F?P?\.? ?/, /REACHABLE/, /TcpActiveOpens +1 /],
+  '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /SYN-RECV|ESTAB/, /accept\(\) takes port/],
+  '09-drops.ts': [/NO_SOCKET 1/, /SOCKET_RCVBUFF \d/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS 1/, /CABLE_QUEUE_FULL \d/, /PARTITION 1/, /alive: 0$/m],
+};
+
+function examples(): string[] {
+  return readdirSync(FOLDER).filter((name) => /^\d\d-.*\.ts$/.test(name)).sort();
+}
+
+async function runNode(name: string): Promise<string> {
+  const args = ['--import', 'tsx', join(FOLDER, name)];
+  const ended = await spawnToEnd(process.execPath, args, { cwd: ROOT, quiet: true, timeoutMs: TIMEOUT_MS });
+  assert.equal(ended.code, 0, `${name} failed:\n${ended.stdout}${ended.stderr}`);
+  return ended.stdout;
+}
+
+test('every example has its promises here, and at most a screen of lines', () => {
+  assert.deepEqual(examples(), Object.keys(PROMISES).sort());
+  for (const name of examples()) {
+    const lines = readFileSync(join(FOLDER, name), 'utf8').trimEnd().split('\n').length;
+    assert.ok(lines <= LINES_MAX, `${name} has ${String(lines)} lines`);
+  }
+});
+
+for (const name of examples()) {
+  test(`${name} prints what it promises, and the same on Deno`, async () => {
+    const onNode = await runNode(name);
+    for (const promise of PROMISES[name] ?? []) assert.match(onNode, promise);
+    const { command, env } = deno(ROOT);
+    const args = ['run', '--allow-all', '--no-check', join(FOLDER, name)];
+    const ended = await spawnToEnd(command, args, { cwd: ROOT, env, quiet: true, timeoutMs: TIMEOUT_MS });
+    assert.equal(ended.code, 0, `${name} failed on Deno:\n${ended.stdout}${ended.stderr}`);
+    assert.equal(ended.stdout, onNode);
+  });
+}

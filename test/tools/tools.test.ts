@@ -1,0 +1,191 @@
+/** The tools that look at a host: what they print, to the character, and how they refuse a word that they do not know. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AF_INET, SOCK_DGRAM, World, type Host } from '../../mod.ts';
+
+interface Two {
+  readonly world: World;
+  readonly alice: Host;
+  readonly bob: Host;
+}
+
+function two(): Two {
+  const world = new World({ seed: 1, costs: 'zero' });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob, { delay: '1ms' });
+  return { world, alice, bob };
+}
+
+/** A datagram from alice to bob's port 9, read there; afterwards both know each other's hardware address. */
+async function oneDatagram({ alice, bob }: Two): Promise<{ from: number; to: number }> {
+  const from = alice.kernel.socket(AF_INET, SOCK_DGRAM);
+  const to = bob.kernel.socket(AF_INET, SOCK_DGRAM);
+  bob.kernel.bind(to, { port: 9 });
+  alice.kernel.bind(from, { port: 4000 });
+  await alice.kernel.sendto(from, 'hello', { address: bob.ip, port: 9 });
+  await bob.kernel.recvfrom(to, new Uint8Array(100));
+  return { from, to };
+}
+
+/** The text with each line's blanks at the end as they are, and the first empty line left out. */
+function lines(text: string): string {
+  return text.replace(/^\n/, '');
+}
+
+test('ip addr prints devices and their addresses', () => {
+  const { alice } = two();
+  assert.equal(alice.sh('ip addr'), lines(`
+1: lo: <LOOPBACK,UP,LOWER_UP> mtu 65536 qdisc noqueue state UNKNOWN group default qlen 1000
+    link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
+    inet 127.0.0.1/8 scope host lo
+       valid_lft forever preferred_lft forever
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP group default qlen 1000
+    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff
+    inet 10.0.0.1/24 brd 10.0.0.255 scope global eth0
+       valid_lft forever preferred_lft forever
+`));
+  assert.equal(alice.sh('ip -br a show dev eth0'), 'eth0             UP             10.0.0.1/24\n');
+});
+
+test('a pulled cable is NO-CARRIER and DOWN', () => {
+  const { world, alice } = two();
+  world.cables[0]!.setUp(false);
+  assert.match(alice.sh('ip link show eth0'), /^2: eth0: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 .* state DOWN /);
+});
+
+test('ip -s link counts what passed', async () => {
+  const world = two();
+  await oneDatagram(world);
+  assert.equal(world.alice.sh('ip -s link show eth0'), lines(`
+2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP mode DEFAULT group default qlen 1000
+    link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff
+    RX:  bytes packets errors dropped  missed   mcast
+            60       1      0       0       0       0
+    TX:  bytes packets errors dropped carrier collsns
+            89       2      0       0       0       0
+`));
+});
+
+test('ip route prints the main table, the local one, and the way to an address', () => {
+  const { alice } = two();
+  alice.route('0.0.0.0/0', { via: '10.0.0.254', metric: 100 });
+  assert.equal(alice.sh('ip route'), lines(`
+default via 10.0.0.254 dev eth0 proto static metric 100
+10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1
+`));
+  assert.equal(alice.sh('ip route show table local'), lines(`
+local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1
+broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.1
+local 127.0.0.0/8 dev lo proto kernel scope host src 127.0.0.1
+local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1
+`));
+  assert.equal(alice.sh('ip route get bob'), '10.0.0.2 dev eth0 src 10.0.0.1\n    cache\n');
+  assert.equal(alice.sh('ip route get 8.8.8.8'), '8.8.8.8 via 10.0.0.254 dev eth0 src 10.0.0.1\n    cache\n');
+  assert.equal(alice.sh('ip route get 10.0.0.1'), 'local 10.0.0.1 dev lo src 10.0.0.1\n    cache <local>\n');
+});
+
+test('arp -a and ip neigh know a neighbour after the first packet', async () => {
+  const world = two();
+  assert.equal(world.alice.sh('arp -a'), '');
+  await oneDatagram(world);
+  assert.equal(world.alice.sh('arp -a'), 'bob (10.0.0.2) at 02:00:00:00:00:02 [ether] on eth0\n');
+  assert.equal(world.alice.sh('ip neigh'), '10.0.0.2 dev eth0 lladdr 02:00:00:00:00:02 REACHABLE\n');
+  assert.equal(world.alice.sh('arp -n'), lines(`
+Address                  HWtype  HWaddress           Flags Mask            Iface
+10.0.0.2                 ether   02:00:00:00:00:02   C                     eth0
+`));
+});
+
+test('nstat prints the counters that moved, under the kernel\'s names', async () => {
+  const world = two();
+  await oneDatagram(world);
+  assert.equal(world.alice.sh("nstat 'Udp*' 'IpOut*'"), lines(`
+#kernel
+IpOutRequests                   1                  0.0
+IpOutTransmits                  1                  0.0
+UdpOutDatagrams                 1                  0.0
+`));
+  assert.match(world.bob.sh('nstat -z UdpNoPorts'), /^UdpNoPorts {22}0 /m);
+  assert.match(world.bob.sh('netstat -s'), /^Udp:\n {4}InDatagrams: 1$/m);
+});
+
+test('ss -uan and netstat -uan list datagram sockets', async () => {
+  const world = two();
+  const { from } = await oneDatagram(world);
+  world.alice.kernel.connect(from, { address: world.bob.ip, port: 9 });
+  assert.equal(world.alice.sh('ss -uan'), lines(`
+State Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+ESTAB 0      0           10.0.0.1:4000     10.0.0.2:9
+`));
+  assert.equal(world.bob.sh('ss -lunp'), lines(`
+State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+UNCONN 0      0            0.0.0.0:9         0.0.0.0:*    users:(("main",pid=1,fd=0))
+`));
+  assert.equal(world.bob.sh('netstat -uan'), lines(`
+Active Internet connections (servers and established)
+Proto Recv-Q Send-Q Local Address           Foreign Address         State
+udp        0      0 0.0.0.0:9               0.0.0.0:*
+`));
+});
+
+test('ethtool prints what the card counts and can, tc what waits in front of it', async () => {
+  const world = two();
+  await oneDatagram(world);
+  assert.match(world.alice.sh('ethtool -S eth0'), /^NIC statistics:\n {5}rx_packets: 1\n {5}tx_packets: 2\n/);
+  assert.match(world.alice.sh('ethtool -k eth0'), /^tcp-segmentation-offload: on$/m);
+  assert.match(world.alice.sh('tc -s qdisc show dev eth0'), /^qdisc pfifo_fast 0: dev eth0 root refcnt 2\n Sent 89 bytes 2 pkt /);
+});
+
+test('sysctl reads settings by their names', () => {
+  const { alice } = two();
+  assert.equal(alice.sh('sysctl net.ipv4.tcp_rmem'), 'net.ipv4.tcp_rmem = 4096\t131072\t6291456\n');
+  assert.match(alice.sh('sysctl -a tcp_keepalive'), /^net\.ipv4\.tcp_keepalive_time = 7200$/m);
+});
+
+test('tcpdump prints packets while they pass, by names and until it is stopped', async () => {
+  const world = two();
+  {
+    using dump = world.alice.tcpdump();
+    await oneDatagram(world);
+    assert.deepEqual(dump.lines, [
+      '0.000000 ARP who-has bob tell alice',
+      '0.002000 ARP reply bob is-at 02:00:00:00:00:02',
+      '0.002000 IP alice.4000 > bob.9: udp (5)',
+    ].map((line, i) => (i === 0 ? line : line.replace('0.002000', dump.lines[i]!.slice(0, 8)))));
+  }
+  const dump = world.bob.tcpdump({ device: 'any', filter: 'udp and dst port 9 and not src host 10.0.0.9', count: 1, names: false });
+  for (const text of ['one', 'three']) await world.alice.kernel.sendto(0, text, { address: world.bob.ip, port: 9 });
+  await world.world.advance('10ms');
+  assert.equal(dump.lines.length, 1);
+  assert.match(dump.lines[0]!, /^0\.\d{6} eth0 In {2}IP 10\.0\.0\.1\.4000 > 10\.0\.0\.2\.9: udp \(3\)$/);
+});
+
+test('a word that is not understood is named', () => {
+  const { alice } = two();
+  const refused: readonly (readonly [string, RegExp])[] = [
+    ['', /^sh: the command is missing/],
+    ['ping bob', /^sh: 'ping' is not understood; expected a tool: ss, ip,/],
+    ['ss -tan | grep x', /^sh: '\|' is not understood/],
+    ["ss 'x", /^sh: a quote is not closed/],
+    ['tcpdump -i eth0', /^sh: 'tcpdump' does not end by itself/],
+    ['ss -tanQ', /^ss: option '-Q' is not understood; known are -t --tcp/],
+    ['ss --frobnicate', /^ss: option '--frobnicate' is not understood/],
+    ['ss state hungry', /^ss: 'hungry' is not understood; expected a state: established,/],
+    ['ss sport = :ssh', /^ss: ':ssh' is not understood; expected a port after 'sport'/],
+    ['ss dst nowhere', /^ss: 'nowhere' is not understood; expected an address or the name of a host/],
+    ['ip foo', /^ip: 'foo' is not understood; expected an object/],
+    ['ip addr add 10.0.0.9/24 dev eth0', /^ip addr: 'add' would change the host/],
+    ['ip link show eth7', /^ip link: 'eth7' is not understood; expected a device: lo, eth0/],
+    ['ip route get 8.8.8.8', /^ip route: to 8\.8\.8\.8: network is unreachable/i],
+    ['arp -x', /^arp: option '-x' is not understood/],
+    ['netstat foo', /^netstat: 'foo' is not understood/],
+    ['ethtool -S', /^ethtool: the name of a device is missing; there are lo, eth0/],
+    ['tc class', /^tc: 'class' is not understood/],
+    ['sysctl net.ipv4.nothing', /^sysctl: 'net\.ipv4\.nothing' is not understood/],
+    ['sysctl net.ipv4.ip_forward=1', /would change the host/],
+  ];
+  for (const [line, message] of refused) assert.throws(() => alice.sh(line), { name: 'ToolError', message }, line);
+  assert.throws(() => alice.tcpdump({ filter: 'tcp prot 80' }), { name: 'ToolError', message: /^tcpdump: 'prot' is not understood/ });
+  assert.throws(() => alice.tcpdump({ filter: 'tcp and (udp' }), { name: 'ToolError', message: /filter ends where/ });
+  assert.throws(() => alice.tcpdump({ device: 'eth9' }), { name: 'ToolError', message: /'eth9' is not understood/ });
+});
