@@ -38,8 +38,9 @@ for (const loss of [0, 0.001, 0.01, 0.05, 0.1, 0.3]) {
     return world.now / 1000;
   });
   const stat = alice.kernel.nstat();
+  const mbit = (SIZE * 8) / 1e6 / seconds;
   const columns = [
-    `${(loss * 100).toFixed(1)} %`.padStart(6), `${seconds.toFixed(3)} s`.padStart(9), `${((SIZE * 8) / 1e6 / seconds).toFixed(2)} M`.padStart(9),
+    `${(loss * 100).toFixed(1)} %`.padStart(6), `${seconds.toFixed(3)} s`.padStart(9), `${mbit.toFixed(2)} M`.padStart(9),
     String(cable.ab.stats.lost + cable.ba.stats.lost).padStart(6), String(stat.TcpRetransSegs).padStart(11),
     String(stat.TcpExtTCPFastRetrans).padStart(14), String(stat.TcpExtTCPTimeouts).padStart(9),
   ];

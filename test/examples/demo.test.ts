@@ -13,8 +13,8 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 const pcap = join(folder, 'demo.pcapng');
 
 function demo(...args: string[]): Promise<Ended> {
-  const env = { ...process.env, COLUMNS: '80' };
-  return spawnToEnd(process.execPath, ['--import', 'tsx', 'examples/demo/main.ts', ...args], { cwd: ROOT, env, quiet: true, timeoutMs: 120_000 });
+  const options = { cwd: ROOT, env: { ...process.env, COLUMNS: '80' }, quiet: true, timeoutMs: 120_000 };
+  return spawnToEnd(process.execPath, ['--import', 'tsx', 'examples/demo/main.ts', ...args], options);
 }
 
 /** The lines of a report below the heading that begins with `title`. */

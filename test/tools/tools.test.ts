@@ -112,7 +112,7 @@ UdpOutDatagrams                 1                  0.0
 test('ss -uan and netstat -uan list datagram sockets', async () => {
   const world = two();
   const { from } = await oneDatagram(world);
-  world.alice.kernel.connect(from, { address: world.bob.ip, port: 9 });
+  world.alice.kernel.sys.connect(from, { address: world.bob.ip, port: 9 });
   assert.equal(world.alice.sh('ss -uan'), lines(`
 State Recv-Q Send-Q Local Address:Port Peer Address:Port Process
 ESTAB 0      0           10.0.0.1:4000     10.0.0.2:9
