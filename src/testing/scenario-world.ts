@@ -47,6 +47,15 @@ export class ScenarioHost {
   app<R>(body: AppBody<R>, name: string = `app-${this.apps.length}`): RunningApp<R> {
     const process = new Process(this.kernel.stack.layer, name);
     this.processes.push(process);
+    return this.start(process, name, body);
+  }
+
+  /** Starts a program that shares the descriptors of another one. */
+  thread<R>(of: Process, body: AppBody<R>, name: string = `app-${this.apps.length}`): RunningApp<R> {
+    return this.start(of, name, body);
+  }
+
+  private start<R>(process: Process, name: string, body: AppBody<R>): RunningApp<R> {
     const app = new RunningApp(`${this.name}/${name}`, new AppCalls(process), body);
     this.apps.push(app);
     return app;

@@ -112,7 +112,9 @@ lab('RFC 9293 §3.5: both sides call connect(), and both are connected (simultan
   `;
 });
 
-lab('The third segment of our handshake acknowledges the SYN-ACK at once, with the window scaled', { sysctl: { tcp_timestamps: 0 } }, (t) => {
+lab('The third segment of our handshake acknowledges the SYN-ACK at once, with the window scaled', {
+  sysctl: { tcp_timestamps: 0 },
+}, (t) => {
   const c = t.synSent();
   t.run`
     +.1 < S. 0:0(0) ack 1 win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 7>
@@ -306,7 +308,9 @@ lab('Connections that nobody accepted are reset with their listener', (t) => {
   `;
 });
 
-lab('Timestamps tick in milliseconds from an offset of the connection, and the last one of the peer is echoed', { timestamps: true }, (t) => {
+lab('Timestamps tick in milliseconds from an offset of the connection, and the last one of the peer is echoed', {
+  timestamps: true,
+}, (t) => {
   const c = t.established();
   t.run`
     +.100 < P. 1:101(100) ack 1 <nop,nop,TS val 200 ecr 0>

@@ -15,7 +15,9 @@ function tenOut(t: Lab): LabConn {
 // ---- RTO ------------------------------------------------------------------------------------------------------------
 
 for (const [rttMs, rto] of [[10, '210ms'], [20, '220ms'], [100, '300ms']] as const) {
-  lab(`RFC 6298: after a handshake of ${rttMs} ms the RTO is ${rto}`, { mss: 1000, rttMs, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+  lab(`RFC 6298: after a handshake of ${rttMs} ms the RTO is ${rto}`, {
+    mss: 1000, rttMs, sysctl: { tcp_early_retrans: 0 },
+  }, (t) => {
     const c = t.established();
     c.write(1000);
     t.run`
@@ -26,7 +28,9 @@ for (const [rttMs, rto] of [[10, '210ms'], [20, '220ms'], [100, '300ms']] as con
   });
 }
 
-lab('RFC 6298 §5.5: the RTO doubles with each loss', { mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+lab('RFC 6298 §5.5: the RTO doubles with each loss', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 },
+}, (t) => {
   const c = t.established();
   c.write(1000);
   t.run`
@@ -41,7 +45,9 @@ lab('RFC 6298 §5.5: the RTO doubles with each loss', { mss: 1000, rttMs: 100, s
   t.counters({ TcpRetransSegs: 4, TcpExtTCPTimeouts: 4, TcpExtTCPSlowStartRetrans: 3 });
 });
 
-lab('RFC 6298 §3 (Karn): an ACK of what was sent twice is no measure', { mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+lab('RFC 6298 §3 (Karn): an ACK of what was sent twice is no measure', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 },
+}, (t) => {
   const c = t.established();
   const before = c.tp.srttUs;
   c.write(1000);
@@ -53,7 +59,9 @@ lab('RFC 6298 §3 (Karn): an ACK of what was sent twice is no measure', { mss: 1
   assert.equal(c.tp.srttUs, before);
 });
 
-lab('After an RTO one segment goes, then two with its ACK, and the threshold is seven tenths of what was out', { mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+lab('After an RTO one segment goes, then two with its ACK, and the threshold is seven tenths of what was out', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 },
+}, (t) => {
   const c = tenOut(t);
   t.run`
     +.3 > . 1:1001(1000) ack 1
@@ -71,7 +79,9 @@ lab('After an RTO one segment goes, then two with its ACK, and the threshold is 
   `;
 });
 
-lab('RFC 9293 §3.8.3 (R2): a connection whose peer is silent ends with ETIMEDOUT', { mss: 1000, rttMs: 100, sysctl: { tcp_retries2: 3, tcp_early_retrans: 0 } }, (t) => {
+lab('RFC 9293 §3.8.3 (R2): a connection whose peer is silent ends with ETIMEDOUT', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_retries2: 3, tcp_early_retrans: 0 },
+}, (t) => {
   const c = t.established();
   c.write(1000);
   t.run`
@@ -87,7 +97,9 @@ lab('RFC 9293 §3.8.3 (R2): a connection whose peer is silent ends with ETIMEDOU
 
 // ---- TLP ------------------------------------------------------------------------------------------------------------
 
-lab('RFC 8985 §7: a lone tail is probed after two round trips and the peer\'s delayed ACK', { mss: 1000, rttMs: 20 }, (t) => {
+lab('RFC 8985 §7: a lone tail is probed after two round trips and the peer\'s delayed ACK', {
+  mss: 1000, rttMs: 20,
+}, (t) => {
   const c = t.established();
   c.write(1000);
   t.run`
@@ -98,7 +110,9 @@ lab('RFC 8985 §7: a lone tail is probed after two round trips and the peer\'s d
   t.counters({ TcpRetransSegs: 1, TcpExtTCPLossProbes: 1 });
 });
 
-lab('RFC 8985 §7: of several segments the last one is the probe, after two round trips', { mss: 1000, rttMs: 100 }, (t) => {
+lab('RFC 8985 §7: of several segments the last one is the probe, after two round trips', {
+  mss: 1000, rttMs: 100,
+}, (t) => {
   const c = t.established();
   c.write(5000);
   assert.equal(t.forget(), 5);
@@ -154,7 +168,9 @@ lab('RFC 6675 §5: the third duplicate ACK refills the hole, once and at once', 
   t.sock(c, { state: 'ESTABLISHED', caState: 'Open', sndUna: 4001 });
 });
 
-lab('RFC 8985 §6.2: with fewer than three SACKs the hole waits a quarter of the round trip', { mss: 1000, rttMs: 100 }, (t) => {
+lab('RFC 8985 §6.2: with fewer than three SACKs the hole waits a quarter of the round trip', {
+  mss: 1000, rttMs: 100,
+}, (t) => {
   const c = t.established();
   c.write(3000);
   assert.equal(t.forget(), 3);
@@ -229,7 +245,9 @@ lab('RFC 2883: a DSACK of all that was sent again undoes the reduction', { mss: 
   assert.ok(c.tp.sndCwnd >= 10, `cwnd is ${c.tp.sndCwnd}`);
 });
 
-lab('RFC 2018 §8: a peer that takes a SACK back is believed after an RTO', { mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+lab('RFC 2018 §8: a peer that takes a SACK back is believed after an RTO', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 },
+}, (t) => {
   const c = tenOut(t);
   t.run`
     +.1 < . 1:1(0) ack 1 <sack 1001:4001>
@@ -244,7 +262,9 @@ lab('RFC 2018 §8: a peer that takes a SACK back is believed after an RTO', { ms
   `;
 });
 
-lab('RFC 5682: new ACKs after an RTO that was for nothing are seen for what they are', { mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 } }, (t) => {
+lab('RFC 5682: new ACKs after an RTO that was for nothing are seen for what they are', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_early_retrans: 0 },
+}, (t) => {
   const c = tenOut(t);
   c.write(5000);
   t.run`
@@ -263,7 +283,9 @@ lab('RFC 5682: new ACKs after an RTO that was for nothing are seen for what they
   assert.ok(c.tp.sndCwnd >= 10, `cwnd is ${c.tp.sndCwnd}`);
 });
 
-lab('CUBIC: after a loss the window is seven tenths, and Reno halves it', { mss: 1000, rttMs: 100, sysctl: { tcp_congestion_control: 'reno' } }, (t) => {
+lab('CUBIC: after a loss the window is seven tenths, and Reno halves it', {
+  mss: 1000, rttMs: 100, sysctl: { tcp_congestion_control: 'reno' },
+}, (t) => {
   const c = tenOut(t);
   t.run`
     +.1 < . 1:1(0) ack 1 <sack 1001:4001>

@@ -29,7 +29,9 @@ lab('RFC 6928: ten segments go at once, whatever the round trip', { mss: 1000, r
 for (const [rttMs, sizes] of [
   [1, [5000, 5000]], [5, [3000, 3000, 3000, 1000]], [10, [2000, 2000, 2000, 2000, 2000]], [100, [2000, 2000, 2000, 2000, 2000]],
 ] as const) {
-  lab(`Bursts are sized by the round trip: at ${rttMs} ms ten segments leave as ${sizes.join(' + ')}`, { mss: 1000, rttMs, tso: true }, (t) => {
+  lab(`Bursts are sized by the round trip: at ${rttMs} ms ten segments leave as ${sizes.join(' + ')}`, {
+    mss: 1000, rttMs, tso: true,
+  }, (t) => {
     const c = t.established();
     c.write(10000);
     let at = 1;
@@ -181,7 +183,9 @@ lab('TCP_NODELAY pushes what Nagle held', { mss: 1000, rttMs: 100 }, (t) => {
 
 // ---- the congestion window without loss -----------------------------------------------------------------------------
 
-lab('RFC 5681 §3.1: slow start adds a segment for each that is acknowledged, while the window was the limit', { mss: 1000, rttMs: 100 }, (t) => {
+lab('RFC 5681 §3.1: slow start adds a segment for each that is acknowledged, while the window was the limit', {
+  mss: 1000, rttMs: 100,
+}, (t) => {
   const c = t.established();
   c.write(30000);
   assert.equal(t.forget(), 10);
@@ -196,7 +200,9 @@ lab('RFC 5681 §3.1: slow start adds a segment for each that is acknowledged, wh
 });
 
 for (const [sent, cwnd] of [[9, 18], [6, 12], [5, 10]] as const) {
-  lab(`A window that was not used does not grow: ${sent} sent, cwnd ${cwnd} after their ACK`, { mss: 1000, rttMs: 100 }, (t) => {
+  lab(`A window that was not used does not grow: ${sent} sent, cwnd ${cwnd} after their ACK`, {
+    mss: 1000, rttMs: 100,
+  }, (t) => {
     const c = t.established();
     c.write(sent * 1000);
     assert.equal(t.forget(), sent);
@@ -207,7 +213,9 @@ for (const [sent, cwnd] of [[9, 18], [6, 12], [5, 10]] as const) {
   });
 }
 
-lab('RFC 9293 §3.8.6.2: the peer\'s window limits what is out', { mss: 1000, rttMs: 100, win: 3000, wscale: null }, (t) => {
+lab('RFC 9293 §3.8.6.2: the peer\'s window limits what is out', {
+  mss: 1000, rttMs: 100, win: 3000, wscale: null,
+}, (t) => {
   const c = t.established();
   c.write(10000);
   assert.equal(t.forget(), 3);
@@ -257,7 +265,9 @@ lab('A FIN goes at once where there is room in the window', { mss: 1000, rttMs: 
 
 // ---- zero window ----------------------------------------------------------------------------------------------------
 
-lab('RFC 9293 §3.8.6.1: a closed window is probed after an RTO, then ever more slowly, with an old byte number', { mss: 1000, rttMs: 100 }, (t) => {
+lab('RFC 9293 §3.8.6.1: a closed window is probed after an RTO, then ever more slowly, with an old byte number', {
+  mss: 1000, rttMs: 100,
+}, (t) => {
   const c = t.established();
   c.write(1000);
   t.run`
@@ -277,7 +287,9 @@ lab('RFC 9293 §3.8.6.1: a closed window is probed after an RTO, then ever more 
   t.counters({ TcpExtTCPWinProbe: 3 });
 });
 
-lab('A window update that was lost does not stop the stream: the answer to the probe brings it', { mss: 1000, rttMs: 100, win: 1000, wscale: null }, (t) => {
+lab('A window update that was lost does not stop the stream: the answer to the probe brings it', {
+  mss: 1000, rttMs: 100, win: 1000, wscale: null,
+}, (t) => {
   const c = t.established();
   c.write(2000);
   t.run`
@@ -308,7 +320,9 @@ lab('SIOCOUTQ counts what is not acknowledged', { mss: 1000, rttMs: 100 }, (t) =
   assert.equal(c.ioctl(SIOCOUTQ), 0);
 });
 
-lab('A full send buffer answers EAGAIN, and poll tells when a third of it is free', { mss: 1000, rttMs: 100, sndbuf: 10000 }, (t) => {
+lab('A full send buffer answers EAGAIN, and poll tells when a third of it is free', {
+  mss: 1000, rttMs: 100, sndbuf: 10000,
+}, (t) => {
   const c = t.established();
   const first = c.write(200000, { want: 'any' });
   assert.ok(first > 20000 && first < 150000, String(first));
