@@ -27,7 +27,8 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   '06-tcpdump.ts': [/: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: F?P?\.? ?/, /REACHABLE/, /TcpActiveOpens +1 /],
   '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /SYN-RECV|ESTAB/, /accept\(\) takes port/],
   '09-drops.ts': [
-    /NO_SOCKET 1/, /SOCKET_RCVBUFF \d/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS 1/, /CABLE_QUEUE_FULL \d/, /PARTITION 1/, /alive: 0$/m,
+    /NO_SOCKET 1/, /RX_RING_FULL 4/, /SOCKET_RCVBUFF 2/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS \d/, /CABLE_QUEUE_FULL 4/,
+    /PARTITION 1/, /QDISC_DROP \d/, /alive: 0$/m,
   ],
 };
 

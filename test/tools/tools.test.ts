@@ -147,11 +147,12 @@ test('tcpdump prints packets while they pass, by names and until it is stopped',
   {
     using dump = world.alice.tcpdump();
     await oneDatagram(world);
-    assert.deepEqual(dump.lines, [
-      '0.000000 ARP who-has bob tell alice',
-      '0.002000 ARP reply bob is-at 02:00:00:00:00:02',
-      '0.002000 IP alice.4000 > bob.9: udp (5)',
-    ].map((line, i) => (i === 0 ? line : line.replace('0.002000', dump.lines[i]!.slice(0, 8)))));
+    assert.deepEqual(dump.lines.map((line) => line.replace(/^\d+\.\d{6} /, '')), [
+      'ARP who-has bob tell alice',
+      'ARP reply bob is-at 02:00:00:00:00:02',
+      'IP alice.4000 > bob.9: udp (5)',
+    ]);
+    assert.match(dump.toString(), /^0\.000000 .*\n0\.0020\d\d .*\n0\.0020\d\d .*\n$/);
   }
   const dump = world.bob.tcpdump({ device: 'any', filter: 'udp and dst port 9 and not src host 10.0.0.9', count: 1, names: false });
   for (const text of ['one', 'three']) await world.alice.kernel.sendto(0, text, { address: world.bob.ip, port: 9 });
@@ -168,7 +169,7 @@ test('a word that is not understood is named', () => {
     ['ss -tan | grep x', /^sh: '\|' is not understood/],
     ["ss 'x", /^sh: a quote is not closed/],
     ['tcpdump -i eth0', /^sh: 'tcpdump' does not end by itself/],
-    ['ss -tanQ', /^ss: option '-Q' is not understood; known are -t --tcp/],
+    ['ss -tanQ', /^ss: option '-Q' is not understood; known are .*-t --tcp/],
     ['ss --frobnicate', /^ss: option '--frobnicate' is not understood/],
     ['ss state hungry', /^ss: 'hungry' is not understood; expected a state: established,/],
     ['ss sport = :ssh', /^ss: ':ssh' is not understood; expected a port after 'sport'/],
