@@ -24,7 +24,7 @@ import { copyBits } from '../skb/copy.ts';
 import { skbChecksum } from '../skb/csum.ts';
 import { CHECKSUM_NONE, MAX_HEADER, PACKET_HOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
-import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { IFF_LOOPBACK } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipBuildAndSendPkt } from './output.ts';
@@ -182,7 +182,7 @@ function globalAllow(ip: Ipv4, type: number, code: number): boolean {
 /** icmp_ratelimit: one message per period to one host, with a burst of six. Never on lo. */
 function peerAllow(ip: Ipv4, type: number, code: number, rt: Rtable): boolean {
   const period = ip.sysctl.icmpRatelimit * NS_PER_MS;
-  if (!limited(ip, type, code) || period === 0 || ((rt.dev as NetDevice).flags & IFF_LOOPBACK) !== 0) return true;
+  if (!limited(ip, type, code) || period === 0 || (rt.dev.flags & IFF_LOOPBACK) !== 0) return true;
   const { peers } = ip.icmp;
   const { now } = ip.net.cpu;
   let bucket = peers.get(rt.dst);

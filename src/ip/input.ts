@@ -94,7 +94,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
     if (typeof found === 'number') {
       if (found === Drop.IpInAddrErrors) ip.net.inc(Mib.IpInAddrErrors);
-      ip.net.drop(skb, found as Drop);
+      ip.net.drop(skb, found);
       return;
     }
     rt = found;

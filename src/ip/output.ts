@@ -246,7 +246,7 @@ export function ipXmitErrno(rc: number): number {
   return rc > 0 ? (rc === NET_XMIT_CN ? 0 : -ENOBUFS) : rc;
 }
 
-/** A link could not be used for `skb`, of this host or forwarded: its sender is told (Linux: ipv4_link_failure). The skb stays the caller's. */
+/** The link was no use for `skb`, of this host or forwarded: its sender is told (Linux: ipv4_link_failure). The skb stays the caller's. */
 export function ipLinkFailure(net: Net, skb: SkBuff, type: number, code: number): void {
   const ip = net.inet as Ipv4;
   icmpSend(skb, type, code, 0);

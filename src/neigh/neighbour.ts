@@ -18,9 +18,10 @@
  */
 import { assert } from '../lib/assert.ts';
 import { etherAddrCopy, etherAddrEqual } from '../lib/addr.ts';
+import { get16, get32, put16, put32 } from '../lib/bytes.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { Timer } from '../time/timer.ts';
-import { ETH_HLEN, ethWriteHeader } from '../wire/ethernet.ts';
+import { ETH_HLEN } from '../wire/ethernet.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
@@ -58,8 +59,10 @@ export class Neighbour {
   /** Removed from the table: whoever still holds it looks it up again. */
   dead = false;
   readonly ha: Uint8Array = new Uint8Array(6);
-  /** The link header of every packet that goes there. Valid when the state is. */
-  readonly hh: Uint8Array = new Uint8Array(ETH_HLEN);
+  /** The link header of every packet that goes there, without its type: bytes 0, 4 and 8 on. Valid when the state is. */
+  hh0 = 0;
+  hh4 = 0;
+  hh8 = 0;
   /** Host times, ns: last proof of reachability, last use by a packet off the fast path, last change. */
   confirmed: number;
   used: number;
@@ -112,10 +115,13 @@ export class Neighbour {
  */
 export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
   if ((neigh.state & NUD_CONNECTED) === 0 && !neighEventSend(neigh, skb)) return 0;
-  const { hh } = neigh;
   const at = skb.push(ETH_HLEN);
   const { buf } = skb;
-  for (let i = 0; i < ETH_HLEN; i++) buf[at + i] = hh[i]!;
+  // The header as numbers: fourteen stores and no load.
+  put32(buf, at, neigh.hh0);
+  put32(buf, at + 4, neigh.hh4);
+  put32(buf, at + 8, neigh.hh8);
+  put16(buf, at + 12, neigh.table.etherType);
   skb.mac = at;
   skb.dev = neigh.dev;
   return devQueueXmit(skb);
@@ -305,5 +311,9 @@ function sendWaiting(neigh: Neighbour): void {
 
 /** Rebuilds the cached link header. */
 export function neighWriteHh(neigh: Neighbour): void {
-  ethWriteHeader(neigh.hh, 0, neigh.ha, 0, neigh.dev.addr, 0, neigh.table.etherType);
+  const { ha } = neigh;
+  const own = neigh.dev.addr;
+  neigh.hh0 = get32(ha, 0);
+  neigh.hh4 = (get16(ha, 4) << 16) | get16(own, 0);
+  neigh.hh8 = get32(own, 2);
 }

@@ -1,7 +1,9 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
 import { formatIpv4 } from '../../src/lib/addr.ts';
-import { EACCES, EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENODEV, ESRCH, errnoName } from '../../src/lib/errno.ts';
+import {
+  EACCES, EADDRNOTAVAIL, EEXIST, EHOSTUNREACH, EINVAL, ENETDOWN, ENETUNREACH, ENODEV, ESRCH, errnoName,
+} from '../../src/lib/errno.ts';
 import { devClose, devOpen } from '../../src/dev/registry.ts';
 import type { NetDevice } from '../../src/dev/net-device.ts';
 import { inetAddrAdd, inetAddrDel, inetAddrType, inetSelectAddr } from '../../src/ip/devinet.ts';

@@ -6,14 +6,12 @@ import {
 import { AF_UNSPEC, FIONREAD, IP_PKTINFO, IP_TTL, MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, POLLERR, POLLHUP, POLLIN, POLLOUT,
   SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOL_UDP } from '../../src/sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../src/sock/sockaddr.ts';
-import { skbFromBytes } from '../../src/skb/copy.ts';
 import { UDP_CORK } from '../../src/udp/ops.ts';
 import { datagramTruesize } from '../../src/udp/output.ts';
 import { udpCreateSock, type UdpSock } from '../../src/udp/udp.ts';
 import { ip, labHost, noLeaks, pair, plug, run, Wire, type LabHost } from '../ip/lab.ts';
 import { Simulation } from '../../src/time/simulation.ts';
 import { SkbPool } from '../../src/skb/pool.ts';
-void skbFromBytes;
 
 /** The calls of a program, on one socket. */
 class Program {
