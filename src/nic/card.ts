@@ -25,6 +25,11 @@ import { isBroadcast, MacFilter } from './mac-filter.ts';
 import { CardConfig, CardStats, type CardOptions } from './options.ts';
 import { TxRing } from './tx-ring.ts';
 
+/** Adaptive moderation, in the manner of real drivers: microseconds per level, and frames per interrupt at which to go up or down. */
+const ADAPTIVE_USECS: readonly number[] = [3, 12, 30];
+const ADAPTIVE_UP: readonly number[] = [3, 8, Infinity];
+const ADAPTIVE_DOWN: readonly number[] = [-1, 2, 6];
+
 export class Card implements PortOwner {
   readonly port: Port;
   readonly mac: Uint8Array;
@@ -46,6 +51,9 @@ export class Card implements PortOwner {
   private rxTail = 0;
   private rxPosted = 0;
   private rxSinceIrq = 0;
+  /** Adaptive moderation: place in ADAPTIVE_USECS, and where the tail was at the last interrupt. */
+  private rxLevel = 0;
+  private rxTailAtIrq = 0;
   private txSinceIrq = 0;
   private readonly rxTimer: Timer;
   private readonly txTimer: Timer;
@@ -135,6 +143,7 @@ export class Card implements PortOwner {
 
   /** The driver has done all there was to do: interrupts may come again. */
   enableIrq(): void {
+    if (this.config.rxAdaptive) this.adapt();
     if (this.rxHead === this.rxTail) this.rxTimer.del();
     this.irq.unmask();
     if (this.rxHead !== this.rxTail) this.rxArrived();
@@ -176,11 +185,21 @@ export class Card implements PortOwner {
     return true;
   }
 
+  /** Many frames for one interrupt: wait longer for the next; few: be quick again. */
+  private adapt(): void {
+    const frames = this.rxTail - this.rxTailAtIrq;
+    this.rxTailAtIrq = this.rxTail;
+    const { rxLevel } = this;
+    if (frames >= ADAPTIVE_UP[rxLevel]!) this.rxLevel++;
+    else if (frames <= ADAPTIVE_DOWN[rxLevel]!) this.rxLevel--;
+  }
+
   private rxArrived(): void {
     const { irq, config } = this;
     // Masked: the driver is polling and will find the frame. Waiting: the interrupt is on its way.
     if (irq.masked || irq.waiting) return;
-    const { rxUsecs, rxFrames } = config;
+    const { rxFrames } = config;
+    const rxUsecs = config.rxAdaptive ? ADAPTIVE_USECS[this.rxLevel]! : config.rxUsecs;
     if (rxUsecs === 0 || (++this.rxSinceIrq >= rxFrames && rxFrames !== 0)) this.fireRx();
     else if (!this.rxTimer.pending) this.rxTimer.mod(this.cpu.sim.now + rxUsecs * 1000);
   }

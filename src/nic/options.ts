@@ -8,7 +8,7 @@ export interface CardOptions {
   /** Descriptors of the receive and of the transmit ring: powers of two. Default 512. */
   rxRing?: number;
   txRing?: number;
-  /** Microseconds from the first frame to the interrupt; 0 = at once. Default 3. */
+  /** Microseconds from the first frame to the interrupt; 0 = at once. Default: adaptive, from 3 when frames are few to 30. */
   rxUsecs?: number;
   /** Frames that bring the interrupt at once; 0 = only time counts. Default 64. */
   rxFrames?: number;
@@ -28,6 +28,8 @@ export class CardConfig {
   readonly rxRing: number;
   readonly txRing: number;
   readonly rxUsecs: number;
+  /** No time was given: it follows the traffic. */
+  readonly rxAdaptive: boolean;
   readonly rxFrames: number;
   readonly txUsecs: number;
   readonly txFrames: number;
@@ -44,6 +46,7 @@ export class CardConfig {
     this.rxRing = parseRing(options.rxRing ?? 512, 'rxRing', 2);
     this.txRing = parseRing(options.txRing ?? 512, 'txRing', 32);
     this.rxUsecs = parseInteger(options.rxUsecs ?? 3, 'rxUsecs', 0, 1_000_000);
+    this.rxAdaptive = options.rxUsecs === undefined;
     this.rxFrames = parseInteger(options.rxFrames ?? 64, 'rxFrames', 0, 65536);
     this.txUsecs = parseInteger(options.txUsecs ?? 50, 'txUsecs', 0, 1_000_000);
     this.txFrames = parseInteger(options.txFrames ?? 32, 'txFrames', 0, 65536);
