@@ -107,7 +107,8 @@ export class Trace {
     for (const line of this.lines.slice(-LINES_SHOWN)) out.push(`  ${line}`);
     if (parting !== null) {
       const want = /^[+\d.]/.test(parting.want) ? parting.want.replace(/^\S+\s+/, '') : parting.want;
-      out.push(remark(`✗ ${time(parting.atNs)}  ${want.replace(/\s*\/\/.*$/, '')}`, 'want'));
+      const at = want.startsWith('quiet') ? '' : `${time(parting.atNs)}  `;
+      out.push(remark(`✗ ${at}${want.replace(/\s*\/\/.*$/, '')}`, 'want'));
       if (parting.got === null) out.push(`  got nothing: ${parting.note}`);
       else out.push(remark(`  ${time(parting.got.timeNs)}  > ${parting.got.text}`, `got, ${parting.note}`));
       for (const s of rest.slice(0, 10)) out.push(remark(`  ${time(s.timeNs)}  > ${s.text}`, 'got, then'));
