@@ -27,8 +27,8 @@ export class Digest implements PortObserver {
 
   frame(skb: SkBuff, time: number, port: Port, direction: number): void {
     const { len } = skb;
-    if (len + 16 > this.bytes.length) {
-      this.bytes = new Uint8Array((len + 32) & ~15);
+    if (len + 32 > this.bytes.length) {
+      this.bytes = new Uint8Array((len + 47) & ~15);
       this.words = new Int32Array(this.bytes.buffer);
     }
     const { bytes } = this;
@@ -36,8 +36,14 @@ export class Digest implements PortObserver {
     const end = (len + 15) & ~15;
     for (let i = len; i < end; i++) bytes[i] = 0;
     this.frames++;
-    this.block(time | 0, Math.floor(time / 4294967296) | 0, (port.id << 1) | direction, len);
-    this.blocks(end >> 4);
+    // The last block says when, where and how much.
+    const { words } = this;
+    words[end >> 2] = time | 0;
+    words[(end >> 2) + 1] = Math.floor(time / 4294967296) | 0;
+    words[(end >> 2) + 2] = (port.id << 1) | direction;
+    words[(end >> 2) + 3] = len;
+    if (!IS_LITTLE) swapAll(words, end >> 2);
+    this.blocks((end >> 2) + 4);
     this.stir();
   }
 
@@ -50,32 +56,28 @@ export class Digest implements PortObserver {
     return [a ^ d, b, c, d].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
   }
 
+  /** Takes in `count` words, four at a time, one for each lane. */
   private blocks(count: number): void {
     const { words } = this;
-    for (let i = 0; i < count * 4; i += 4) {
-      if (IS_LITTLE) this.block(words[i]!, words[i + 1]!, words[i + 2]!, words[i + 3]!);
-      else this.block(swap(words[i]!), swap(words[i + 1]!), swap(words[i + 2]!), swap(words[i + 3]!));
-    }
-  }
-
-  private block(w0: number, w1: number, w2: number, w3: number): void {
     let { a, b, c, d } = this;
-    let k = Math.imul(w0, 0x2c1b3c6d);
-    a ^= Math.imul((k << 15) | (k >>> 17), 0x297a2d39);
-    a = Math.imul(((a << 19) | (a >>> 13)) + b, 5) + 0x5bd1c4a7;
-    k = Math.imul(w1, 0x297a2d39);
-    b ^= Math.imul((k << 16) | (k >>> 16), 0x4cf5ad43 | 0);
-    b = Math.imul(((b << 17) | (b >>> 15)) + c, 5) + 0x0d2f9e31;
-    k = Math.imul(w2, 0x4cf5ad43 | 0);
-    c ^= Math.imul((k << 17) | (k >>> 15), 0x21e3b7a9);
-    c = Math.imul(((c << 15) | (c >>> 17)) + d, 5) + 0x1e6f0b5d;
-    k = Math.imul(w3, 0x21e3b7a9);
-    d ^= Math.imul((k << 18) | (k >>> 14), 0x2c1b3c6d);
-    d = Math.imul(((d << 13) | (d >>> 19)) + a, 5) + 0x3c7a5583;
-    this.a = a | 0;
-    this.b = b | 0;
-    this.c = c | 0;
-    this.d = d | 0;
+    for (let i = 0; i < count; i += 4) {
+      let k = Math.imul(words[i]!, 0x2c1b3c6d);
+      a ^= Math.imul((k << 15) | (k >>> 17), 0x297a2d39);
+      a = (Math.imul(((a << 19) | (a >>> 13)) + b, 5) + 0x5bd1c4a7) | 0;
+      k = Math.imul(words[i + 1]!, 0x297a2d39);
+      b ^= Math.imul((k << 16) | (k >>> 16), 0x4cf5ad43);
+      b = (Math.imul(((b << 17) | (b >>> 15)) + c, 5) + 0x0d2f9e31) | 0;
+      k = Math.imul(words[i + 2]!, 0x4cf5ad43);
+      c ^= Math.imul((k << 17) | (k >>> 15), 0x21e3b7a9);
+      c = (Math.imul(((c << 15) | (c >>> 17)) + d, 5) + 0x1e6f0b5d) | 0;
+      k = Math.imul(words[i + 3]!, 0x21e3b7a9);
+      d ^= Math.imul((k << 18) | (k >>> 14), 0x2c1b3c6d);
+      d = (Math.imul(((d << 13) | (d >>> 19)) + a, 5) + 0x3c7a5583) | 0;
+    }
+    this.a = a;
+    this.b = b;
+    this.c = c;
+    this.d = d;
   }
 
   /** Lets each lane reach the others: a frame's words are in turn, its order is not forgotten. */
@@ -90,6 +92,10 @@ export class Digest implements PortObserver {
   }
 }
 
-function swap(w: number): number {
-  return (w << 24) | ((w & 0xff00) << 8) | ((w >>> 8) & 0xff00) | (w >>> 24);
+/** Turns the first `count` words, which were stored as bytes, into little-endian ones. */
+function swapAll(words: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) {
+    const w = words[i]!;
+    words[i] = (w << 24) | ((w & 0xff00) << 8) | ((w >>> 8) & 0xff00) | (w >>> 24);
+  }
 }
