@@ -52,5 +52,6 @@ await world.run(async () => {
 });
 await world.runUntilIdle();
 console.log(`\nbob$ nstat 'Udp*'\n${bob.sh("nstat 'Udp*'")}`);
-console.log(`bob$ ethtool -S eth0\n${bob.sh('ethtool -S eth0').split('\n').filter((line) => /rx_(packets|missed|crc)/.test(line)).join('\n')}`);
+const card = bob.sh('ethtool -S eth0').split('\n').filter((line) => /rx_(packets|missed|crc)/.test(line));
+console.log(`bob$ ethtool -S eth0 | grep rx_\n${card.join('\n')}`);
 console.log(`\npackets still alive: ${String(world.check().skbs)}`);

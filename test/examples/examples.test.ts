@@ -24,8 +24,10 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
     /^one SYN-ACK lost: connected after 1\.00\d s, the rule struck 1 times$/m,
   ],
   '05-node-http-over-it.ts': [/^Wed, 01 Jan 2025 00:00:00 GMT {2}'\/ was asked for'/m, /'\/four was asked for'/, /cubic wscale:/],
-  '06-tcpdump.ts': [/: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: F?P?\.? ?/, /REACHABLE/, /TcpActiveOpens +1 /],
-  '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /SYN-RECV|ESTAB/, /accept\(\) takes port/],
+  '06-tcpdump.ts': [
+    /: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: FP?\. 6001:6001\(0\)|: FP\. /, /REACHABLE/, /TcpActiveOpens +1 /,
+  ],
+  '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /^SYN-SENT 0 .* timer:\(on,\d+ms,2\)$/m, /dora: connect\(\) returns/, /^LISTEN 0 {6}2 /m],
   '09-drops.ts': [
     /NO_SOCKET 1/, /RX_RING_FULL 4/, /SOCKET_RCVBUFF 2/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS \d/, /CABLE_QUEUE_FULL 4/,
     /PARTITION 1/, /QDISC_DROP \d/, /alive: 0$/m,

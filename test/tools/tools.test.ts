@@ -1,7 +1,7 @@
 /** The tools that look at a host: what they print, to the character, and how they refuse a word that they do not know. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AF_INET, SOCK_DGRAM, World, type Host } from '../../mod.ts';
+import { AF_INET, SOCK_DGRAM, SOCK_STREAM, World, type Host } from '../../mod.ts';
 
 interface Two {
   readonly world: World;
@@ -126,6 +126,66 @@ Active Internet connections (servers and established)
 Proto Recv-Q Send-Q Local Address           Foreign Address         State
 udp        0      0 0.0.0.0:9               0.0.0.0:*
 `));
+});
+
+test('ss -tan shows a listener, a half-open request, both ends of a connection, and TIME-WAIT', async () => {
+  const { world, alice, bob } = two();
+  const listener = bob.kernel.socket(AF_INET, SOCK_STREAM);
+  bob.kernel.bind(listener, { port: 80 });
+  bob.kernel.listen(listener, 5);
+  assert.equal(bob.sh('ss -ltnp'), lines(`
+State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+LISTEN 0      5            0.0.0.0:80        0.0.0.0:*    users:(("main",pid=1,fd=0))
+`));
+  const open = async (port: number): Promise<number> => {
+    const fd = alice.kernel.socket(AF_INET, SOCK_STREAM);
+    alice.kernel.bind(fd, { address: alice.ip, port });
+    await alice.kernel.connect(fd, { address: bob.ip, port: 80 });
+    return fd;
+  };
+  const first = await open(4001);
+  const accepted = await bob.kernel.accept(listener);
+  await open(4002);
+  const rule = world.cables[0]!.drop((frame) => frame.tcp?.syn === true && frame.tcp.ack);
+  const late = open(4003);
+  await world.advance('10ms');
+  assert.equal(bob.sh('ss -tan'), lines(`
+State    Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+LISTEN   1      5            0.0.0.0:80        0.0.0.0:*
+ESTAB    0      0           10.0.0.2:80       10.0.0.1:4001
+ESTAB    0      0           10.0.0.2:80       10.0.0.1:4002
+SYN-RECV 0      0           10.0.0.2:80       10.0.0.1:4003
+`));
+  assert.match(alice.sh('ss -tano dport = :80 state syn-sent'), /^SYN-SENT 0 {6}1 .* timer:\(on,9\d\dms,0\)$/m);
+  assert.equal(bob.sh('ss -tnH state syn-recv').split('\n').length, 2);
+  rule.lift();
+  await late;
+
+  alice.kernel.close(first);
+  await world.advance('10ms');
+  assert.match(bob.sh('ss -tan sport = :80 dst alice dport = :4001'), /^CLOSE-WAIT /m);
+  bob.kernel.close(accepted.fd);
+  await world.advance('10ms');
+  assert.equal(alice.sh('ss -tanoH sport = :4001'), 'TIME-WAIT 0 0 10.0.0.1:4001 10.0.0.2:80 timer:(timewait,59sec,0)\n');
+  assert.match(alice.sh('netstat -tan'), /^tcp {8}0 {6}0 10\.0\.0\.1:4001 {11}10\.0\.0\.2:80 {13}TIME_WAIT$/m);
+  assert.match(alice.sh('ss -s'), /^TCP: {3}3 \(estab 2, closed 1, orphaned 0, timewait 1\)$/m);
+  assert.equal(alice.sh('ss -tnH').split('\n').length, 3);
+  world.stop();
+});
+
+test('ss -i says what TCP_INFO says', async () => {
+  const { world, alice, bob } = two();
+  const listener = bob.kernel.socket(AF_INET, SOCK_STREAM);
+  bob.kernel.bind(listener, { port: 80 });
+  bob.kernel.listen(listener, 5);
+  const fd = alice.kernel.socket(AF_INET, SOCK_STREAM);
+  await alice.kernel.connect(fd, { address: bob.ip, port: 80 });
+  const [line] = alice.sh('ss -tinOH').split('\n');
+  // The SYN waited for ARP, so the first sample is two round trips.
+  assert.match(line!, /^ESTAB 0 0 10\.0\.0\.1:\d+ 10\.0\.0\.2:80 ts sack cubic wscale:7,7 rto:205 rtt:4\.01\d\/2\.00\d mss:1448 pmtu:1500 /);
+  assert.match(line!, / cwnd:10 /);
+  assert.match(alice.sh('ss -tmn'), /\n\t skmem:\(r0,rb131072,t0,tb\d+,f0,w0,o0,bl0,d0\)\n$/);
+  world.stop();
 });
 
 test('ethtool prints what the card counts and can, tc what waits in front of it', async () => {
