@@ -53,8 +53,8 @@ export class RequestSock implements EhashEntry {
   /** SYN-ACKs sent again, and how often the timer ran out (they differ by TCP_DEFER_ACCEPT). */
   numRetrans = 0;
   numTimeout = 0;
-  /** When the first SYN-ACK left, microseconds: RTT of the handshake. 0 after a retransmission (Karn). */
-  sntSynackUs = 0;
+  /** When the first SYN-ACK left, microseconds: RTT of the handshake. -1: not yet, or retransmitted (Karn). */
+  sntSynackUs = -1;
   /** Host milliseconds of the first SYN-ACK and of the last: what a timestamp echoed to us may be. */
   firstTsval = 0;
   lastTsval = 0;

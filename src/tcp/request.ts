@@ -212,7 +212,7 @@ export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
   net.inc(Mib.TcpExtTCPSynRetrans);
   req.numRetrans++;
   // Karn: the answer may be to either one, so its time says nothing.
-  req.sntSynackUs = 0;
+  req.sntSynackUs = -1;
 }
 
 /** The SYN-ACK has not been answered in time. */
