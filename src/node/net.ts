@@ -75,7 +75,13 @@ function socketClass(host: NodeHost): SocketConstructor {
     base[reinitializeHandle]!.call(this, swapHandle(host, handle));
   } as AnyFunction);
   // The sockets of accepted connections are made by lib/net.js, of its own class.
-  Object.defineProperty(Class, Symbol.hasInstance, { value: (value: unknown) => value instanceof nodeNet.Socket, configurable: true });
+  const isInstance = Function.prototype[Symbol.hasInstance] as (this: unknown, value: unknown) => boolean;
+  Object.defineProperty(Class, Symbol.hasInstance, {
+    configurable: true,
+    value(this: unknown, value: unknown): boolean {
+      return this === Class ? value instanceof nodeNet.Socket : isInstance.call(this, value);
+    },
+  });
   return Class as unknown as SocketConstructor;
 }
 

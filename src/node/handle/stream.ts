@@ -501,7 +501,8 @@ export abstract class StreamHandle extends StreamBase {
       this.kfd = -1;
     }
     this.updateLive();
-    this.again();
+    // As late as whoever was woken by this close: libuv tells its callbacks at the end of a turn.
+    this.host.cpu.wake(this.task);
   }
 
   private stepClosed(): void {

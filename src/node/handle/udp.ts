@@ -401,7 +401,7 @@ export class UdpHandle {
       this.kfd = -1;
     }
     this.updateLive();
-    if (this.firstSend !== null || this.onclose !== null) this.host.sim.ready(this.task);
+    if (this.firstSend !== null || this.onclose !== null) this.host.cpu.wake(this.task);
   }
 
   private stepClosed(): void {

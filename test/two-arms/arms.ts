@@ -1,0 +1,123 @@
+// Two arms: the same body runs with the runtime's own modules on 127.0.0.1 and with a kernel's; the two transcripts must be
+// equal. Adjacent 'data' entries are joined before they are compared: chunking is not a promise of node:net. Nor is who of
+// two sockets is told first: what the client says and what the server says are compared each for itself.
+import assert from 'node:assert/strict';
+import nodeDgram from 'node:dgram';
+import { once, type EventEmitter } from 'node:events';
+import nodeHttp from 'node:http';
+import nodeNet from 'node:net';
+import { test } from 'node:test';
+import { Kernel } from '../../mod.ts';
+import { createDgram } from '../../src/node/dgram.ts';
+import { createHttp } from '../../src/node/http.ts';
+import { createNet } from '../../src/node/net.ts';
+import { NodeHost } from '../../src/node/sockets.ts';
+
+export interface Arm {
+  readonly name: 'real' | 'kernet';
+  readonly net: typeof nodeNet;
+  readonly dgram: typeof nodeDgram;
+  readonly http: typeof nodeHttp;
+  /** Real turns of the event loop: enough for both arms to come to rest, where a test waits for nothing to happen. */
+  rest(): Promise<void>;
+}
+
+/** Writes an entry into the transcript. */
+export type Say = (event: string, ...values: unknown[]) => void;
+
+type Body = (arm: Arm, say: Say) => Promise<void>;
+
+/** How long one arm may take: a hang is a failure with a name. */
+const ARM_TIMEOUT_MS = 10_000;
+
+/** Runs `body` on both arms and compares what it said. */
+export function twoArms(name: string, body: Body): void {
+  void test(name, { timeout: 2 * ARM_TIMEOUT_MS }, async () => {
+    const real = await transcript(body, realArm());
+    const kernel = new Kernel({ seed: 7, openFiles: 4096 });
+    const host = new NodeHost(kernel);
+    const ours = await transcript(body, kernetArm(host));
+    assert.deepEqual(bySpeaker(ours), bySpeaker(real));
+    await turns(20);
+    assert.deepEqual(kernel.fds, [], 'descriptors left open');
+    assert.equal(host.handles.liveness.holds, 0, 'handles that hold the process');
+  });
+}
+
+function realArm(): Arm {
+  return { name: 'real', net: nodeNet, dgram: nodeDgram, http: nodeHttp, rest: () => turns(40) };
+}
+
+function kernetArm(host: NodeHost): Arm {
+  const net = createNet(host);
+  return { name: 'kernet', net, dgram: createDgram(host), http: createHttp(host, net), rest: () => turns(40) };
+}
+
+/** The lines of the client, those of the server, and the others. */
+function bySpeaker(lines: readonly string[]): string[] {
+  const of = (speaker: string): string[] => lines.filter((line) => line.startsWith(speaker));
+  return [...of('client '), ...of('server '), ...lines.filter((line) => !/^(client|server) /.test(line))];
+}
+
+async function transcript(body: Body, arm: Arm): Promise<string[]> {
+  const lines: string[] = [];
+  const say: Say = (event, ...values) => {
+    const line = [event, ...values.map(show)].join(' ');
+    const last = lines.at(-1);
+    if (/^(\S+ )?data\b/.test(event) && last !== undefined && last.startsWith(`${event} `)) {
+      lines[lines.length - 1] = last + line.slice(event.length + 1);
+    } else lines.push(line);
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const hang = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`the ${arm.name} arm hangs; so far:\n${lines.join('\n')}`)), ARM_TIMEOUT_MS);
+  });
+  try {
+    await Promise.race([body(arm, say), hang]);
+    await turns(10);
+  } finally {
+    clearTimeout(timer);
+  }
+  return lines;
+}
+
+/** Ports that the system chose differ between the arms. */
+function show(value: unknown): string {
+  if (value instanceof Error) {
+    const { code, errno, syscall, address, port, message } = value as NodeJS.ErrnoException & { address?: string; port?: number };
+    const at = address === undefined ? '' : ` ${address}${port === undefined ? '' : ':<port>'}`;
+    return `${value.name}(${String(code)} ${String(errno)} ${String(syscall)}${at}: ${message.replace(/\b\d{4,5}\b/g, '<port>')})`;
+  }
+  if (typeof value === 'string') return value;
+  if (typeof value === 'object' && value !== null) return JSON.stringify(value);
+  return String(value);
+}
+
+async function turns(n: number): Promise<void> {
+  for (let i = 0; i < n; i++) await new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** Listens on a port that the system chooses, and says which. */
+export async function listening(server: nodeNet.Server): Promise<number> {
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return (server.address() as nodeNet.AddressInfo).port;
+}
+
+export async function closed(...emitters: EventEmitter[]): Promise<void> {
+  await Promise.all(emitters.map((e) => new Promise((resolve) => void e.once('close', resolve))));
+}
+
+/** Says each of these events of a socket, with `who` before them. */
+export function watch(say: Say, who: string, emitter: EventEmitter, events: readonly string[]): void {
+  for (const event of events) {
+    emitter.on(event, (...args: unknown[]) => {
+      if (event === 'data') say(`${who} data`, String(args[0]));
+      else if (event === 'close' || event === 'error') say(`${who} ${event}`, ...args.slice(0, 1));
+      else say(`${who} ${event}`);
+    });
+  }
+}
+
+/** Everything that a socket says. */
+export const ALL: readonly string[] = ['connect', 'ready', 'data', 'end', 'finish', 'error', 'timeout', 'close'];
