@@ -16,6 +16,7 @@ import type { Proto, Sock, SockoptError, SockoptValue } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { tcpClose, tcpDisconnect, tcpShutdown } from './close.ts';
 import { tcpConnect } from './connect.ts';
+import { TCP_URG_VALID } from './data.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpAccept, tcpListen } from './listen.ts';
 import { tcpRecvmsg } from './recv.ts';
@@ -27,9 +28,6 @@ import { tcpGetsockopt, tcpSetsockopt } from './sockopt.ts';
 
 /** At the urgent mark? (SIOCATMARK) */
 const SIOCATMARK = 0x8905;
-/** `urgData`: the urgent byte has come and is in the low 8 bits. */
-export const TCP_URG_VALID = 0x0100;
-
 /** The table of a TCP socket. */
 export const tcpProt: Proto = {
   name: 'TCP',
