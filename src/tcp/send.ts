@@ -1,6 +1,187 @@
-/** TCP, from the writer's buffer into skbs. */
+/**
+ * TCP, from the writer's buffer into skbs.
+ *
+ *   from  tcp/ops.ts     tcpSendmsg
+ *   to    the write queue, and tcp/xmit.ts as soon as there is something worth sending
+ *
+ * Bytes are copied here, once. Small writes of all sockets share a page, so that a socket that waits for its next message
+ * holds none; large ones get pages of their own. The last skb of the queue is filled up to `size_goal` (as much as one burst
+ * may be) before another is begun, and only beginning one needs free send buffer.
+ */
+import { Mib } from '../dev/mib.ts';
+import { EAGAIN, EPIPE } from '../lib/errno.ts';
+import { addOrExtend, canAddFrag, copyBytes } from '../skb/copy.ts';
+import type { Page } from '../skb/pool.ts';
+import type { SkBuff } from '../skb/sk-buff.ts';
+import {
+  MSG_EOR, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_SYN_RECV, TCP_SYN_SENT,
+} from '../sock/constants.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
-import type { TcpSock } from './sock.ts';
-import { fail } from '../lib/assert.ts';
+import { TCP_FLAG_PSH } from '../wire/tcp.ts';
+import { tcpMstampRefresh } from './clock.ts';
+import { tcpSlowStartAfterIdleCheck } from './cwnd.ts';
+import { tcpBoundToHalfWnd, tcpCurrentMss } from './mss.ts';
+import { tcpRateCheckAppLimited } from './rate.ts';
+import { tcpEntail, tcpRemoveEmptySkb } from './segment.ts';
+import { tcpMemoryFree } from './sndbuf.ts';
+import { TCP_NAGLE_CORK, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
+import { tcpPushOne, tcpPushPendingWith } from './xmit.ts';
 
-export function tcpSendmsg(_tp: TcpSock, _msg: MsgHdr): number { return fail('stub'); }
+/** From this size on a write gets a page of its own. */
+const OWN_PAGE_MIN = 8192;
+/** The page that small writes share. */
+const SHARED_PAGE_SIZE = 16384;
+
+/**
+ * Queues bytes of `msg` for sending. Never waits.
+ *
+ * @returns how many bytes were taken, maybe fewer than asked; -EAGAIN: none, no room (the wait queue will tell); -EPIPE:
+ *   closed for writing; or the pending error of the connection
+ */
+export function tcpSendmsg(tp: TcpSock, msg: MsgHdr): number {
+  tcpMstampRefresh(tp);
+  tcpRateCheckAppLimited(tp);
+  const err = mayWrite(tp);
+  if (err !== 0) return err;
+  const { flags } = msg;
+  const mss = tcpCurrentMss(tp);
+  const goal = tcpXmitSizeGoal(tp, mss, (flags & MSG_OOB) === 0);
+  const copied = fill(tp, msg, mss, goal);
+  if (copied === msg.len) {
+    if ((flags & MSG_EOR) !== 0 && tp.writeQueue.tail !== null) tp.writeQueue.tail.eor = true;
+    if (copied > 0) tcpPush(tp, flags, mss, tp.nonagle, goal);
+    return copied;
+  }
+  // No room for another skb.
+  tp.noSpace = true;
+  if (copied > 0) {
+    tcpPush(tp, flags & ~MSG_MORE, mss, TCP_NAGLE_PUSH, goal);
+    return copied;
+  }
+  return -EAGAIN;
+}
+
+/** 0, or why nothing can be written now. */
+function mayWrite(tp: TcpSock): number {
+  if (tp.state === TCP_ESTABLISHED || tp.state === TCP_CLOSE_WAIT) {
+    if (tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) return 0;
+  } else if ((tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) && tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) {
+    return -EAGAIN; // the handshake is not over
+  }
+  const err = tp.sockError();
+  return err !== 0 ? err : -EPIPE;
+}
+
+/** How large an skb is made: a whole number of segments, at most half the peer's window (Linux: tcp_xmit_size_goal). */
+function tcpXmitSizeGoal(tp: TcpSock, mss: number, large: boolean): number {
+  if (!large) return mss;
+  const most = tcpBoundToHalfWnd(tp, tp.gsoMaxSize);
+  return Math.max(mss, Math.min(Math.floor(most / mss), tp.gsoMaxSegs) * mss);
+}
+
+/** Copies until all is queued or there is no room for another skb. Returns the bytes taken. */
+function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
+  const { len } = msg;
+  let copied = 0;
+  while (copied < len) {
+    let skb = tp.writeQueue.tail;
+    if (skb === null || skb.len >= goal || skb.eor) {
+      if (!tcpMemoryFree(tp, 0)) break;
+      if (tp.packetsOut === 0) tcpSlowStartAfterIdleCheck(tp);
+      skb = tcpEntail(tp);
+    }
+    const n = copyIn(tp, skb, msg, copied, Math.min(len - copied, goal - skb.len));
+    if (n === 0) {
+      // It holds as many references as it can.
+      tcpMarkPush(tp, skb);
+      if (!tcpMemoryFree(tp, 0)) break;
+      skb = tcpEntail(tp);
+      continue;
+    }
+    if (copied === 0) skb.tcpFlags &= ~TCP_FLAG_PSH;
+    copied += n;
+    if (copied === len || skb.len < goal) continue;
+    // Full. Half the peer's window without a push: it is time; else one burst, if this is the next to go.
+    if (tcpForcedPush(tp)) {
+      tcpMarkPush(tp, skb);
+      tcpPushPendingWith(tp, mss, TCP_NAGLE_PUSH);
+    } else if (skb === tp.writeQueue.head) {
+      tcpPushOne(tp, mss);
+    }
+  }
+  if (copied < len) tcpRemoveEmptySkb(tp);
+  return copied;
+}
+
+/** Copies up to `n` bytes to the end of `skb`. 0 when it can hold no more references. */
+function copyIn(tp: TcpSock, skb: SkBuff, msg: MsgHdr, done: number, n: number): number {
+  let page: Page;
+  let take = n;
+  if (n >= OWN_PAGE_MIN) {
+    page = tp.net.pool.allocPage(n);
+  } else {
+    page = sharedPage(tp);
+    take = Math.min(n, page.bytes.length - page.fill);
+  }
+  const at = page.fill;
+  const fits = canAddFrag(skb, page, at);
+  if (fits) {
+    copyBytes(msg.buf, msg.off + done, page.bytes, at, take);
+    page.fill = at + take;
+    addOrExtend(skb, page, at, take);
+    skb.truesize += take;
+    skb.endSeq = (skb.endSeq + take) | 0;
+    skb.gsoSegs = 0;
+    tp.wmemQueued += take;
+    tp.writeSeq = skb.endSeq;
+  }
+  tp.net.pool.putPage(page);
+  return fits ? take : 0;
+}
+
+/** The page that small writes go to, with a reference for the caller. Nobody else keeps it: unused, it goes back to the pool. */
+function sharedPage(tp: TcpSock): Page {
+  const { scratch } = tp.tcp;
+  const had = scratch.sendPage;
+  if (had !== null && had.filler === scratch && had.refs > 0 && had.fill < had.bytes.length) {
+    had.refs++;
+    return had;
+  }
+  const page = tp.net.pool.allocPage(SHARED_PAGE_SIZE);
+  page.filler = scratch;
+  scratch.sendPage = page;
+  return page;
+}
+
+/** Half the largest window was queued since the last push. */
+function tcpForcedPush(tp: TcpSock): boolean {
+  return ((tp.pushedSeq + (tp.maxWindow >> 1) - tp.writeSeq) | 0) < 0;
+}
+
+/** A write ends here, or enough has been queued: the receiver should hand it on. */
+function tcpMarkPush(tp: TcpSock, skb: SkBuff): void {
+  skb.tcpFlags |= TCP_FLAG_PSH;
+  tp.pushedSeq = tp.writeSeq;
+}
+
+/** The write is complete, or stuck: sends what may go. */
+function tcpPush(tp: TcpSock, flags: number, mss: number, nonagle: number, goal: number): void {
+  const skb = tp.writeQueue.tail;
+  if (skb === null) return;
+  if ((flags & MSG_MORE) === 0 || tcpForcedPush(tp)) tcpMarkPush(tp, skb);
+  if ((flags & MSG_OOB) !== 0) tp.sndUp = tp.writeSeq;
+  if (tcpShouldAutocork(tp, skb, goal)) {
+    // Packets wait below; when one has left, more will be in this skb (TSQ lets it go on).
+    if (!tp.tsqThrottled) {
+      tp.tsqThrottled = true;
+      tp.net.inc(Mib.TcpExtTCPAutoCorking);
+    }
+    return;
+  }
+  tcpPushPendingWith(tp, mss, (flags & MSG_MORE) !== 0 ? TCP_NAGLE_CORK : nonagle);
+}
+
+/** Something of this connection still waits in the queueing discipline or the card, so nothing is lost by waiting for more bytes. */
+function tcpShouldAutocork(tp: TcpSock, skb: SkBuff, goal: number): boolean {
+  return skb.len < goal && tp.wmemAlloc > skb.truesize && tp.tcp.sysctl.tcpAutocorking !== 0 && tp.rtxQueue.head !== null && !skb.eor;
+}

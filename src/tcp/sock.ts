@@ -163,6 +163,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   dsackEnd = 0;
   /** Blocks of the last ACK, to skip what is known. */
   readonly recvSackCache: Int32Array = new Int32Array(8);
+  recvSackCacheLen = 0;
 
   // ---- congestion
   ca: CongestionOps;

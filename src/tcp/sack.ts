@@ -1,0 +1,275 @@
+/**
+ * The scoreboard: what the peer's SACK blocks say about each segment that is out (RFC 2018, RFC 2883, RFC 6675 §4).
+ *
+ * The queue is in order of sequence and so are the blocks, once sorted. Searching starts where the last search ended, and a
+ * block that was known already is skipped, so an ACK costs what is new in it, however long the queue is.
+ */
+import { Mib } from '../dev/mib.ts';
+import { sharePayload } from '../skb/copy.ts';
+import { MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
+import { TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
+import { FLAG_DATA_SACKED, FLAG_DSACKING_ACK, FLAG_DSACK_TLP, FLAG_ORIG_SACK_ACKED } from './flags.ts';
+import { tcpHighestSackSeq } from './flight.ts';
+import { tcpRackAdvance } from './rack.ts';
+import { tcpRateSkbDelivered } from './rate.ts';
+import { tcpCheckSackReordering } from './reno-sack.ts';
+import type { AckState } from './scratch.ts';
+import { tcpFragment, tcpRtxUnlinkAndFree, tsortedRemove } from './segment.ts';
+import {
+  TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, TCP_CA_Loss, type TcpSock,
+} from './sock.ts';
+
+const RETRANS: number = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
+/** Longest skb that merging makes. */
+const MERGE_MAX = 65535;
+
+/** Digests the SACK blocks of an ACK (in `tp.rxOpt`). What it found is in `st` and in the scoreboard. */
+export function tcpSacktagWriteQueue(tp: TcpSock, ackSkb: SkBuff, priorSndUna: number, st: AckState): void {
+  const { rxOpt } = tp;
+  const { scratch } = tp.tcp;
+  if (tp.sackedOut === 0) {
+    tp.highestSack = tp.rtxQueue.head;
+    tp.recvSackCacheLen = 0;
+  }
+  const dup = tcpCheckDsack(tp, ackSkb, priorSndUna, st);
+  // Too old to say anything; a little old is fine, ACKs may be reordered.
+  if (((ackSkb.ackSeq - (priorSndUna - tp.maxWindow)) | 0) < 0) return;
+  if (tp.packetsOut === 0) return;
+
+  scratch.numSacks = 0;
+  for (let i = 0; i < rxOpt.numSacks; i++) {
+    const start = rxOpt.sacks[2 * i]!;
+    const end = rxOpt.sacks[2 * i + 1]!;
+    const isDup = i === 0 && dup;
+    if (!tcpIsSackblockValid(tp, isDup, start, end)) {
+      countInvalid(tp, ackSkb, isDup, end);
+      continue;
+    }
+    if (((end - priorSndUna) | 0) <= 0) continue;
+    if (isDup) sacktagWalk(tp, sackSeek(tp, start), start, end, true, st);
+    else insertSorted(scratch.sacks, scratch.numSacks++, start, end);
+  }
+  for (let i = 0; i < scratch.numSacks; i++) sacktagBlock(tp, scratch.sacks[2 * i]!, scratch.sacks[2 * i + 1]!, st);
+  rememberBlocks(tp);
+  if (tp.caState !== TCP_CA_Loss || tp.undoMarker !== 0) tcpCheckSackReordering(tp, st.reord, false);
+}
+
+function countInvalid(tp: TcpSock, ackSkb: SkBuff, isDup: boolean, end: number): void {
+  if (isDup) {
+    tp.net.inc(tp.undoMarker === 0 ? Mib.TcpExtTCPDSACKIgnoredNoUndo : Mib.TcpExtTCPDSACKIgnoredOld);
+  } else if (ackSkb.ackSeq === tp.sndUna || ((end - tp.sndUna) | 0) > 0) {
+    tp.net.inc(Mib.TcpExtTCPSACKDiscard); // not just an ACK that was overtaken
+  }
+}
+
+function insertSorted(sacks: Int32Array, n: number, start: number, end: number): void {
+  let i = n;
+  while (i > 0 && ((sacks[2 * i - 2]! - start) | 0) > 0) {
+    sacks[2 * i] = sacks[2 * i - 2]!;
+    sacks[2 * i + 1] = sacks[2 * i - 1]!;
+    i--;
+  }
+  sacks[2 * i] = start;
+  sacks[2 * i + 1] = end;
+}
+
+/** Tags one block, leaving out what the blocks of the last ACK covered. */
+function sacktagBlock(tp: TcpSock, start: number, end: number, st: AckState): void {
+  const known = tp.recvSackCache;
+  let from = start;
+  for (let i = 0; i < tp.recvSackCacheLen; i++) {
+    const knownStart = known[2 * i]!;
+    const knownEnd = known[2 * i + 1]!;
+    if (((from - knownEnd) | 0) >= 0) continue;
+    if (((end - knownStart) | 0) <= 0) break;
+    if (((from - knownStart) | 0) < 0) sacktagWalk(tp, sackSeek(tp, from), start, knownStart, false, st);
+    from = knownEnd;
+    if (((end - from) | 0) <= 0) return;
+  }
+  sacktagWalk(tp, sackSeek(tp, from), start, end, false, st);
+}
+
+/** The blocks of this ACK, sorted, are what the next one's need not repeat. */
+function rememberBlocks(tp: TcpSock): void {
+  const { sacks, numSacks } = tp.tcp.scratch;
+  for (let i = 0; i < 2 * numSacks; i++) tp.recvSackCache[i] = sacks[i]!;
+  tp.recvSackCacheLen = numSacks;
+}
+
+/** The segment that holds `seq`, or the first one behind it; null when all lie before. */
+function sackSeek(tp: TcpSock, seq: number): SkBuff | null {
+  let skb = tp.sackHint ?? tp.rtxQueue.head;
+  const high = tp.highestSack;
+  if (high !== null && ((seq - high.seq) | 0) >= 0 && (skb === null || ((high.seq - skb.seq) | 0) > 0)) skb = high;
+  if (skb === null) return null;
+  while (skb.prev !== null && ((skb.prev.endSeq - seq) | 0) > 0) skb = skb.prev;
+  while (((skb.endSeq - seq) | 0) <= 0) {
+    if (skb.next === null) return null;
+    skb = skb.next;
+  }
+  tp.sackHint = skb;
+  return skb;
+}
+
+/** Tags what lies in start…end, from `first` on; cuts super-packets at the edges. */
+function sacktagWalk(tp: TcpSock, first: SkBuff | null, start: number, end: number, dup: boolean, st: AckState): void {
+  let skb = first;
+  while (skb !== null && ((skb.seq - end) | 0) < 0) {
+    const match = tcpMatchSkbToSack(tp, skb, start, end);
+    if (match < 0) break;
+    if (match > 0) {
+      tcpSacktagOne(tp, skb, dup, st);
+      tcpRateSkbDelivered(tp, skb, st);
+      if ((skb.sacked & TCPCB_SACKED_ACKED) !== 0 && skb.tsQueued) tsortedRemove(tp, skb);
+      if (((skb.seq - tcpHighestSackSeq(tp)) | 0) >= 0) tp.highestSack = skb.next;
+      tp.sackHint = skb;
+      skb = tryMerge(tp, skb);
+    }
+    skb = skb.next;
+  }
+}
+
+/** 1: the block covers the segment (which was cut to fit, if need be); 0: not; -1: it covers less than a segment of it. */
+function tcpMatchSkbToSack(tp: TcpSock, skb: SkBuff, start: number, end: number): number {
+  const startsIn = ((skb.seq - start) | 0) >= 0;
+  if (startsIn && ((end - skb.endSeq) | 0) >= 0) return 1;
+  if (skb.gsoSegs <= 1 || ((skb.endSeq - start) | 0) <= 0) return 0;
+  const mss = skb.gsoSize;
+  let len: number;
+  if (!startsIn) {
+    len = Math.max((start - skb.seq) | 0, mss);
+  } else {
+    len = (end - skb.seq) | 0;
+    if (len < mss) return -1;
+  }
+  if (len > mss) {
+    // Whole segments only: what is partly covered counts as not covered.
+    const whole = len - (len % mss);
+    len = !startsIn && whole < len ? whole + mss : whole;
+  }
+  if (len >= skb.len) return 0;
+  tcpFragment(tp, skb, len, mss);
+  return startsIn ? 1 : 0;
+}
+
+/** A segment was SACKed, or (`dup`) reported as received twice. */
+function tcpSacktagOne(tp: TcpSock, skb: SkBuff, dup: boolean, st: AckState): void {
+  const { seq, endSeq, gsoSegs: pcount } = skb;
+  let { sacked } = skb;
+  if (dup && (sacked & RETRANS) !== 0) {
+    if (tp.undoMarker !== 0 && tp.undoRetrans > 0 && ((endSeq - tp.undoMarker) | 0) > 0) {
+      tp.undoRetrans = Math.max(0, tp.undoRetrans - pcount);
+    }
+    if ((sacked & TCPCB_SACKED_ACKED) !== 0 && ((seq - st.reord) | 0) < 0) st.reord = seq;
+  }
+  if (((endSeq - tp.sndUna) | 0) <= 0) return; // the ACK itself takes it
+  if ((sacked & TCPCB_SACKED_ACKED) === 0) {
+    tcpRackAdvance(tp, sacked, endSeq, skb.sentUs);
+    if ((sacked & TCPCB_SACKED_RETRANS) !== 0) {
+      // Not marked lost: the retransmission is believed to be still out.
+      if ((sacked & TCPCB_LOST) !== 0) {
+        sacked &= ~(TCPCB_LOST | TCPCB_SACKED_RETRANS);
+        tp.lostOut -= pcount;
+        tp.retransOut -= pcount;
+      }
+    } else {
+      if ((sacked & RETRANS) === 0) noteOriginalSacked(tp, skb, st);
+      if ((sacked & TCPCB_LOST) !== 0) {
+        sacked &= ~TCPCB_LOST;
+        tp.lostOut -= pcount;
+      }
+    }
+    sacked |= TCPCB_SACKED_ACKED;
+    st.flag |= FLAG_DATA_SACKED;
+    tp.sackedOut += pcount;
+    st.sackDelivered += pcount;
+  }
+  if (dup && (sacked & TCPCB_SACKED_RETRANS) !== 0) {
+    sacked &= ~TCPCB_SACKED_RETRANS;
+    tp.retransOut -= pcount;
+  }
+  skb.sacked = sacked;
+}
+
+/** SACKed and never retransmitted: an RTT sample; below the highest SACK it came late, that is, reordered. */
+function noteOriginalSacked(tp: TcpSock, skb: SkBuff, st: AckState): void {
+  if (((skb.seq - tcpHighestSackSeq(tp)) | 0) < 0 && ((skb.seq - st.reord) | 0) < 0) st.reord = skb.seq;
+  if (((skb.endSeq - tp.highSeq) | 0) <= 0) st.flag |= FLAG_ORIG_SACK_ACKED;
+  if (st.firstSackt < 0) st.firstSackt = skb.sentUs;
+  st.lastSackt = skb.sentUs;
+}
+
+/** Joins a SACKed segment to a SACKed one before it, so that long runs are short in the queue. Returns the one that stays. */
+function tryMerge(tp: TcpSock, skb: SkBuff): SkBuff {
+  const { prev } = skb;
+  if (prev === null || prev.sacked !== TCPCB_SACKED_ACKED || skb.sacked !== TCPCB_SACKED_ACKED) return skb;
+  if (prev.eor || ((prev.tcpFlags | skb.tcpFlags) & (TCP_FLAG_SYN | TCP_FLAG_FIN)) !== 0) return skb;
+  const mss = prev.gsoSegs > 1 ? prev.gsoSize : prev.len;
+  if (prev.len !== prev.gsoSegs * mss || skb.len > skb.gsoSegs * mss || skb.len <= (skb.gsoSegs - 1) * mss) return skb;
+  if (prev.len + skb.len > MERGE_MAX || prev.nrFrags + skb.nrFrags > MAX_SKB_FRAGS) return skb;
+  const { len } = skb;
+  sharePayload(skb, prev, 0, len);
+  prev.truesize += len;
+  prev.endSeq = skb.endSeq;
+  prev.gsoSize = mss;
+  prev.gsoSegs += skb.gsoSegs;
+  prev.tcpFlags |= skb.tcpFlags;
+  prev.eor = skb.eor;
+  tp.wmemQueued += len;
+  if (skb === tp.retransmitSkbHint) tp.retransmitSkbHint = prev;
+  tcpRtxUnlinkAndFree(tp, skb);
+  tp.sackHint = prev;
+  tp.net.inc(Mib.TcpExtTCPSackMerged);
+  return prev;
+}
+
+// ---- D-SACK
+
+/** Does the first block report a duplicate: below the ACK, or inside the second block (RFC 2883 §4)? Takes note of it. */
+function tcpCheckDsack(tp: TcpSock, ackSkb: SkBuff, priorSndUna: number, st: AckState): boolean {
+  const { sacks, numSacks } = tp.rxOpt;
+  const start = sacks[0]!;
+  const end = sacks[1]!;
+  if (((start - ackSkb.ackSeq) | 0) < 0) {
+    tp.net.inc(Mib.TcpExtTCPDSACKRecv);
+  } else {
+    if (numSacks < 2 || ((end - sacks[3]!) | 0) > 0 || ((start - sacks[2]!) | 0) < 0) return false;
+    tp.net.inc(Mib.TcpExtTCPDSACKOfoRecv);
+  }
+  const dupSegs = tcpDsackSeen(tp, start, end, st);
+  if (dupSegs === 0) return false;
+  // Of data that is forgotten already: mere counting.
+  if (tp.undoMarker !== 0 && tp.undoRetrans > 0 && ((end - priorSndUna) | 0) <= 0 && ((end - tp.undoMarker) | 0) > 0) {
+    tp.undoRetrans = Math.max(0, tp.undoRetrans - dupSegs);
+  }
+  return true;
+}
+
+/** How many segments the D-SACK is about; 0 when it cannot be true. */
+function tcpDsackSeen(tp: TcpSock, start: number, end: number, st: AckState): number {
+  const len = (end - start) | 0;
+  if (len <= 0 || len > tp.maxWindow) return 0;
+  let dupSegs = 1;
+  if (len > tp.mssCache) dupSegs = Math.ceil(len / tp.mssCache);
+  else if (tp.tlpHighSeq !== 0 && tp.tlpHighSeq === end) st.flag |= FLAG_DSACK_TLP;
+  tp.dsackDups += dupSegs;
+  // More duplicates than retransmissions: the network duplicates, or somebody lies.
+  if (tp.dsackDups > tp.totalRetrans) return 0;
+  // A probe is sent by the clock: its duplicate is no sign of reordering.
+  if (tp.reordSeen > 0 && (st.flag & FLAG_DSACK_TLP) === 0) tp.rackDsackSeen = true;
+  st.flag |= FLAG_DSACKING_ACK;
+  st.sackDelivered += dupSegs;
+  return dupSegs;
+}
+
+/** Can the block be true? Within what is out; a D-SACK also a little below (back to the beginning of the recovery). */
+function tcpIsSackblockValid(tp: TcpSock, isDup: boolean, start: number, end: number): boolean {
+  if (((end - tp.sndNxt) | 0) > 0 || ((end - start) | 0) <= 0) return false;
+  if (((start - tp.sndNxt) | 0) >= 0) return false;
+  if (((start - tp.sndUna) | 0) > 0) return true;
+  if (!isDup || tp.undoMarker === 0) return false;
+  if (((end - tp.sndUna) | 0) > 0) return false;
+  if (((start - tp.undoMarker) | 0) >= 0) return true;
+  if (((end - tp.undoMarker) | 0) <= 0) return false;
+  return ((start - ((end - tp.maxWindow) | 0)) | 0) >= 0;
+}
