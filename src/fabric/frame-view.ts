@@ -4,7 +4,6 @@
  * It is a copy: it stays true after the frame has gone on. Made only when somebody looks.
  */
 import { formatIpv4, formatMac } from '../lib/addr.ts';
-import { get16, get8 } from '../lib/bytes.ts';
 import { skbBytes } from '../skb/copy.ts';
 import { checksumFillIn } from '../skb/csum.ts';
 import { CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts';
@@ -12,8 +11,8 @@ import { arpCheck, ArpCheck, ARP_SHA, ARP_THA, arpOp, arpSpa, arpTpa } from '../
 import { ETH_DST, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_SRC, ethType } from '../wire/ethernet.ts';
 import { ICMP_HLEN, icmphCode, icmphId, icmphSeq, icmphType } from '../wire/icmp.ts';
 import {
-  IP_DF, IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, iphDaddr, iphFragOff, iphHlen, iphId, iphProtocol, iphSaddr,
-  iphTos, iphTotalLen, iphTtl, iphVersion,
+  IP_DF, IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, iphDaddr, iphFragOff, iphHlen, iphId,
+  iphProtocol, iphSaddr, iphTos, iphTotalLen, iphTtl, iphVersion,
 } from '../wire/ipv4.ts';
 import {
   TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG,

@@ -171,7 +171,7 @@ function verdictBits(verdict: string): number {
 function parseDirection(value: unknown): Direction {
   if (value === undefined) return 'both';
   if (value === 'ab' || value === 'ba' || value === 'both') return value;
-  throw new TypeError(`direction: ${String(value)} is not understood; expected 'ab', 'ba' or 'both'`);
+  throw new TypeError(`direction: ${typeof value === 'string' ? `'${value}'` : typeof value} is not understood; expected 'ab', 'ba' or 'both'`);
 }
 
 function every(): boolean {

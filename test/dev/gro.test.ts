@@ -73,7 +73,9 @@ for (let seed = 1; seed <= 40; seed++) {
     const mss = 500 + random.below(961);
     // The last segment shorter than the others, or not; at least two.
     const payload = bytes(mss * (1 + random.below(30)) + 1 + random.below(mss), seed);
-    const f = { mss, seq: random.next32(), ackSeq: random.next32(), id: random.below(65536), flags, options: OPTIONS, tos: random.below(256) };
+    const f = {
+      mss, seq: random.next32(), ackSeq: random.next32(), id: random.below(65536), flags, options: OPTIONS, tos: random.below(256),
+    };
     const original = tcpFrame(b.pool, payload, f);
     const want = skbBytes(original);
     const out = new SkBuffHead();

@@ -9,7 +9,9 @@ import {
   ARPHRD_ETHER, NETDEV_TX_BUSY, NETDEV_TX_OK, NETIF_F_HW_CSUM, NETIF_F_TSO, NetDevice, type NetDeviceOps,
 } from '../../src/dev/net-device.ts';
 import { NET_XMIT_DROP } from '../../src/dev/qdisc.ts';
-import { devClose, devGetByIndex, devGetByName, devOpen, devSetCarrier, registerNetdevice, unregisterNetdevice } from '../../src/dev/registry.ts';
+import {
+  devClose, devGetByIndex, devGetByName, devOpen, devSetCarrier, registerNetdevice, unregisterNetdevice,
+} from '../../src/dev/registry.ts';
 import { netifSchedule } from '../../src/dev/sched/generic.ts';
 import { devAddTap, devRemoveTap } from '../../src/dev/taps.ts';
 import { devQueueXmit } from '../../src/dev/xmit.ts';

@@ -13,7 +13,18 @@ import { Simulation } from '../../src/time/simulation.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_SYN } from '../../src/wire/tcp.ts';
 import { addPayload, bytes, tcpFrame, udpFrame } from '../skb/build.ts';
 
-function bench(): { sim: Simulation; pool: SkbPool; cable: Cable; got: [number, number][]; send(flags: number, seq?: number): void; back(): void; run(): void } {
+interface Bench {
+  sim: Simulation;
+  pool: SkbPool;
+  cable: Cable;
+  /** What came: the number of the frame, and when. */
+  got: [number, number][];
+  send(flags: number, seq?: number): void;
+  back(): void;
+  run(): void;
+}
+
+function bench(): Bench {
   const sim = new Simulation();
   const pool = new SkbPool();
   const [a, b] = [new Port('a.eth0'), new Port('b.eth0')];
@@ -161,7 +172,8 @@ test('a view shows the fields of a TCP segment in plain words', () => {
   assert.deepEqual([view.time, view.from, view.to, view.length], [123, 'a.eth0', 'b.eth0', 154]);
   assert.deepEqual(view.eth, { dst: '02:00:00:00:00:01', src: '00:00:00:00:00:00', type: 0x0800 });
   assert.deepEqual(view.ipv4, {
-    src: '10.0.0.1', dst: '10.0.0.2', protocol: 6, ttl: 64, tos: 16, id: 9, df: true, mf: false, fragmentOffset: 0, headerLength: 20, totalLength: 140,
+    src: '10.0.0.1', dst: '10.0.0.2', protocol: 6, ttl: 64, tos: 16, id: 9, df: true, mf: false, fragmentOffset: 0,
+    headerLength: 20, totalLength: 140,
   });
   assert.deepEqual(view.tcp, {
     sport: 4000, dport: 80, seq: 0xffffffff, ackSeq: 5, window: 65535, headerLength: 20, payloadLength: 100,

@@ -4,7 +4,9 @@ import { skbBytes } from '../../src/skb/copy.ts';
 import { skbChecksumHelp } from '../../src/skb/csum.ts';
 import { Drop } from '../../src/skb/drop-reason.ts';
 import { consumeSkb } from '../../src/skb/pool.ts';
-import { CHECKSUM_NONE, CHECKSUM_PARTIAL, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../../src/skb/sk-buff.ts';
+import {
+  CHECKSUM_NONE, CHECKSUM_PARTIAL, PACKET_BROADCAST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff,
+} from '../../src/skb/sk-buff.ts';
 import { Card } from '../../src/nic/card.ts';
 import type { CardOptions } from '../../src/nic/options.ts';
 import { IFF_ALLMULTI, IFF_PROMISC } from '../../src/dev/net-device.ts';
@@ -14,7 +16,7 @@ import { Port } from '../../src/fabric/port.ts';
 import { DEFAULT_COSTS } from '../../src/time/cpu.ts';
 import { ETH_HLEN, ETH_P_IP } from '../../src/wire/ethernet.ts';
 import { bytes, tcpFrame } from '../skb/build.ts';
-import { EXACT, frame, host, pair, run, xmit, type Pair, type Station } from './../dev/lab.ts';
+import { EXACT, frame, host, pair, run, xmit, type Pair, type Station } from '../dev/lab.ts';
 
 /** Keeps what comes up the stack of `b`. */
 function receiver(station: Station): SkBuff[] {

@@ -9,8 +9,10 @@ import { SkBuffHead } from '../../src/skb/queue.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_FIN, TCP_FLAG_PSH } from '../../src/wire/tcp.ts';
 import { bytes, tcpFrame, type TcpFields } from './build.ts';
 
+type Full = TcpFields & { mss: number; seq: number; id: number; flags: number };
+
 /** Segments made one by one, as a sender without offload would. */
-function reference(pool: SkbPool, payload: Uint8Array, f: TcpFields & { mss: number; seq: number; id: number; flags: number }): Uint8Array[] {
+function reference(pool: SkbPool, payload: Uint8Array, f: Full): Uint8Array[] {
   const out: Uint8Array[] = [];
   const count = Math.ceil(payload.length / f.mss);
   for (let i = 0; i < count; i++) {
