@@ -46,4 +46,5 @@ function at(): string {
 }
 
 await world.run(() => Promise.all([serve(), call()]));
+await world.runUntilIdle();
 console.log(`\nalice, afterwards:\n${alice.sh('ss -tano')}`);

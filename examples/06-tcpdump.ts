@@ -39,6 +39,7 @@ await world.run(() => Promise.all([serve(), ask()]));
 await world.runUntilIdle();
 
 console.log(`# ${String(dump.packets)} packets; a pcapng file of them has ${String(capture.toBytes().length)} bytes`);
-for (const command of ['ip neigh', 'ip -s link show eth0', 'ethtool -S eth0', 'ss -tano', "nstat 'Tcp*'"]) {
-  console.log(`\n$ ${command}\n${client.sh(command)}`.trimEnd());
+for (const command of ['ip neigh', 'ip -s link show eth0', "nstat 'Tcp*'"]) {
+  console.log(`\nclient$ ${command}\n${client.sh(command)}`.trimEnd());
 }
+console.log(`\nserver$ ss -tano\n${server.sh('ss -tano')}`.trimEnd());
