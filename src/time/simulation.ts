@@ -35,6 +35,8 @@ export class Simulation implements TimerBase {
   private seq = 0;
   /** Absolute number of the slot under the cursor, per level. */
   private readonly cursor: Float64Array = new Float64Array(LEVELS + 1);
+  /** The same as a place in the level, 0 to 255: a modulo of large numbers is slow. */
+  private readonly place: Int32Array = new Int32Array(LEVELS + 1);
   private readonly heads: (Timer | null)[] = new Array<Timer | null>(LEVELS * SLOTS).fill(null);
   /** One bit per slot that is not empty. */
   private readonly bitmap: Int32Array = new Int32Array((LEVELS * SLOTS) / 32);
@@ -142,7 +144,7 @@ export class Simulation implements TimerBase {
         // Beyond the last level (9 years) a timer waits in the farthest slot and is placed again from there.
         const far = this.cursor[level]! + SLOTS - 1;
         const absolute = Math.min(Math.floor(at / WIDTH[level]!), isLast ? far : Infinity);
-        this.link(timer, level * SLOTS + (absolute % SLOTS));
+        this.link(timer, level * SLOTS + ((this.place[level]! + (absolute - this.cursor[level]!)) & (SLOTS - 1)));
         return;
       }
     }
@@ -186,11 +188,9 @@ export class Simulation implements TimerBase {
   /** Moves the cursor to the next slot that is not empty, lowest level first, and empties it downwards. */
   private turn(): boolean {
     for (let level = 0; level < LEVELS; level++) {
-      const from = (this.cursor[level]! % SLOTS) + 1;
-      const slot = this.nextSlot(level, from);
+      const slot = this.nextSlot(level, this.place[level]! + 1);
       if (slot < 0) continue;
-      const absolute = this.cursor[level]! - (this.cursor[level]! % SLOTS) + slot;
-      this.enter(level, absolute);
+      this.enter(level, this.cursor[level]! - this.place[level]! + slot, slot);
       return true;
     }
     return this.wrapLast();
@@ -201,15 +201,20 @@ export class Simulation implements TimerBase {
     const level = LEVELS - 1;
     const slot = this.nextSlot(level, 0);
     if (slot < 0) return false;
-    this.enter(level, this.cursor[level]! - (this.cursor[level]! % SLOTS) + SLOTS + slot);
+    this.cursor[LEVELS]!++; // only here does a turn enter another slot of the level above
+    this.enter(level, this.cursor[level]! - this.place[level]! + SLOTS + slot, slot);
     return true;
   }
 
-  private enter(level: number, absolute: number): void {
+  /** Moves the cursor of `level` to `absolute`, which is at `place` there, and places its timers again, below. */
+  private enter(level: number, absolute: number, place: number): void {
     this.cursor[level] = absolute;
-    for (let below = level - 1; below >= 0; below--) this.cursor[below] = this.cursor[below + 1]! * SLOTS;
-    for (let above = level + 1; above <= LEVELS; above++) this.cursor[above] = Math.floor(this.cursor[above - 1]! / SLOTS);
-    const slot = level * SLOTS + (absolute % SLOTS);
+    this.place[level] = place;
+    for (let below = level - 1; below >= 0; below--) {
+      this.cursor[below] = this.cursor[below + 1]! * SLOTS;
+      this.place[below] = 0;
+    }
+    const slot = level * SLOTS + place;
     let timer = this.heads[slot]!;
     this.heads[slot] = null;
     this.bitmap[slot >> 5]! &= ~(1 << (slot & 31));
