@@ -37,7 +37,7 @@ const everywhere = {
 
   // nothing left lying about
   '@typescript-eslint/no-unused-vars': ['error', { args: 'after-used', argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
-  '@typescript-eslint/no-unused-expressions': ['error', { allowShortCircuit: false, allowTernary: false }],
+  '@typescript-eslint/no-unused-expressions': ['error', { allowShortCircuit: false, allowTernary: false, allowTaggedTemplates: true }],
   '@typescript-eslint/no-useless-constructor': 'error',
   'no-useless-return': 'error',
   'no-unreachable-loop': ['error', { ignore: ['ForOfStatement'] }],

@@ -176,8 +176,10 @@ function rate(bytesPerSec: number): number {
   return Number.isFinite(bytesPerSec) ? Math.floor(bytesPerSec) : RATE_UNLIMITED;
 }
 
+type TimeField = 'tcpi_delivery_rate' | 'tcpi_busy_time' | 'tcpi_rwnd_limited' | 'tcpi_sndbuf_limited';
+
 /** What the sender spent its time on, up to now; counted in whole milliseconds, as Linux does. */
-function times(tp: TcpSock, nowUs: number): Pick<TcpInfo, 'tcpi_delivery_rate' | 'tcpi_busy_time' | 'tcpi_rwnd_limited' | 'tcpi_sndbuf_limited'> {
+function times(tp: TcpSock, nowUs: number): Pick<TcpInfo, TimeField> {
   const running = tp.chronoType === TCP_CHRONO_UNSPEC ? 0 : Math.max(0, nowUs - tp.chronoStart);
   const whole = (us: number): number => Math.floor(us / 1000) * 1000;
   return {

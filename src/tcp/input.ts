@@ -18,9 +18,9 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import {
   TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_LAST_ACK, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../sock/constants.ts';
-import { TCPOLEN_TSTAMP_ALIGNED, tcpParseOptions, TCPOPT_NOP, TCPOPT_TIMESTAMP, TCPOLEN_TIMESTAMP } from '../wire/tcp-options.ts';
+import { tcpParseOptions, TCPOPT_NOP, TCPOPT_TIMESTAMP, TCPOLEN_TIMESTAMP } from '../wire/tcp-options.ts';
 import {
-  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN, TCP_OPTIONS,
+  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS,
   thHlen, thWindow,
 } from '../wire/tcp.ts';
 import { FLAG_DATA, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, tcpAck } from './ack.ts';

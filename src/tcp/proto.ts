@@ -16,7 +16,7 @@ import { TcpScratch } from './scratch.ts';
 import type { TcpSock } from './sock.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
 
-/** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times in milliseconds unless the name says otherwise. */
+/** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times are milliseconds unless a name says so. */
 export class TcpSysctl {
   // ---- connections
   tcpSynRetries = 6;

@@ -339,8 +339,8 @@ export class TcpSock extends InetSock implements EhashEntry {
 
 /** What the timers of a connection do when they fire (`tcp/timer.ts`). */
 export interface TcpTimerHandlers {
-  rtx(tp: TcpSock): void;
-  delack(tp: TcpSock): void;
-  keepalive(tp: TcpSock): void;
-  pacing(tp: TcpSock): void;
+  readonly rtx: (tp: TcpSock) => void;
+  readonly delack: (tp: TcpSock) => void;
+  readonly keepalive: (tp: TcpSock) => void;
+  readonly pacing: (tp: TcpSock) => void;
 }

@@ -52,8 +52,6 @@ table<{ backlog: number; somaxconn: number; cookies: number; synacks: number; ac
       }
       assert.equal(answered, synacks);
       assert.equal(acceptable(t, listener.fd), accepted);
-      const { mib } = t.host.net;
-      assert.ok(mib.length > 0);
     });
   },
 );
@@ -108,7 +106,9 @@ lab('A full accept queue forgets the third segment; the SYN-ACK goes out again u
   ack(t); // takes the only place
   t.core.flow = second;
   ack(t); // no room: as if it had not come… but this one was answered by a cookie, so it is gone for good
-  t.counters({ TcpExtListenOverflows: 1, TcpExtListenDrops: 1, TcpExtTCPReqQFullDoCookies: 1, TcpExtSyncookiesSent: 1, TcpExtSyncookiesRecv: 1 });
+  t.counters({
+    TcpExtListenOverflows: 1, TcpExtListenDrops: 1, TcpExtTCPReqQFullDoCookies: 1, TcpExtSyncookiesSent: 1, TcpExtSyncookiesRecv: 1,
+  });
   assert.equal(acceptable(t, listener.fd), 1);
 });
 
@@ -213,7 +213,9 @@ lab('TCP_DEFER_ACCEPT: a connection is one when there is something to read', { s
   t.counters({ TcpExtTCPDeferAcceptDrop: 1 });
 });
 
-lab('TCP_DEFER_ACCEPT: near the end the peer is reminded, and its bare ACK is good enough', { sockopts: [[SOL_TCP, TCP_DEFER_ACCEPT, 3]] }, (t) => {
+lab('TCP_DEFER_ACCEPT: near the end the peer is reminded, and its bare ACK is good enough', {
+  sockopts: [[SOL_TCP, TCP_DEFER_ACCEPT, 3]],
+}, (t) => {
   const listener = t.listening();
   t.newPeer();
   t.run`

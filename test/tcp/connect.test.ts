@@ -1,11 +1,13 @@
 /** connect(): what it answers, when, and how it fails. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, ECONNREFUSED, EINPROGRESS, EISCONN, ENETUNREACH } from '../../src/lib/errno.ts';
+import { EADDRNOTAVAIL, EAFNOSUPPORT, ECONNREFUSED, EINPROGRESS, EISCONN, ENETUNREACH } from '../../src/lib/errno.ts';
 import { ipv4 } from '../../src/lib/addr.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, SOCK_STREAM } from '../../src/sock/constants.ts';
 import { SockAddr } from '../../src/sock/sockaddr.ts';
-import { fdSock, sysAccept, sysBind, sysClose, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../src/syscall/socket.ts';
+import {
+  fdSock, sysAccept, sysBind, sysClose, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket,
+} from '../../src/syscall/socket.ts';
 import type { TcpSock } from '../../src/tcp/sock.ts';
 import { labWith, type Lab } from '../../src/testing.ts';
 
@@ -130,14 +132,12 @@ lab('Two sockets bound to one port with SO_REUSEADDR cannot have the same peer',
   listen(t, 80);
   const ends = [0, 1].map(() => {
     const fd = socket(t);
-    t.host.tcp.net.mib.fill(0);
     (fdSock(p, fd) as TcpSock).reuse = true;
     assert.equal(sysBind(p, fd, new SockAddr().set(LOOPBACK, 5000)), 0);
     return fd;
   });
   assert.equal(connect(t, ends[0]!, LOOPBACK, 80), -EINPROGRESS);
   assert.equal(connect(t, ends[1]!, LOOPBACK, 80), -EADDRNOTAVAIL);
-  assert.notEqual(EALREADY, 0);
 });
 
 lab('Ephemeral ports are used up one by one, then EADDRNOTAVAIL', { sysctl: { ip_local_port_range: '40000 40003' } }, (t) => {
@@ -147,7 +147,7 @@ lab('Ephemeral ports are used up one by one, then EADDRNOTAVAIL', { sysctl: { ip
     assert.equal(connect(t, fd, t.core.newFlow(0, 80).address.peerAddr, 80), -EINPROGRESS);
     ports.add((fdSock(t.host.process, fd) as TcpSock).num);
   }
-  assert.deepEqual([...ports].sort(), [40000, 40001, 40002, 40003]);
+  assert.deepEqual([...ports].sort((a, b) => a - b), [40000, 40001, 40002, 40003]);
   const fd = socket(t);
   assert.equal(connect(t, fd, t.core.flow!.address.peerAddr, 80), -EADDRNOTAVAIL);
   assert.equal(connect(t, fd, t.core.flow!.address.peerAddr, 81), -EINPROGRESS, 'to another port of the peer there is room');

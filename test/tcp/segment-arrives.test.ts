@@ -175,6 +175,10 @@ function rfcListen(s: Segment, ack: number): Outcome {
 
 // ---- running them
 
+/** Brings a lab into a state: what the host has then, and what to ask for the state afterwards. */
+type Enter = (t: Lab) => { before: Before; state: () => string };
+type Rfc = (b: Before, s: Segment) => Outcome;
+
 function line(b: Before, s: Segment): string {
   const seq = seqOf(b, s.seq) >>> 0;
   const ack = has(s, '.') ? ` ack ${ackOf(b, s.ack) >>> 0}` : '';
@@ -201,7 +205,7 @@ function sent(t: Lab): string {
 }
 
 /** Runs one segment of the table; undefined when all is as it should be, else what is wrong. */
-function probe(name: string, enter: (t: Lab) => { before: Before; state: () => string }, rfc: (b: Before, s: Segment) => Outcome, s: Segment): string | undefined {
+function probe(name: string, enter: Enter, rfc: Rfc, s: Segment): string | undefined {
   let wrong: string | undefined;
   runLab(`${name} ${s.flags} seq ${s.seq} ack ${s.ack}`, { sysctl: { tcp_timestamps: 0 } }, (t) => {
     const { before, state } = enter(t);
@@ -217,7 +221,7 @@ function probe(name: string, enter: (t: Lab) => { before: Before; state: () => s
   return wrong;
 }
 
-function runAll(name: string, enter: (t: Lab) => { before: Before; state: () => string }, rfc: (b: Before, s: Segment) => Outcome): void {
+function runAll(name: string, enter: Enter, rfc: Rfc): void {
   const wrong: string[] = [];
   for (const s of segments()) {
     const w = probe(name, enter, rfc, s);
@@ -226,7 +230,7 @@ function runAll(name: string, enter: (t: Lab) => { before: Before; state: () => 
   assert.equal(wrong.length, 0, `\n${wrong.join('\n')}\n`);
 }
 
-function connection(make: (t: Lab) => LabConn): (t: Lab) => { before: Before; state: () => string } {
+function connection(make: (t: Lab) => LabConn): Enter {
   return (t) => {
     const c = make(t);
     const { tp } = c;
@@ -262,7 +266,7 @@ test('RFC 9293 §3.10.7.4: a segment of any kind arrives in TIME_WAIT', () => {
 });
 
 test('RFC 9293 §3.10.7.3: a segment of any kind arrives in SYN_SENT', () => {
-  const enter = (t: Lab): { before: Before; state: () => string } => {
+  const enter: Enter = (t) => {
     const c = t.synSent();
     return { before: { state: 'SYN_SENT', rcvNxt: 1, rcvWnd: 5000, sndUna: 0, sndNxt: 1 }, state: () => stateName(t.host.tcp, c) };
   };
@@ -270,7 +274,7 @@ test('RFC 9293 §3.10.7.3: a segment of any kind arrives in SYN_SENT', () => {
 });
 
 test('RFC 9293 §3.10.7.4: a segment of any kind arrives in SYN_RECV', () => {
-  const enter = (t: Lab): { before: Before; state: () => string } => {
+  const enter: Enter = (t) => {
     t.listening();
     t.newPeer();
     t.run`
@@ -288,7 +292,7 @@ test('RFC 9293 §3.10.7.4: a segment of any kind arrives in SYN_RECV', () => {
 });
 
 test('RFC 9293 §3.10.7.2: a segment of any kind arrives in LISTEN', () => {
-  const enter = (t: Lab): { before: Before; state: () => string } => {
+  const enter: Enter = (t) => {
     t.listening();
     t.newPeer();
     const state = (): string => (t.host.tcp.established.count === 0 ? 'none' : 'SYN_RECV');

@@ -42,7 +42,8 @@ table<{ mss: number; used: number }>('A cookie names one of four MSS values: the
   });
 });
 
-table<{ options: string; ts: boolean; sack: boolean; wscale: number }>('With timestamps a cookie remembers SACK and the window scale, too', `
+table<{ options: string; ts: boolean; sack: boolean; wscale: number }>(
+  'With timestamps a cookie remembers SACK and the window scale, too', `
   options                                                  →  ts     sack   wscale
   '<mss 1460,sackOK,TS val 0 ecr 0,nop,wscale 7>'             true   true   7
   '<mss 1460,nop,nop,TS val 0 ecr 0,nop,wscale 3>'            true   false  3
