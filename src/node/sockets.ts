@@ -54,6 +54,8 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
     holder._sockname = undefined;
   }
   if (!(holder._handle instanceof TcpHandle)) giveHandle(socket, new TcpHandle(host.handles));
+  // A timeout that was set before now counts by the clock that this socket's host has.
+  if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
   return withLookup(host, args);
 }
 

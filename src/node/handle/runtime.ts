@@ -85,6 +85,19 @@ export function giveHandle(socket: net.Socket, handle: object): void {
   (socket as unknown as Record<symbol, (handle: object) => void>)[foundReinitialize]!(handle);
 }
 
+interface ClearableTimer {
+  close(): unknown;
+}
+
+/** Puts `timer` in the place of the one that a socket's setTimeout has just armed, which is stopped. */
+export function socketTimer(socket: net.Socket, timer: object): void {
+  const symbol = symbolOf(socket, /^(timeout|kTimeout)$/);
+  if (symbol === null) return; // the runtime's own timer stays
+  const holder = socket as unknown as Record<symbol, ClearableTimer | null | undefined>;
+  holder[symbol]?.close();
+  holder[symbol] = timer as ClearableTimer;
+}
+
 /** The part of a datagram socket's private state that kernet touches. */
 export interface DatagramState {
   handle: object | null;

@@ -1,0 +1,217 @@
+/**
+ * What only Node has of clocks and timers, on the world's clock while `world.run` runs a program: the modules `timers` and
+ * `timers/promises`, process.hrtime, AbortSignal.timeout, the timeouts of kernet sockets, the Date header of http.
+ *
+ * Node's own modules read no replaced global, so those two are replaced where they surface.
+ */
+import { AsyncResource } from 'node:async_hooks';
+import http from 'node:http';
+import { syncBuiltinESMExports } from 'node:module';
+import net from 'node:net';
+import process from 'node:process';
+import timers from 'node:timers';
+import timersPromises from 'node:timers/promises';
+import { NS_PER_SEC } from '../lib/units.ts';
+import type { ProgramClock, VirtualTimer } from '../world/program.ts';
+import { StreamHandle } from './handle/stream.ts';
+import { socketTimer, type HandleHolder } from './handle/runtime.ts';
+
+type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
+
+/** Replaces `owner[name]`; what it returns puts the old value back. */
+function replace(owner: object, name: PropertyKey, value: unknown): () => void {
+  const old = Object.getOwnPropertyDescriptor(owner, name);
+  Object.defineProperty(owner, name, { value, writable: true, configurable: true, enumerable: old?.enumerable ?? true });
+  return () => {
+    if (old === undefined) Reflect.deleteProperty(owner, name);
+    else Object.defineProperty(owner, name, old);
+  };
+}
+
+/** The hook that node/ puts into `world.programHooks`. */
+export function nodeProgram(clock: ProgramClock): () => void {
+  const { bind } = clock;
+  clock.bind = (callback) => AsyncResource.bind(callback);
+  const undo: (() => void)[] = [() => void (clock.bind = bind)];
+  const swap = (owner: object, name: PropertyKey, value: unknown): void => void undo.push(replace(owner, name, value));
+  const virtual = globalThis as unknown as Record<string, unknown>; // the program's timers are in place already
+  for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {
+    swap(timers, name, virtual[name]);
+  }
+  for (const [name, value] of Object.entries(promises(clock))) swap(timersPromises, name, value);
+  swap(process, 'hrtime', hrtime(clock));
+  swap(AbortSignal, 'timeout', abortTimeout(clock));
+  swap(net.Socket.prototype, 'setTimeout', socketSetTimeout(clock));
+  swap(http.ServerResponse.prototype, 'writeHead', datedWriteHead());
+  syncBuiltinESMExports();
+  return () => {
+    for (const step of undo.reverse()) step();
+    syncBuiltinESMExports();
+  };
+}
+
+// ---- timers/promises
+
+interface WaitOptions {
+  readonly signal?: AbortSignal;
+  readonly ref?: boolean;
+}
+
+function abortError(signal: AbortSignal): Error {
+  const error = new Error('The operation was aborted', { cause: signal.reason });
+  return Object.assign(error, { name: 'AbortError', code: 'ABORT_ERR' });
+}
+
+function promises(clock: ProgramClock): Record<string, unknown> {
+  const wait = (delay?: unknown, value?: unknown, options?: WaitOptions): Promise<unknown> => waitFor(clock, delay, value, options);
+  const immediate = (value?: unknown, options?: WaitOptions): Promise<unknown> => nextTurn(clock, value, options);
+  const scheduler = Object.create(timersPromises.scheduler) as Record<string, unknown>;
+  scheduler['wait'] = (delay?: unknown, options?: WaitOptions) => wait(delay, undefined, options);
+  scheduler['yield'] = () => immediate();
+  return {
+    setTimeout: wait,
+    setImmediate: immediate,
+    setInterval: (delay?: unknown, value?: unknown, options?: WaitOptions) => ticks(clock, delay, value, options),
+    scheduler,
+  };
+}
+
+function waitFor(clock: ProgramClock, delay: unknown, value: unknown, options: WaitOptions = {}): Promise<unknown> {
+  const { signal } = options;
+  if (signal?.aborted === true) return Promise.reject(abortError(signal));
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      timer.close();
+      reject(abortError(signal!));
+    };
+    const timer = clock.start(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve(value);
+    }, delay, [], false);
+    if (options.ref === false) timer.unref();
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+function nextTurn(clock: ProgramClock, value: unknown, options: WaitOptions = {}): Promise<unknown> {
+  const { signal } = options;
+  if (signal?.aborted === true) return Promise.reject(abortError(signal));
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      immediate.done = true;
+      reject(abortError(signal!));
+    };
+    const immediate = clock.immediate(() => {
+      signal?.removeEventListener('abort', abort);
+      resolve(value);
+    }, []);
+    signal?.addEventListener('abort', abort, { once: true });
+  });
+}
+
+/** setInterval of timers/promises: ticks that nobody has waited for yet are kept. */
+async function* ticks(clock: ProgramClock, delay: unknown, value: unknown, options: WaitOptions = {}): AsyncGenerator {
+  const { signal } = options;
+  if (signal?.aborted === true) throw abortError(signal);
+  let due = 0;
+  let wake: (() => void) | null = null;
+  const notify = (): void => {
+    wake?.();
+    wake = null;
+  };
+  const timer = clock.start(() => {
+    due++;
+    notify();
+  }, delay, [], true);
+  if (options.ref === false) timer.unref();
+  signal?.addEventListener('abort', notify, { once: true });
+  try {
+    for (;;) {
+      if (signal?.aborted === true) throw abortError(signal);
+      if (due === 0) await new Promise<void>((resolve) => void (wake = resolve));
+      else {
+        due--;
+        yield value;
+      }
+    }
+  } finally {
+    timer.close();
+    signal?.removeEventListener('abort', notify);
+  }
+}
+
+// ---- clocks
+
+function hrtime(clock: ProgramClock): unknown {
+  const now = (previous?: readonly [number, number]): [number, number] => {
+    const seconds = Math.floor(clock.nowNs / NS_PER_SEC);
+    const nanos = clock.nowNs % NS_PER_SEC;
+    if (previous === undefined) return [seconds, nanos];
+    const borrow = nanos < previous[1] ? 1 : 0;
+    return [seconds - previous[0] - borrow, nanos - previous[1] + borrow * NS_PER_SEC];
+  };
+  return Object.assign(now, { bigint: () => BigInt(clock.nowNs) });
+}
+
+function abortTimeout(clock: ProgramClock): (ms: number) => AbortSignal {
+  return (ms) => {
+    const controller = new AbortController();
+    const reason = (): DOMException => new DOMException('The operation was aborted due to timeout', 'TimeoutError');
+    clock.start(() => controller.abort(reason()), ms, [], false).unref();
+    return controller.signal;
+  };
+}
+
+// ---- socket.setTimeout
+
+/** What lib/net.js keeps as a socket's timer: it refreshes it on every byte, and clears it by setting `_onTimeout` to null. */
+class SocketTimer {
+  private readonly timer: VirtualTimer;
+
+  constructor(clock: ProgramClock, ms: number, fire: () => void) {
+    this.timer = clock.start(fire, ms, [], false).unref();
+  }
+
+  refresh(): this {
+    this.timer.refresh();
+    return this;
+  }
+
+  close(): this {
+    this.timer.close();
+    return this;
+  }
+
+  get _onTimeout(): unknown {
+    return this;
+  }
+
+  set _onTimeout(_value: unknown) {
+    this.timer.close();
+  }
+}
+
+/** The idle timeout of a kernet socket counts the world's milliseconds. */
+function socketSetTimeout(clock: ProgramClock): AnyFunction {
+  const real = net.Socket.prototype.setTimeout as unknown as AnyFunction; // a hook is one: bound at each call
+  return function setTimeout(this: unknown, ...args: unknown[]): unknown {
+    const result = real.apply(this, args);
+    const socket = this as net.Socket & HandleHolder & { _onTimeout(): void };
+    const ms = args[0];
+    if (clock.ended || !(socket._handle instanceof StreamHandle) || typeof ms !== 'number' || ms <= 0 || socket.destroyed) return result;
+    socketTimer(socket, new SocketTimer(clock, ms, () => socket._onTimeout()));
+    return result;
+  };
+}
+
+// ---- http
+
+/** The Date header of an answer: the program's date. Node keeps its own, by the machine's clock. */
+function datedWriteHead(): AnyFunction {
+  const real = http.ServerResponse.prototype.writeHead as unknown as AnyFunction;
+  return function writeHead(this: unknown, ...args: unknown[]): unknown {
+    const response = this as http.ServerResponse;
+    if (response.sendDate && !response.headersSent && !response.hasHeader('date')) response.setHeader('Date', new Date().toUTCString());
+    return real.apply(this, args);
+  };
+}

@@ -1,0 +1,72 @@
+/**
+ * World and Host with the runtime's own modules on them: `host.net`, `host.dgram`, `host.http`.
+ */
+import type { AddressPlan } from '../world/addresses.ts';
+import { Host as BaseHost, type HostOptions } from '../world/host.ts';
+import { World as BaseWorld, type WorldOptions } from '../world/world.ts';
+import { MAX_NOFILE } from '../syscall/fd-table.ts';
+import { createDgram, type NodeDgram } from './dgram.ts';
+import { createHttp, type NodeHttp } from './http.ts';
+import { createNet, type NodeNet } from './net.ts';
+import { nodeProgram } from './program.ts';
+import { realWork } from './real-work.ts';
+import { NodeHost } from './sockets.ts';
+
+/** A host on which `node:net`'s API, and what is built on it, can be used. */
+export class Host extends BaseHost {
+  private nodeHost: NodeHost | null = null;
+  private nodeNet: NodeNet | null = null;
+  private nodeDgram: NodeDgram | null = null;
+  private nodeHttp: NodeHttp | null = null;
+
+  /** @internal The process whose descriptors the runtime's sockets are, and the host's names. */
+  get node(): NodeHost {
+    if (this.nodeHost === null) {
+      const { hosts, parts } = this.kernel;
+      const { proc } = this.kernel.process({ name: 'node', openFiles: MAX_NOFILE });
+      this.nodeHost = new NodeHost({ proc, hosts, parts });
+    }
+    return this.nodeHost;
+  }
+
+  /** `node:net` on this host: its sockets are Node's own classes. */
+  get net(): NodeNet {
+    this.nodeNet ??= createNet(this.node);
+    return this.nodeNet;
+  }
+
+  /** `node:dgram` on this host. */
+  get dgram(): NodeDgram {
+    this.nodeDgram ??= createDgram(this.node);
+    return this.nodeDgram;
+  }
+
+  /** `node:http` on this host: servers listen on it, agents connect from it. */
+  get http(): NodeHttp {
+    this.nodeHttp ??= createHttp(this.node, this.net);
+    return this.nodeHttp;
+  }
+}
+
+/** A world whose hosts have the runtime's own modules, and whose programs have the runtime's clocks. */
+export class World extends BaseWorld {
+  constructor(options: WorldOptions = {}) {
+    super(options);
+    this.programHooks.push(nodeProgram);
+    this.parts.pump.realWork = realWork;
+  }
+
+  protected override makeHost(name: string, options: HostOptions, plan: AddressPlan): Host {
+    return new Host(this, name, options, plan);
+  }
+
+  /** Adds a host. Its name is known to all others. */
+  override host(name: string, options: HostOptions = {}): Host {
+    return super.host(name, options) as Host;
+  }
+
+  /** All hosts, in the order in which they were added. */
+  override get hosts(): readonly Host[] {
+    return super.hosts as readonly Host[];
+  }
+}
