@@ -25,10 +25,16 @@ import { isBroadcast, MacFilter } from './mac-filter.ts';
 import { CardConfig, CardStats, type CardOptions } from './options.ts';
 import { TxRing } from './tx-ring.ts';
 
-/** Adaptive moderation, in the manner of real drivers: microseconds per level, and frames per interrupt at which to go up or down. */
-const ADAPTIVE_USECS: readonly number[] = [3, 12, 30];
-const ADAPTIVE_UP: readonly number[] = [3, 8, Infinity];
-const ADAPTIVE_DOWN: readonly number[] = [-1, 2, 6];
+/**
+ * Adaptive moderation, in the manner of real drivers. Few or small frames: the interrupt comes quickly. From a quarter of a frame
+ * per microsecond (3 Gbit/s of full frames), or from half a gigabit per second of large ones, it waits for more.
+ */
+const QUICK_USECS = 3;
+const FAST_USECS = 30;
+const FAST_FRAMES_PER_US = 0.25;
+const BULK_USECS = 50;
+const BULK_BYTES_PER_US = 60;
+const BULK_FRAME = 600;
 
 export class Card implements PortOwner {
   readonly port: Port;
@@ -51,9 +57,11 @@ export class Card implements PortOwner {
   private rxTail = 0;
   private rxPosted = 0;
   private rxSinceIrq = 0;
-  /** Adaptive moderation: place in ADAPTIVE_USECS, and where the tail was at the last interrupt. */
-  private rxLevel = 0;
-  private rxTailAtIrq = 0;
+  /** Microseconds from the first frame to the interrupt, now; and what the adaptive moderation has looked at already. */
+  private rxUsecs: number;
+  private adaptedAt = 0;
+  private adaptedPackets = 0;
+  private adaptedBytes = 0;
   private txSinceIrq = 0;
   private readonly rxTimer: Timer;
   private readonly txTimer: Timer;
@@ -66,6 +74,7 @@ export class Card implements PortOwner {
     this.config = new CardConfig(options);
     this.filter = new MacFilter(mac);
     this.irq = new IrqLine(cpu);
+    this.rxUsecs = this.config.rxUsecs;
     const { rxRing, txRing, speed } = this.config;
     this.rxSlots = new Array<SkBuff | null>(rxRing).fill(null);
     this.rxMask = rxRing - 1;
@@ -185,21 +194,26 @@ export class Card implements PortOwner {
     return true;
   }
 
-  /** Many frames for one interrupt: wait longer for the next; few: be quick again. */
+  /** Looks at what came since the last poll: many frames, or large ones in a row, wait longer for each other. */
   private adapt(): void {
-    const frames = this.rxTail - this.rxTailAtIrq;
-    this.rxTailAtIrq = this.rxTail;
-    const { rxLevel } = this;
-    if (frames >= ADAPTIVE_UP[rxLevel]!) this.rxLevel++;
-    else if (frames <= ADAPTIVE_DOWN[rxLevel]!) this.rxLevel--;
+    const { stats, cpu } = this;
+    const us = (cpu.now - this.adaptedAt) / 1000;
+    const frames = stats.rxPackets - this.adaptedPackets;
+    const bytes = stats.rxBytes - this.adaptedBytes;
+    this.adaptedAt = cpu.now;
+    this.adaptedPackets = stats.rxPackets;
+    this.adaptedBytes = stats.rxBytes;
+    if (frames >= FAST_FRAMES_PER_US * us) this.rxUsecs = FAST_USECS;
+    else if (bytes >= BULK_BYTES_PER_US * us && bytes >= BULK_FRAME * frames) this.rxUsecs = BULK_USECS;
+    else this.rxUsecs = QUICK_USECS;
   }
 
   private rxArrived(): void {
     const { irq, config } = this;
     // Masked: the driver is polling and will find the frame. Waiting: the interrupt is on its way.
     if (irq.masked || irq.waiting) return;
+    const { rxUsecs } = this;
     const { rxFrames } = config;
-    const rxUsecs = config.rxAdaptive ? ADAPTIVE_USECS[this.rxLevel]! : config.rxUsecs;
     if (rxUsecs === 0 || (++this.rxSinceIrq >= rxFrames && rxFrames !== 0)) this.fireRx();
     else if (!this.rxTimer.pending) this.rxTimer.mod(this.cpu.sim.now + rxUsecs * 1000);
   }

@@ -8,7 +8,7 @@ export interface CardOptions {
   /** Descriptors of the receive and of the transmit ring: powers of two. Default 512. */
   rxRing?: number;
   txRing?: number;
-  /** Microseconds from the first frame to the interrupt; 0 = at once. Default: adaptive, from 3 when frames are few to 30. */
+  /** Microseconds from the first frame to the interrupt; 0 = at once. Default: adaptive, 3 while frames are few, 30 to 50 when they come in streams. */
   rxUsecs?: number;
   /** Frames that bring the interrupt at once; 0 = only time counts. Default 64. */
   rxFrames?: number;
