@@ -82,7 +82,8 @@ function flow(info: TcpInfo): string[] {
 
 function trouble(info: TcpInfo): string[] {
   const words = counts([['unacked', info.tcpi_unacked]]);
-  if (info.tcpi_retrans > 0 || info.tcpi_total_retrans > 0) words.push(`retrans:${String(info.tcpi_retrans)}/${String(info.tcpi_total_retrans)}`);
+  const { tcpi_retrans: now, tcpi_total_retrans: total } = info;
+  if (now > 0 || total > 0) words.push(`retrans:${String(now)}/${String(total)}`);
   words.push(...counts([['lost', info.tcpi_lost], ['sacked', info.tcpi_sacked], ['dsack_dups', info.tcpi_dsack_dups]]));
   if (info.tcpi_reordering !== REORDERING_NONE) words.push(`reordering:${String(info.tcpi_reordering)}`);
   words.push(...counts([['reord_seen', info.tcpi_reord_seen]]));
