@@ -82,6 +82,7 @@ function hystartReset(tp: TcpSock, ca: Cubic): void {
 }
 
 function state(tp: TcpSock): Cubic {
+  if (tp.caPriv === null) init(tp); // a SYN that is lost comes here before the connection is established
   return tp.caPriv as Cubic;
 }
 
@@ -178,15 +179,15 @@ function setState(tp: TcpSock, next: number): void {
 function cwndEvent(tp: TcpSock, event: number): void {
   if (event !== CA_EVENT_TX_START) return;
   const ca = state(tp);
-  if (ca === null || ca.epochStart < 0) return;
+  if (ca.epochStart < 0) return;
   const now = Math.floor(tp.mstampUs / 1000);
   const idle = now - Math.floor(tp.lsndtimeUs / 1000);
   if (idle > 0) ca.epochStart = Math.min(ca.epochStart + idle, now);
 }
 
 function pktsAcked(tp: TcpSock, sample: AckSample): void {
+  if (sample.rttUs < 0) return;
   const ca = state(tp);
-  if (ca === null || sample.rttUs < 0) return;
   // The first second after a recovery its queue still shows.
   if (ca.epochStart >= 0 && Math.floor(tp.mstampUs / 1000) - ca.epochStart < 1000) return;
   const delay = Math.max(1, sample.rttUs);
