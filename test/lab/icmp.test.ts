@@ -13,9 +13,8 @@ lab('RFC 1191: "fragmentation needed" about a segment in flight makes smaller on
     > P. 1461:2921(1460) ack 1
     +.05 < icmp unreachable frag_needed mtu 1200 [1:1461(1460)]
     > . 1:1161(1160) ack 1
-    > . 1161:1461(300) ack 1
-    > . 1461:2621(1160) ack 1
-    > P. 2621:2921(300) ack 1
+    > P. 1161:2321(1160) ack 1
+    > P. 2321:2921(600) ack 1
     +.1 < . 1:1(0) ack 2921
   `;
   c.write(2320);
@@ -39,7 +38,7 @@ lab('RFC 5927: a quotation outside of what is in flight is ignored and counted',
     > P. 1461:2921(1460) ack 1
     +.1 < . 1:1(0) ack 2921
   `;
-  t.counters({ TcpExtOutOfWindowIcmps: 1, IcmpInMsgs: 2, IcmpInDestUnreachs: 2 });
+  t.counters({ TcpExtOutOfWindowIcmps: 1, IcmpInMsgs: 1, IcmpInDestUnreachs: 1 });
 });
 
 lab('RFC 1122 §4.2.3.9: "host unreachable" does not end a connection that works', {

@@ -21,7 +21,7 @@ lab('RFC 9293 §3.8.4: keepalive asks after a silence, with a number that was ac
     +10 > . 0:0(0) ack 1
     +.1 < . 1:1(0) ack 1
     quiet 9s
-    +.9 > . 0:0(0) ack 1
+    +1 > . 0:0(0) ack 1
     +.1 < . 1:1(0) ack 1
   `;
   t.counters({ TcpExtTCPKeepAlive: 2 });
@@ -64,9 +64,11 @@ lab('RFC 5482: TCP_USER_TIMEOUT ends a connection whose data is not acknowledged
     > P. 1:1001(1000) ack 1
     +.3 > P. 1:1001(1000) ack 1
     +.6 > P. 1:1001(1000) ack 1
-    quiet 1100ms
-    quiet 100ms
+    +1.2 > P. 1:1001(1000) ack 1
+    quiet 200ms                         // two seconds, counted from the first retransmission
   `;
+  c.read(10, { want: 'EAGAIN' });
+  t.run`quiet 1ms`;
   c.read(10, { want: 'ETIMEDOUT' });
 });
 
