@@ -44,6 +44,9 @@ const TCP_THIN_LINEAR_RETRIES = 6;
 export function resetXmitTimer(tp: TcpSock, what: number, whenUs: number): void {
   const limitUs = tp.tcp.sysctl.tcpRtoMaxMs * 1000;
   tp.pendingTimer = what;
+  // A peer that has answered so many probes without opening its window waits for its user. Probing goes on for ever
+  // (RFC 9293 §3.8.6.1), but does not by itself keep a world running in which nobody reads.
+  tp.rtxTimer.setHousekeeping(what === ICSK_TIME_PROBE0 && tp.backoff >= tp.tcp.sysctl.tcpRetries2 && !tp.dead);
   tp.rtxTimer.mod(tickExpiry(tp, usecsToTicks(whenUs > limitUs ? limitUs : whenUs)));
 }
 

@@ -27,7 +27,7 @@ export class Timer {
   /** The host processor that runs the handler, or null for hardware and user-land timers, which need none. */
   readonly cpu: Cpu | null;
   /** Kernel housekeeping (cache expiry, keepalive): never keeps an otherwise finished world running. */
-  readonly housekeeping: boolean;
+  housekeeping: boolean;
   private readonly handler: TimerHandler;
   private readonly owner: object | null;
   /** When it is due, in virtual nanoseconds; meaningful while armed. */
@@ -65,6 +65,15 @@ export class Timer {
   /** Disarms it. No harm if it is not armed. */
   del(): void {
     if (this.place !== PLACE_NONE) this.base.disarm(this);
+  }
+
+  /** Makes it housekeeping or not, armed or not: a wait may turn into one that only somebody else can end. */
+  setHousekeeping(on: boolean): void {
+    if (on === this.housekeeping) return;
+    const { pending, expires } = this;
+    this.del();
+    this.housekeeping = on;
+    if (pending) this.mod(expires);
   }
 
   /** Called by the base when the time has come; the timer is disarmed already, so the handler may arm it again. */

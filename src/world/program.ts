@@ -34,7 +34,7 @@ export class VirtualTimer {
   private readonly task: Task;
   private readonly delayNs: number;
   private readonly repeats: boolean;
-  private timer: Timer;
+  private readonly timer: Timer;
 
   constructor(clock: ProgramClock, id: number, delayNs: number, repeats: boolean, callback: () => void) {
     this.clock = clock;
@@ -47,19 +47,19 @@ export class VirtualTimer {
       else clock.timers.delete(id);
       callback();
     });
-    this.timer = this.makeTimer(false);
+    this.timer = new Timer(clock.sim, null, () => clock.sim.ready(this.task));
     this.arm();
   }
 
   /** Keeps the world running until it fires (the default). */
   ref(): this {
-    if (this.timer.housekeeping) this.remake(false);
+    this.timer.setHousekeeping(false);
     return this;
   }
 
   /** Fires as long as something else keeps the world running. */
   unref(): this {
-    if (!this.timer.housekeeping) this.remake(true);
+    this.timer.setHousekeeping(true);
     return this;
   }
 
@@ -97,17 +97,6 @@ export class VirtualTimer {
 
   private arm(): void {
     this.timer.mod(this.clock.sim.now + this.delayNs);
-  }
-
-  private makeTimer(housekeeping: boolean): Timer {
-    return new Timer(this.clock.sim, null, () => this.clock.sim.ready(this.task), housekeeping);
-  }
-
-  private remake(housekeeping: boolean): void {
-    const { pending, expires } = this.timer;
-    this.timer.del();
-    this.timer = this.makeTimer(housekeeping);
-    if (pending) this.timer.mod(expires);
   }
 }
 

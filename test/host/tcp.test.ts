@@ -161,9 +161,11 @@ test('a blocking write returns when everything is written, a non-blocking one wi
   const fd = await connect(k, '127.0.0.1', 9);
   const { fd: conn } = await k.accept(listener);
   const big = new Uint8Array(20 << 20);
-  const taken = k.sys.write(fd, big);
+  let taken = 0;
+  assert.throws(() => {
+    for (;;) taken += k.sys.write(fd, big);
+  }, { code: 'EAGAIN', syscall: 'write' });
   assert.ok(taken > 0 && taken < big.length);
-  assert.throws(() => k.sys.write(fd, big), { code: 'EAGAIN', syscall: 'write' });
   let done = false;
   const writing = k.write(fd, big).then((n) => {
     done = true;
