@@ -19,7 +19,7 @@ export function printHead(screen: Screen, options: DemoOptions): void {
 export function printOutcome(screen: Screen, o: Outcome): void {
   for (const fetched of [o.page, o.download]) if (fetched !== null) printFetched(screen, fetched);
   if (o.error !== null) screen.line(`  ${screen.bad(`the program failed: ${o.error.message}`)}`);
-  printLines(screen, 'Handshake', 'in seconds of virtual time; timestamps are left out below', o.watch.handshake);
+  printLines(screen, 'Handshake', 'in virtual seconds; ✗ is lost on the cable; timestamps left out', o.watch.handshake);
   printRetransmissions(screen, o);
   printLines(screen, 'Teardown', '', o.watch.teardown);
   printMidway(screen, o);
@@ -39,7 +39,12 @@ function printFetched(screen: Screen, f: Fetched): void {
 function printLines(screen: Screen, title: string, remark: string, lines: readonly Line[]): void {
   screen.heading(title, remark);
   if (lines.length === 0) screen.line('  none');
-  for (const line of [...lines].sort((x, y) => x.ns - y.ns)) screen.wrapped(`${line.time.padStart(10)} ${line.text}`, 0, 13);
+  for (const line of [...lines].sort((x, y) => x.ns - y.ns)) printLine(screen, line);
+}
+
+/** A segment; a cross in front when the cable lost it. */
+function printLine(screen: Screen, line: Line): void {
+  screen.wrapped(`${line.lost ? '✗' : ' '}${line.time.padStart(10)} ${line.text}`, 0, 14);
 }
 
 function printRetransmissions(screen: Screen, o: Outcome): void {
@@ -49,16 +54,16 @@ function printRetransmissions(screen: Screen, o: Outcome): void {
     return `${host.name} ${count(stat.TcpRetransSegs)} of ${count(stat.TcpOutSegs + stat.TcpRetransSegs)} segments`;
   });
   screen.heading('Retransmissions', said.join(', '));
-  for (const line of retransmissions) screen.wrapped(`${line.time.padStart(10)} ${line.text}`, 0, 13);
+  for (const line of retransmissions) printLine(screen, line);
   const all = [...resent.values()].reduce((sum, n) => sum + n, 0);
   if (all === 0) screen.line('  none');
-  if (all > retransmissions.length) screen.line(screen.dim(`           … and ${count(all - retransmissions.length)} more on the wire`));
+  if (all > retransmissions.length) screen.line(screen.dim(`            … and ${count(all - retransmissions.length)} more on the wire`));
   const stat = o.server.kernel.nstat();
   const words = ([
     ['fast', stat.TcpExtTCPFastRetrans], ['by timeout', stat.TcpExtTCPTimeouts], ['tail loss probes', stat.TcpExtTCPLossProbes],
     ['SACK recoveries', stat.TcpExtTCPSackRecovery],
   ] as const).filter(([, n]) => n > 0).map(([what, n]) => `${count(n)} ${what}`);
-  if (words.length > 0) screen.line(screen.dim(`           ${words.join(', ')}`));
+  if (words.length > 0) screen.line(screen.dim(`            ${words.join(', ')}`));
 }
 
 function printMidway(screen: Screen, o: Outcome): void {
@@ -70,7 +75,8 @@ function printMidway(screen: Screen, o: Outcome): void {
 function printQueues(screen: Screen, o: Outcome): void {
   const rows = o.watch.highWater();
   for (const [name, lane] of [['cable →client', o.cable.ab], ['cable →server', o.cable.ba]] as const) {
-    rows.push({ host: name, queue: 'waits for the rate', unit: 'packets', max: lane.stats.maxQueued, limit: lane.weather.limit });
+    const max = lane.stats.maxQueued;
+    if (max > 0) rows.push({ host: name, queue: 'waits for the rate', unit: 'packets', max, limit: lane.weather.limit });
   }
   screen.heading('Queues', 'the fullest that each ever was');
   let host = '';

@@ -42,7 +42,7 @@ export async function run(options: DemoOptions, progress: (bytes: number, virtua
   const client = world.host('client');
   const cable = world.cable(server, client, { delay, rate, loss });
   const capture = world.capture([cable], { limit: CAPTURE_MAX });
-  const watch = new Watch([client, server]);
+  const watch = new Watch([client, server], cable);
   const got: { page: Fetched | null; download: Fetched | null; error: Error | null; midway: string } = {
     page: null, download: null, error: null, midway: '',
   };

@@ -9,10 +9,10 @@ import type { SkBuff } from '../../src/skb/sk-buff.ts';
 import { WaitEntry } from '../../src/sock/wait-queue.ts';
 import { tcpPacketsInFlight } from '../../src/tcp/flight.ts';
 import { TcpSock } from '../../src/tcp/sock.ts';
-import type { Host } from '../../mod.ts';
+import type { Cable, Host } from '../../mod.ts';
 
-/** Lines of the handshake, before and with the first byte of data. */
-const HANDSHAKE_LINES = 6;
+/** Lines of the handshake at most, up to the first byte of data. */
+const HANDSHAKE_LINES = 12;
 /** Retransmitted segments that are shown. */
 export const RETRANSMISSIONS_SHOWN = 5;
 const TCP = 6;
@@ -27,6 +27,8 @@ export interface Line {
   readonly ns: number;
   readonly time: string;
   readonly text: string;
+  /** The cable did not deliver it. */
+  lost: boolean;
 }
 
 /** The fullest that a queue ever was. */
@@ -67,21 +69,32 @@ export class Watch implements PortObserver {
   private readonly queues: Map<string, HighWater> = new Map();
   private readonly hosts: readonly Host[];
   private readonly watched: Set<TcpSock> = new Set();
+  /** The line of the frame that is being sent. */
+  private sending: Line | null = null;
+  /** No data has been sent yet. */
+  private greeting = true;
 
-  constructor(hosts: readonly Host[]) {
+  constructor(hosts: readonly Host[], cable: Cable) {
     this.hosts = hosts;
     for (const host of hosts) host.interfaces[0]!.port.addObserver(this);
+    const { pool } = hosts[0]!.world.parts;
+    // What the cable does not take, it drops before the next frame is sent.
+    pool.onDrop = (_skb, _reason, where): void => {
+      if (this.sending !== null && where === cable.name) this.sending.lost = true;
+      this.sending = null;
+    };
   }
 
   /** A frame passes a card: what leaves is a line, perhaps; what is in the queues is looked at either way. */
   frame(skb: SkBuff, time: number, port: Port, direction: number): void {
     this.sample();
+    this.sending = null;
     if (direction !== PORT_OUT) return;
     this.frames++;
     const at = skb.data + ETH;
     const { buf } = skb;
     if (buf[skb.data + 12] !== 8 || buf[skb.data + 13] !== 0 || buf[at + 9] !== TCP) {
-      if (this.handshake.length < HANDSHAKE_LINES) this.handshake.push(this.print(skb, time));
+      if (this.greeting) this.handshake.push(this.print(skb, time));
       return;
     }
     const tcp = at + (buf[at]! & 15) * 4;
@@ -95,8 +108,12 @@ export class Watch implements PortObserver {
     const again = end !== seq && ((end - upTo) | 0) <= 0;
     if (((end - upTo) | 0) > 0 || !this.sentUpTo.has(from)) this.sentUpTo.set(from, end);
     if (again) this.again(skb, time, from);
-    if (this.handshake.length < HANDSHAKE_LINES && !again) this.handshake.push(this.print(skb, time));
-    else if ((flags & (FIN | RST)) !== 0 || this.teardown.length > 0) this.teardown.push(this.print(skb, time));
+    if (this.greeting) {
+      this.handshake.push(this.print(skb, time));
+      this.greeting = length === 0 && this.handshake.length < HANDSHAKE_LINES;
+    } else if ((flags & (FIN | RST)) !== 0 || this.teardown.length > 0) {
+      this.teardown.push(this.print(skb, time));
+    }
   }
 
   private again(skb: SkBuff, time: number, from: string): void {
@@ -108,7 +125,8 @@ export class Watch implements PortObserver {
     const bytes = skbFrameBytes(skb);
     let text = printEthernet(bytes, 0, bytes.length, { flows: this.flows }).replace(/^IP /, '');
     for (const host of this.hosts) text = text.replaceAll(new RegExp(`\\b${host.ip}\\b`, 'g'), host.name);
-    return { ns: time, time: formatTime(time), text: withoutTimestamps(text) };
+    this.sending ??= { ns: time, time: formatTime(time), text: withoutTimestamps(text), lost: false };
+    return this.sending;
   }
 
   // ---- queues -----------------------------------------------------------------------------------------------------
@@ -142,7 +160,7 @@ export class Watch implements PortObserver {
   private connection(host: Host, sk: TcpSock): void {
     this.follow(sk);
     this.note(host.name, 'send buffer', 'bytes', sk.wmemQueued, sk.sndbuf);
-    this.note(host.name, 'in flight', 'segments', tcpPacketsInFlight(sk), sk.sndCwnd);
+    this.note(host.name, 'in flight, of cwnd', 'segments', tcpPacketsInFlight(sk), sk.sndCwnd);
     this.note(host.name, 'receive buffer', 'bytes', sk.rmemAlloc, sk.rcvbuf);
     this.note(host.name, 'out of order', 'segments', sk.ofoQueue.qlen, 0);
   }
