@@ -65,6 +65,8 @@ export function answer(ret: number): string {
 const NEWS: readonly string[] = ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'EHOSTUNREACH', 'EPIPE'];
 
 export function mayBind(m: Model, s: ModelSocket, port: number): readonly string[] {
+  // A connection that has failed gives its port up: its socket is as good as new.
+  if (s.stage === 'connecting' || s.stage === 'connected') return ['EINVAL', 'ok', 'EADDRINUSE'];
   if (s.bound || s.stage !== 'fresh') return ['EINVAL'];
   if (m.open.some((o) => o !== s && o.host === s.host && o.port === port)) return ['EADDRINUSE'];
   return m.used[s.host].has(port) ? ['ok', 'EADDRINUSE'] : ['ok'];
