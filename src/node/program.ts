@@ -109,6 +109,10 @@ function nextTurn(clock: ProgramClock, value: unknown, options: WaitOptions = {}
   });
 }
 
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}
+
 /** setInterval of timers/promises: ticks that nobody has waited for yet are kept. */
 async function* ticks(clock: ProgramClock, delay: unknown, value: unknown, options: WaitOptions = {}): AsyncGenerator {
   const { signal } = options;
@@ -127,7 +131,7 @@ async function* ticks(clock: ProgramClock, delay: unknown, value: unknown, optio
   signal?.addEventListener('abort', notify, { once: true });
   try {
     for (;;) {
-      if (signal?.aborted === true) throw abortError(signal);
+      if (isAborted(signal)) throw abortError(signal!);
       if (due === 0) await new Promise<void>((resolve) => void (wake = resolve));
       else {
         due--;

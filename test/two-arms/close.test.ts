@@ -37,11 +37,11 @@ twoArms('resetAndDestroy: the peer sees ECONNRESET', async ({ net }, say) => {
 twoArms('resetAndDestroy of an accepted socket', async ({ net }, say) => {
   const server = net.createServer((s) => {
     s.on('close', (had) => say('server close', had));
-    s.resetAndDestroy();
+    s.once('data', () => s.resetAndDestroy());
   });
   const port = await listening(server);
   const c = net.connect(port, '127.0.0.1');
-  c.resume();
+  c.resume().write('x');
   c.on('error', (e: NodeJS.ErrnoException) => say('client error', e.code, e.syscall)).on('close', (had) => say('client close', had));
   await closed(c);
   server.close();
