@@ -104,7 +104,7 @@ function printTime(screen: Screen, o: Outcome): void {
   screen.line(`  virtual  ${time(o.virtualMs).padStart(10)}   ${screen.dim('on the world\'s clock, until the cable was silent')}`);
   screen.line(`  wall     ${time(o.wallMs).padStart(10)}   ${screen.dim(`${count(o.watch.frames / (o.wallMs / 1000))} frames/s`)}`);
   if (o.download === null) return;
-  screen.line(screen.dim(`  ${' '.repeat(22)}the site's last Date header: ${o.download.date}`));
+  screen.line(`  Date     ${screen.dim(`${o.download.date}, says the site's last answer`)}`);
   const mbit = (o.download.bytes * 8) / 1e6 / (o.download.totalMs / 1000);
   screen.line(`  goodput  ${`${mbit.toFixed(1)} Mbit/s`.padStart(10)}   ${screen.dim('of the download, request to last byte')}`);
 }

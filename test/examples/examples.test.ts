@@ -13,10 +13,13 @@ const FOLDER = join(ROOT, 'examples');
 const TIMEOUT_MS = 60_000;
 const LINES_MAX = 60;
 
+/** Deno's own node:http handles timers by their inside, which those of a world do not have; its node:net is well. */
+const NODE_ONLY: readonly string[] = ['05-node-http-over-it.ts'];
+
 /** What each must have printed, at least. */
 const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   '01-echo.ts': [/alice is connected/, /alice reads 'hello'/, /alice reads 'world'/, /TIME-WAIT/],
-  '02-lossy-cable.ts': [/^ {2}loss/, /^ {2}0\.0 % .* 0 +0 +0 +0$/m, /^ 30\.0 % /m],
+  '02-lossy-cable.ts': [/^ {2}loss/, /^ +0\.0 % .* 0 +0 +0 +0$/m, /^ 30\.0 % /m],
   '03-partition-and-heal.ts': [/bob reads 'before'/, /partition/, /timer:\(on,/, /healed/, /bob reads 'meanwhile'/],
   '04-lose-the-syn.ts': [
     /^nothing lost: connected after 0\.00\d s, the rule struck 0 times$/m,
@@ -54,9 +57,11 @@ test('every example has its promises here, and at most a screen of lines', () =>
 });
 
 for (const name of examples()) {
-  test(`${name} prints what it promises, and the same on Deno`, async () => {
+  const both = !NODE_ONLY.includes(name);
+  test(`${name} prints what it promises${both ? ', and the same on Deno' : ''}`, async () => {
     const onNode = await runNode(name);
     for (const promise of PROMISES[name] ?? []) assert.match(onNode, promise);
+    if (!both) return;
     const { command, env } = deno(ROOT);
     const args = ['run', '--allow-all', '--no-check', join(FOLDER, name)];
     const ended = await spawnToEnd(command, args, { cwd: ROOT, env, quiet: true, timeoutMs: TIMEOUT_MS });
