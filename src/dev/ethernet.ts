@@ -139,7 +139,6 @@ function ethernetXmit(skb: SkBuff, dev: NetDevice): number {
 
 function ethernetOpen(dev: NetDevice): void {
   const { card } = dev.priv as EthernetNapi;
-  card.maxFrame = dev.mtu + ETH_HLEN + VLAN_HLEN;
   ethernetSetRxMode(dev);
   dev.carrier = card.port.up;
   card.start();
@@ -154,7 +153,9 @@ function ethernetStop(dev: NetDevice): void {
 }
 
 function ethernetSetRxMode(dev: NetDevice): void {
-  const { filter } = (dev.priv as EthernetNapi).card;
+  const { card } = dev.priv as EthernetNapi;
+  const { filter } = card;
+  card.maxFrame = dev.mtu + ETH_HLEN + VLAN_HLEN;
   filter.setAddress(dev.addr);
   filter.promiscuous = (dev.flags & IFF_PROMISC) !== 0;
   filter.allMulti = (dev.flags & IFF_ALLMULTI) !== 0;

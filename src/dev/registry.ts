@@ -1,10 +1,15 @@
 /** Devices of a host: their numbers and names, up and down, and who is told. */
 import { assert } from '../lib/assert.ts';
+import { EINVAL } from '../lib/errno.ts';
+import { ETH_MIN_MTU } from '../wire/ethernet.ts';
 import {
   ARPHRD_LOOPBACK, IFF_RUNNING, IFF_UP, type NetDevice,
 } from './net-device.ts';
 import type { Net, NetdevNotifier } from './net.ts';
 import { PfifoFast } from './sched/pfifo-fast.ts';
+
+/** The largest MTU of our cards: jumbo frames. */
+const MAX_ETHERNET_MTU = 9216;
 
 /** What a notifier is told. */
 type NetdevEvent = Parameters<NetdevNotifier['changed']>[1];
@@ -64,6 +69,24 @@ export function devSetCarrier(dev: NetDevice, carrier: boolean): void {
     dev.flags |= IFF_RUNNING;
   }
   callNetdevNotifiers(dev, 'carrier');
+}
+
+/** `ip link set mtu`: 0, or -EINVAL when the device cannot have that. The driver learns the longest frame that it must take in. */
+export function devSetMtu(dev: NetDevice, mtu: number): number {
+  const max = dev.type === ARPHRD_LOOPBACK ? 65536 : MAX_ETHERNET_MTU;
+  if (!Number.isInteger(mtu) || mtu < ETH_MIN_MTU || mtu > max) return -EINVAL;
+  if (mtu === dev.mtu) return 0;
+  dev.mtu = mtu;
+  dev.ops.setRxMode(dev);
+  callNetdevNotifiers(dev, 'mtu');
+  return 0;
+}
+
+/** `ip link set address`. The caller tells others (gratuitous ARP) by the notifier. */
+export function devSetAddress(dev: NetDevice, addr: Uint8Array): void {
+  dev.addr.set(addr.subarray(0, 6));
+  dev.ops.setRxMode(dev);
+  callNetdevNotifiers(dev, 'address');
 }
 
 /** Tells everybody who asked. */

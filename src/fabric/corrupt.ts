@@ -11,6 +11,7 @@ import { CHECKSUM_NONE, CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts'
 export function flipBit(skb: SkBuff, random: Random): void {
   if (skb.ipSummed === CHECKSUM_PARTIAL) skbChecksumHelp(skb);
   skb.ipSummed = CHECKSUM_NONE;
+  if (skb.len === 0) return;
   const bit = random.below(skb.len * 8);
   const byte = bit >> 3;
   const mask = 1 << (bit & 7);

@@ -171,7 +171,8 @@ function verdictBits(verdict: string): number {
 function parseDirection(value: unknown): Direction {
   if (value === undefined) return 'both';
   if (value === 'ab' || value === 'ba' || value === 'both') return value;
-  throw new TypeError(`direction: ${typeof value === 'string' ? `'${value}'` : typeof value} is not understood; expected 'ab', 'ba' or 'both'`);
+  const shown = typeof value === 'string' ? `'${value}'` : typeof value;
+  throw new TypeError(`direction: ${shown} is not understood; expected 'ab', 'ba' or 'both'`);
 }
 
 function every(): boolean {

@@ -45,8 +45,8 @@ export class Weather {
   normal = false;
   ordered = true;
   rate = 0;
-  limit = DEFAULT_LIMIT;
-  limitBytes = Infinity;
+  limit: number = DEFAULT_LIMIT;
+  limitBytes: number = Infinity;
   loss = 0;
   duplicate = 0;
   reorder = 0;

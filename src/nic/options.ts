@@ -8,7 +8,7 @@ export interface CardOptions {
   /** Descriptors of the receive and of the transmit ring: powers of two. Default 512. */
   rxRing?: number;
   txRing?: number;
-  /** Microseconds from the first frame to the interrupt; 0 = at once. Default: adaptive, 3 while frames are few, 30 to 50 when they come in streams. */
+  /** Microseconds from the first frame to the interrupt; 0 = at once. Default: adaptive, 3 for few frames, 30 to 50 for streams. */
   rxUsecs?: number;
   /** Frames that bring the interrupt at once; 0 = only time counts. Default 64. */
   rxFrames?: number;

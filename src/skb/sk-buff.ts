@@ -77,8 +77,8 @@ export class SkBuff {
   // ---- what everybody on the way wants to know
   /** EtherType, host order. */
   protocol = 0;
-  pktType = PACKET_HOST;
-  ipSummed = CHECKSUM_NONE;
+  pktType: number = PACKET_HOST;
+  ipSummed: number = CHECKSUM_NONE;
   /** Payload bytes of a segment when this is a super-packet (TSO, GRO), else 0. */
   gsoSize = 0;
   gsoSegs = 0;

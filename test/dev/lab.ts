@@ -28,7 +28,7 @@ export interface Host {
   lo: NetDevice;
 }
 
-export function host(sim: Simulation = new Simulation(), pool: SkbPool = new SkbPool(), costs: CostModel = ZERO_COSTS, name = 'h'): Host {
+export function host(sim: Simulation = new Simulation(), pool: SkbPool = new SkbPool(), costs: CostModel = ZERO_COSTS, name: string = 'h'): Host {
   const cpu = new Cpu(sim, { ...costs });
   const net = new Net(name, sim, cpu, pool, new Random(1));
   net.softnet = new Softnet(net);
@@ -58,7 +58,7 @@ export function frame(pool: SkbPool, dev: NetDevice, type: number, len: number, 
 }
 
 /** Runs all that is due, up to `until`. */
-export function run(sim: Simulation, until = Infinity): void {
+export function run(sim: Simulation, until: number = Infinity): void {
   while (sim.nextTime() <= until && sim.step());
   if (until !== Infinity) sim.advanceTo(until);
 }
@@ -96,7 +96,14 @@ export interface Pair {
   cable: Cable;
 }
 
-export function pair(options: StationOptions & { weather?: WeatherOptions; seed?: number; b?: StationOptions } = {}): Pair {
+export interface PairOptions extends StationOptions {
+  weather?: WeatherOptions;
+  seed?: number;
+  /** Of the second station, when it is another. */
+  b?: StationOptions;
+}
+
+export function pair(options: PairOptions = {}): Pair {
   const sim = new Simulation();
   const pool = new SkbPool();
   const a = station(sim, pool, 1, options);

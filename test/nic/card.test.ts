@@ -1,5 +1,6 @@
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
+import { EINVAL } from '../../src/lib/errno.ts';
 import { skbBytes } from '../../src/skb/copy.ts';
 import { skbChecksumHelp } from '../../src/skb/csum.ts';
 import { Drop } from '../../src/skb/drop-reason.ts';
@@ -10,7 +11,7 @@ import {
 import { Card } from '../../src/nic/card.ts';
 import type { CardOptions } from '../../src/nic/options.ts';
 import { IFF_ALLMULTI, IFF_PROMISC } from '../../src/dev/net-device.ts';
-import { devClose, devOpen } from '../../src/dev/registry.ts';
+import { devClose, devOpen, devSetAddress, devSetMtu } from '../../src/dev/registry.ts';
 import { FrameLog, CaptureTap } from '../../src/fabric/capture.ts';
 import { Port } from '../../src/fabric/port.ts';
 import { DEFAULT_COSTS } from '../../src/time/cpu.ts';
@@ -265,6 +266,27 @@ test('a frame beyond the MTU is too long, one without a header too short', () =>
   assert.equal(p.pool.drops[Drop.FrameTooShort], 1);
   assert.equal(stat(p.b, 'rx_long_length_errors') + stat(p.b, 'rx_short_length_errors'), 2);
   end(p);
+});
+
+test('a larger MTU lets longer frames in, and those who asked are told', () => {
+  const p = pair(EXACT);
+  const up = receiver(p.b);
+  const told: string[] = [];
+  p.b.net.notifiers.push({ changed: (dev, what): void => { told.push(`${dev.name} ${what}`); } });
+  assert.equal(devSetMtu(p.b.eth, 9000), 0);
+  assert.equal(devSetMtu(p.b.eth, 9000), 0);
+  for (const wrong of [67, 9217, 1.5, NaN]) assert.equal(devSetMtu(p.b.eth, wrong), -EINVAL);
+  xmit(p.a, frame(p.pool, p.a.eth, ETH_P_IP, 9000, p.b.eth.addr));
+  run(p.sim);
+  assert.equal(up.length, 1);
+  assert.deepEqual(told, ['eth0 mtu']);
+  const moved = Uint8Array.of(2, 0, 0, 0, 0, 7);
+  devSetAddress(p.b.eth, moved);
+  xmit(p.a, frame(p.pool, p.a.eth, ETH_P_IP, 100, moved));
+  run(p.sim);
+  assert.equal(up.length, 2);
+  assert.equal(up[1]!.pktType, 0);
+  end(p, up);
 });
 
 test('without receive checksum offload an open checksum is filled in, for the stack to verify', () => {

@@ -1,0 +1,45 @@
+import { test } from 'node:test';
+import assert from 'node:assert/strict';
+import { skbBytes } from '../../src/skb/copy.ts';
+import { skbChecksumHelp } from '../../src/skb/csum.ts';
+import { consumeSkb, SkbPool } from '../../src/skb/pool.ts';
+import { Cable } from '../../src/fabric/cable.ts';
+import { Tap } from '../../src/nic/tap.ts';
+import { ETH_P_IP } from '../../src/wire/ethernet.ts';
+import { Simulation } from '../../src/time/simulation.ts';
+import { EXACT, run, station, xmit } from '../dev/lab.ts';
+import { bytes, tcpFrame } from '../skb/build.ts';
+
+test('what a host sends comes out of the tap, complete; what goes into it comes to the host', () => {
+  const sim = new Simulation();
+  const pool = new SkbPool();
+  const h = station(sim, pool, 1, EXACT);
+  const tap = new Tap(sim, pool, 'tap');
+  new Cable(sim, h.port, tap.port, { name: 'c', seed: 1 }).setWeather({ delay: '1us' });
+  const out: [Uint8Array, number][] = [];
+  tap.onFrame = (frame, time): void => { out.push([frame, time]); };
+  const skb = tcpFrame(pool, bytes(500));
+  const done = tcpFrame(pool, bytes(500));
+  skbChecksumHelp(done);
+  const want = skbBytes(done);
+  consumeSkb(done);
+  skb.dev = h.eth;
+  xmit(h, skb);
+  run(sim);
+  assert.equal(out.length, 0, 'user code runs outside of the kernel');
+  for (let task = sim.takeTask(); task !== null; task = sim.takeTask()) task.run();
+  assert.deepEqual(out, [[want, 1000]]);
+  let got: Uint8Array | null = null;
+  h.net.packetTypes.set(ETH_P_IP, { rcv: (up): void => {
+    got = skbBytes(up);
+    consumeSkb(up);
+  } });
+  want.set(h.eth.addr, 0);
+  tap.send(want);
+  want.fill(0, 20);
+  run(sim);
+  assert.equal(got!.length, want.length - 14);
+  assert.notEqual(got![31], 0, 'the bytes were copied');
+  assert.equal(tap.received, 1);
+  assert.equal(pool.live, 0);
+});
