@@ -28,7 +28,9 @@ export interface Host {
   lo: NetDevice;
 }
 
-export function host(sim: Simulation = new Simulation(), pool: SkbPool = new SkbPool(), costs: CostModel = ZERO_COSTS, name: string = 'h'): Host {
+export function host(
+  sim: Simulation = new Simulation(), pool: SkbPool = new SkbPool(), costs: CostModel = ZERO_COSTS, name: string = 'h',
+): Host {
   const cpu = new Cpu(sim, { ...costs });
   const net = new Net(name, sim, cpu, pool, new Random(1));
   net.softnet = new Softnet(net);
