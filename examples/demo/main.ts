@@ -23,7 +23,8 @@ async function main(options: DemoOptions): Promise<number> {
   writeFileSync(options.pcap, first.pcapng);
   const missed = first.missed === 0 ? '' : `, the first of ${count(first.captured + first.missed)}`;
   screen.line();
-  screen.line(`${options.pcap}: ${count(first.captured)} frames${missed}, ${bytes(first.pcapng.length)}, as the server's card saw them`);
+  const frames = `${count(first.captured)} frames${missed}, ${bytes(first.pcapng.length)}`;
+  screen.wrapped(`${options.pcap}: ${frames}, as the server's card saw them`, 0, 2);
   const intact = first.download !== null && first.download.said === first.download.came;
   return same && intact && first.error === null ? 0 : 1;
 }

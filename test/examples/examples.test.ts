@@ -19,14 +19,14 @@ const NODE_ONLY: readonly string[] = ['05-node-http-over-it.ts'];
 /** What each must have printed, at least. */
 const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   '01-echo.ts': [/alice is connected/, /alice reads 'hello'/, /alice reads 'world'/, /TIME-WAIT/],
-  '02-lossy-cable.ts': [/^ {2}loss/, /^ +0\.0 % .* 0 +0 +0 +0$/m, /^ 30\.0 % /m],
+  '02-lossy-cable.ts': [/^ {2}loss/, /^ +0\.0 % .* 0 +0 +0 +0$/m, /^30\.0 % /m],
   '03-partition-and-heal.ts': [/bob reads 'before'/, /partition/, /timer:\(on,/, /healed/, /bob reads 'meanwhile'/],
   '04-lose-the-syn.ts': [
     /^nothing lost: connected after 0\.00\d s, the rule struck 0 times$/m,
     /^three SYNs lost: connected after 3\.00\d s, the rule struck 3 times$/m,
     /^one SYN-ACK lost: connected after 1\.00\d s, the rule struck 1 times$/m,
   ],
-  '05-node-http-over-it.ts': [/^Wed, 01 Jan 2025 00:00:00 GMT {2}'\/ was asked for'/m, /'\/four was asked for'/, /cubic wscale:/],
+  '05-node-http-over-it.ts': [/^Wed, 01 Jan 2025 00:00:0\d GMT {2}'\/ was asked for'/m, /'\/four was asked for'/, /cubic wscale:/],
   '06-tcpdump.ts': [
     /: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: FP?\. 6001:6001\(0\)|: FP\. /, /REACHABLE/, /TcpActiveOpens +1 /,
   ],
