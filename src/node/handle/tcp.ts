@@ -59,12 +59,13 @@ export class TcpHandle extends StreamHandle {
     return uv(-EINVAL);
   }
 
-  bind(address: string, port: number, flags?: number): number {
-    return this.bindTo(AF_INET, address, port, flags ?? 0);
+  /** Without a port (net.connect with a localAddress alone), any. */
+  bind(address: string, port?: number, flags?: number): number {
+    return this.bindTo(AF_INET, address, port ?? 0, flags ?? 0);
   }
 
-  bind6(address: string, port: number, flags?: number): number {
-    return this.bindTo(AF_INET6, address, port, flags ?? 0);
+  bind6(address: string, port?: number, flags?: number): number {
+    return this.bindTo(AF_INET6, address, port ?? 0, flags ?? 0);
   }
 
   private bindTo(family: number, address: string, port: number, flags: number): number {
