@@ -4,7 +4,8 @@ export class Screen {
   readonly width: number;
   private readonly out: NodeJS.WriteStream;
   private readonly colour: boolean;
-  private shown = '';
+  private drawn = false;
+  private percent = -1;
 
   constructor(out: NodeJS.WriteStream, env: NodeJS.ProcessEnv) {
     this.out = out;
@@ -48,18 +49,19 @@ export class Screen {
 
   /** A bar that is drawn over itself; nothing at all where nobody watches. */
   progress(share: number, remark: string): void {
-    if (!this.live) return;
+    const percent = Math.floor(share * 100);
+    if (!this.live || percent === this.percent) return;
+    this.percent = percent;
     const room = Math.max(10, Math.min(40, this.width - remark.length - 12));
     const full = Math.round(share * room);
-    const text = `  ${'█'.repeat(full)}${'░'.repeat(room - full)} ${String(Math.floor(share * 100)).padStart(3)} %  ${remark}`;
-    if (text === this.shown) return;
-    this.shown = text;
+    const text = `  ${'█'.repeat(full)}${'░'.repeat(room - full)} ${String(percent).padStart(3)} %  ${remark}`;
+    this.drawn = true;
     this.out.write(`\r\u001b[2K${text}`);
   }
 
   clear(): void {
-    if (this.shown !== '') this.out.write('\r\u001b[2K');
-    this.shown = '';
+    if (this.drawn) this.out.write('\r\u001b[2K');
+    this.drawn = false;
   }
 
   bold(text: string): string {
