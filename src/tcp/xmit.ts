@@ -78,7 +78,9 @@ export function tcpTsoSegs(tp: TcpSock, mss: number): number {
   let bytes = Math.min(tp.pacingRate / PACING_SHIFT_DIV, tp.gsoMaxSize);
   const r = tp.minRttUs >> tcpTsoRttLog;
   if (r < 32) bytes = Math.min(bytes + (r < 31 ? tp.gsoMaxSize >> r : 0), tp.gsoMaxSize);
-  return Math.min(Math.max(Math.floor(bytes / mss), tcpMinTsoSegs), tp.gsoMaxSegs);
+  // On loopback one segment is as long as IP allows: two of them, the usual minimum, would not fit into one packet.
+  const fit = Math.max(1, Math.floor(tp.gsoMaxSize / mss));
+  return Math.min(Math.max(Math.floor(bytes / mss), tcpMinTsoSegs), tp.gsoMaxSegs, fit);
 }
 
 /** How many bytes of `skb` go now: what window and quota admit, whole segments unless Nagle lets the last one be partial. */
