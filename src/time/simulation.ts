@@ -99,9 +99,9 @@ export class Simulation implements TimerBase {
 
   // ---- user code that is ready to run -------------------------------------------------------------------------
 
-  /** Puts a task at the end of the line of user code that is ready. Does nothing when it is in line already. */
+  /** Puts a task at the end of the line of user code that is ready. Does nothing when it is in line already, here or at a processor. */
   ready(task: Task): void {
-    if (task.ready) return;
+    if (task.ready || task.queued) return;
     task.ready = true;
     task.next = null;
     if (this.lastTask === null) this.firstTask = task;
