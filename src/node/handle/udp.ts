@@ -428,10 +428,12 @@ export class UdpHandle {
   }
 
   setTTL(ttl: number): number {
+    if (ttl < 1 || ttl > 255) return uv(-EINVAL);
     return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_TTL, ttl));
   }
 
   setMulticastTTL(ttl: number): number {
+    if (ttl < 0 || ttl > 255) return uv(-EINVAL);
     return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_MULTICAST_TTL, ttl));
   }
 
