@@ -62,7 +62,7 @@ function take(tp: TcpSock, msg: MsgHdr): number {
     if (tp.urgData !== 0) {
       // The urgent byte ends a read; the next one begins behind it.
       if (tp.urgSeq === tp.copiedSeq && copied > 0) break;
-      skipUrgent(tp);
+      skipUrgent(tp, skb);
     }
     const off = (tp.copiedSeq - skb.seq) | 0;
     const n = readable(tp, tp.copiedSeq, Math.min(skb.len - off, msg.len - copied));
@@ -87,9 +87,9 @@ function take(tp: TcpSock, msg: MsgHdr): number {
   return copied;
 }
 
-/** At the urgent byte: steps over it. */
-function skipUrgent(tp: TcpSock): void {
-  if (tp.urgSeq !== tp.copiedSeq || tp.copiedSeq === tp.rcvNxt) return;
+/** At the urgent byte: steps over it. The pointer may stand where a FIN is, and no byte. */
+function skipUrgent(tp: TcpSock, skb: SkBuff): void {
+  if (tp.urgSeq !== tp.copiedSeq || ((tp.copiedSeq - skb.seq) | 0) >= skb.len) return;
   tp.copiedSeq = (tp.copiedSeq + 1) | 0;
   tp.urgData = 0;
 }

@@ -13,6 +13,9 @@ const SEEDS: readonly number[] = Array.from({ length: 20 }, (_, i) => 0x5eed00 +
 const given = process.env['KERNET_SEED'];
 const seeds = given === undefined ? SEEDS : [Number(given)];
 
+/** Why frames were dropped, all seeds together. */
+const reasons = new Set<string>();
+
 for (const seed of seeds) {
   test(`mutated frames, seed 0x${seed.toString(16)}: never a throw, a leak or a nameless drop`, () => {
     const fuzz = new FuzzHost(seed);
@@ -25,6 +28,7 @@ for (const seed of seeds) {
       }
     }
     assert.equal(fuzz.injected, FRAMES_PER_SEED);
+    for (const reason of fuzz.reasons()) reasons.add(reason);
     fuzz.finish();
   });
 }
@@ -32,5 +36,8 @@ for (const seed of seeds) {
 if (given === undefined) {
   test('together they are a million', () => {
     assert.ok(SEEDS.length * FRAMES_PER_SEED >= 1_000_000);
+    // They get deep: many different things were found wrong with them.
+    assert.ok(reasons.size >= 25, [...reasons].join(' '));
+    console.log([...reasons].join(' '));
   });
 }

@@ -8,14 +8,16 @@
 import assert from 'node:assert/strict';
 import { ipv4 } from '../../src/lib/addr.ts';
 import { Random } from '../../src/lib/random.ts';
-import { AF_INET, SOCK_DGRAM, SOCK_NONBLOCK } from '../../src/sock/constants.ts';
+import { AF_INET, SOCK_DGRAM, SOCK_NONBLOCK, TCP_ESTABLISHED } from '../../src/sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../src/sock/sockaddr.ts';
 import { sysAccept, sysBind, sysClose, sysConnect, sysRecvmsg, sysSendmsg, sysSocket } from '../../src/syscall/socket.ts';
 import type { TcpSock } from '../../src/tcp/sock.ts';
+import { Drop } from '../../src/skb/drop-reason.ts';
 import { Lab } from '../../src/testing/lab.ts';
 import { HOST_ADDR, PEER_ADDR } from '../../src/testing/lab-host.ts';
 import { HOST_MAC, PEER_MAC } from '../../src/testing/lab-wire.ts';
 import { finishLab } from '../../src/testing/lab-end.ts';
+import { parsePacket } from '../../src/testing/segment-notation.ts';
 import { checkAllTcp } from '../../src/testing/invariants.ts';
 import { arpWrite, ARP_LEN } from '../../src/wire/arp.ts';
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethWriteHeader } from '../../src/wire/ethernet.ts';
@@ -28,6 +30,12 @@ import type { LabListener } from '../../src/testing/lab-states.ts';
 const MAX = 1700;
 /** Frames between two looks at everything. */
 const LOOK_EVERY = 256;
+/** Established connections at least, after each look; descriptors at most. */
+const CONNECTIONS = 6;
+const MAX_FDS = 40;
+
+const SYN = parsePacket('S 0:0(0) win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 7>');
+const DATA = parsePacket('P. 1:101(100) ack 1');
 
 export class FuzzHost {
   injected = 0;
@@ -38,20 +46,20 @@ export class FuzzHost {
   private readonly buf: Uint8Array = new Uint8Array(MAX);
   private len = 0;
   private listener!: LabListener;
-  private readonly fds: number[] = [];
+  /** Descriptors that the program never closes. */
+  private readonly kept: Set<number> = new Set();
   private readonly msg: MsgHdr = new MsgHdr();
   private readonly listen: Lab['host']['wire']['onFrame'];
   private readonly scratch: Uint8Array = new Uint8Array(4096);
 
   constructor(seed: number) {
     this.random = new Random(seed);
-    const timestamps = this.random.chance(0.5);
-    this.lab = new Lab(`fuzz 0x${seed.toString(16)}`, { seed, timestamps, rttMs: 1 });
+    this.lab = new Lab(`fuzz 0x${seed.toString(16)}`, { seed, rttMs: 1 });
     this.listener = this.lab.listening({ backlog: 8 });
-    for (let i = 0; i < 4; i++) this.lab.connectTo(this.listener);
+    this.kept.add(this.listener.fd);
     this.openDatagrams();
     this.listen = this.host.wire.onFrame;
-    this.host.wire.onFrame = (): void => undefined; // nobody listens to what the host answers
+    this.reopen();
   }
 
   private get host(): Lab['host'] {
@@ -63,6 +71,7 @@ export class FuzzHost {
     for (const [port, peer] of [[53, 0], [5353, 7777]] as const) {
       const fd = sysSocket(p, AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
       assert.ok(fd >= 0);
+      this.kept.add(fd);
       assert.equal(sysBind(p, fd, new SockAddr().set(0, port)), 0);
       if (peer !== 0) assert.equal(sysConnect(p, fd, new SockAddr().set(PEER_ADDR, peer)), 0);
     }
@@ -72,18 +81,38 @@ export class FuzzHost {
   frame(): void {
     const { random } = this;
     this.make();
-    if (random.chance(0.9)) this.spoil();
+    if (random.chance(0.6)) this.spoil();
     this.last = this.buf.slice(0, this.len);
     this.injected++;
     this.host.wire.inject(this.last);
     if (random.chance(0.05)) this.lab.core.advance(this.host.sim.now + random.below(50) * 1e6);
-    if (random.chance(0.02)) this.program();
+    if (random.chance(0.1)) this.program();
     if (this.injected % LOOK_EVERY === 0) this.look();
   }
 
   private look(): void {
     const bad = checkAllTcp(this.host.tcp);
     assert.deepEqual(bad, []);
+    this.reopen();
+  }
+
+  /** Bad frames end connections; there are always some that live. */
+  private reopen(): void {
+    const { core } = this.lab;
+    const p = this.host.process;
+    let alive = this.host.tcpSocks().filter((sk) => sk.state === TCP_ESTABLISHED).length;
+    while (alive++ < CONNECTIONS) {
+      for (let fd = 0; fd >= 0;) fd = sysAccept(p, this.listener.fd, null, SOCK_NONBLOCK);
+      this.host.wire.onFrame = this.listen;
+      const flow = core.newFlow(this.listener.port);
+      this.host.wire.injectIp(flow.build(SYN, core.nowNs));
+      if (flow.hostIss !== null) this.host.wire.injectIp(flow.build(DATA, core.nowNs));
+      core.sent.length = 0;
+      core.flows.length = 0;
+      this.host.wire.onFrame = (): void => undefined; // nobody listens to what the host answers
+    }
+    const fds = p.fds.list();
+    for (const fd of fds.slice(0, Math.max(0, fds.length - MAX_FDS))) if (!this.kept.has(fd)) sysClose(p, fd);
   }
 
   /** What a program would do: accept, read, write, close, connect. */
@@ -94,23 +123,23 @@ export class FuzzHost {
     const fd = fds[random.below(fds.length)]!;
     msg.buf = this.scratch;
     msg.off = 0;
-    switch (random.below(6)) {
-      case 0: {
-        const got = sysAccept(p, this.listener.fd, null, SOCK_NONBLOCK);
-        if (got >= 0) this.fds.push(got);
+    switch (random.below(8)) {
+      case 0:
+        sysAccept(p, this.listener.fd, null, SOCK_NONBLOCK);
         break;
-      }
       case 1:
       case 2:
         msg.len = 1 + random.below(4000);
         sysRecvmsg(p, fd, msg);
         break;
       case 3:
+      case 4:
+      case 5:
         msg.len = 1 + random.below(3000);
         sysSendmsg(p, fd, msg);
         break;
-      case 4:
-        if (fds.length > 12 && fd !== this.listener.fd) sysClose(p, fd);
+      case 6:
+        if (fds.length > 12 && !this.kept.has(fd)) sysClose(p, fd);
         break;
       default:
         if (fds.length < 24) sysConnect(p, this.lab.host.kernel.socket(AF_INET, 1 | SOCK_NONBLOCK, 0), new SockAddr().set(PEER_ADDR, 80));
@@ -154,11 +183,19 @@ export class FuzzHost {
     const th = ETH_HLEN + 20;
     const sport = sk?.dport ?? 40000 + random.below(64);
     const dport = sk?.num ?? (random.chance(0.8) ? 80 : random.below(65536));
-    const flags = random.chance(0.6) ? 0x10 | (random.chance(0.3) ? 8 : 0) : random.below(256);
+    const flags = this.flags();
     tcpWriteHeader(buf, th, sport, dport, this.seq(sk), this.ack(sk), 20 + options.length, flags, this.window(), random.below(3));
     buf.set(options, th + 20);
     for (let i = 0; i < dataLen; i += 16) buf[th + 20 + options.length + i] = i;
     if (random.chance(0.98)) tcpSendCheckV4(buf, th, l4Len, sk?.daddr ?? PEER_ADDR, HOST_ADDR);
+  }
+
+  /** Mostly those of data and ACKs, so that connections live to see more. */
+  private flags(): number {
+    const { random } = this;
+    const kind = random.below(100);
+    if (kind < 88) return 0x10 | (random.chance(0.3) ? 8 : 0);
+    return kind < 97 ? random.below(256) & ~0x05 : random.below(256);
   }
 
   private near(value: number, spread: number): number {
@@ -263,7 +300,7 @@ export class FuzzHost {
 
   private spoil(): void {
     const { random, buf } = this;
-    const times = 1 + random.below(3);
+    const times = random.chance(0.7) ? 1 : 1 + random.below(3);
     for (let i = 0; i < times; i++) {
       switch (random.below(8)) {
         case 0: this.len = random.below(this.len + 1); break; // cut
@@ -311,6 +348,11 @@ export class FuzzHost {
     else if (buf[ETH_HLEN + 9] === IPPROTO_ICMP) icmpSendCheck(buf, l4, l4Len);
   }
 
+  /** Reasons for which frames were dropped. */
+  reasons(): string[] {
+    return Object.entries(Drop).filter(([, n]) => this.host.pool.drops[n]! > 0).map(([name]) => name);
+  }
+
   // ---- the end ------------------------------------------------------------------------------------------------------
 
   /** The host still does its work, and leaves nothing behind. */
@@ -319,6 +361,7 @@ export class FuzzHost {
     for (const fd of this.host.process.fds.list()) {
       if (fd !== this.listener.fd) sysClose(this.host.process, fd);
     }
+    this.host.wire.onFrame = (): void => undefined;
     this.lab.core.advance(this.host.sim.now + 300e9);
     for (;;) {
       const fd = sysAccept(this.host.process, this.listener.fd, null, SOCK_NONBLOCK);
@@ -326,6 +369,7 @@ export class FuzzHost {
       sysClose(this.host.process, fd);
     }
     this.lab.core.advance(this.host.sim.now + 300e9);
+    this.lab.core.sent.length = 0;
     this.host.wire.onFrame = this.listen;
     const c = this.lab.connectTo(this.listener);
     c.write(100);

@@ -205,6 +205,17 @@ lab('A FIN with data delivers the data first; its ACK waits for an answer, which
   c.read(500, { want: 0 });
 });
 
+lab('An urgent pointer at a FIN points at no byte: the end is the end', (t) => {
+  const c = t.established();
+  t.run`
+    < FU. 1:1(0) ack 1 urg 1
+    > . 1:1(0) ack 2
+  `;
+  c.read(100, { want: 0 });
+  c.read(100, { want: 0 });
+  t.sock(c, { copiedSeq: 2, rcvNxt: 2 });
+});
+
 lab('A FIN out of order waits for what lies before it', (t) => {
   const c = t.established();
   t.run`
