@@ -17,7 +17,7 @@ import {
   ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, ICSK_ACK_TIMER, type TcpSock,
 } from './sock.ts';
 import { TCP_ATO_MIN_US, TCP_DELACK_MAX_US, TCP_DELACK_MIN_US } from './timer.ts';
-import { tcpGrowWindow, tcpRcvRttMeasure, tcpSelectNewWindow, tcpWinFromSpace } from './window.ts';
+import { tcpGrowWindow, tcpRcvRttMeasure, tcpSelectNewWindow, tcpSetWindowClamp, tcpWinFromSpace } from './window.ts';
 
 /** So many ACKs at once at the start of a connection, and after trouble. */
 export const TCP_MAX_QUICKACKS = 16;
@@ -96,7 +96,7 @@ function updateScalingRatio(tp: TcpSock, skb: SkBuff): void {
   const old = tp.scalingRatio;
   tp.scalingRatio = Math.min(255, Math.max(1, Math.floor((skb.len * 256) / skb.truesize)));
   if (old === tp.scalingRatio) return;
-  tp.windowClamp = tcpWinFromSpace(tp, tp.rcvbuf);
+  tcpSetWindowClamp(tp, tcpWinFromSpace(tp, tp.rcvbuf));
   if (tp.windowClamp < tp.rcvqSpace) tp.rcvqSpace = tp.windowClamp;
 }
 

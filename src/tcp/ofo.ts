@@ -38,6 +38,9 @@ function tcpDsackExtend(tp: TcpSock, start: number, end: number): void {
   if (((tp.dsackEnd - end) | 0) < 0) tp.dsackEnd = end;
 }
 
+/** With so many blocks already, another one may not fit (Linux: TCP_SACK_BLOCKS_EXPECTED). */
+const SACK_BLOCKS_EXPECTED = 2;
+
 // ---- SACK blocks
 
 /** A segment was added: its block is the newest and goes to the front; blocks that now touch become one. */
@@ -46,7 +49,7 @@ function tcpSackNewOfoSkb(tp: TcpSock, seq: number, end: number): void {
   let start = seq;
   let stop = end;
   let kept = 0;
-  if (tp.compressedAck > 0 && !touchesBlock(tp, seq, end)) tcpSendAck(tp); // a new hole must not be told late
+  if (tp.compressedAck > 0 && blockIndex(tp, seq, end) >= SACK_BLOCKS_EXPECTED) flushCompressedAck(tp);
   // Takes in every block that touches, moves the others up behind the new one.
   for (let i = 0; i < tp.numSacks; i++) {
     const s = sacks[2 * i]!;
@@ -70,11 +73,18 @@ function tcpSackNewOfoSkb(tp: TcpSock, seq: number, end: number): void {
   tp.numSacks = kept + 1;
 }
 
-function touchesBlock(tp: TcpSock, start: number, end: number): boolean {
-  for (let i = 0; i < tp.numSacks; i++) {
-    if (((tp.selectiveAcks[2 * i + 1]! - start) | 0) >= 0 && ((end - tp.selectiveAcks[2 * i]!) | 0) >= 0) return true;
-  }
-  return false;
+/** The first block that start…end touches; as many as there are when it touches none. */
+function blockIndex(tp: TcpSock, start: number, end: number): number {
+  let i = 0;
+  while (i < tp.numSacks && !(((tp.selectiveAcks[2 * i + 1]! - start) | 0) >= 0 && ((end - tp.selectiveAcks[2 * i]!) | 0) >= 0)) i++;
+  return i;
+}
+
+/** More blocks change than an ACK is likely to hold: what has been held back is told before it is pushed out. */
+function flushCompressedAck(tp: TcpSock): void {
+  tp.compressedAck--; // one is sent after all
+  tcpSendAck(tp);
+  tcpScheduleAck(tp);
 }
 
 /** RCV.NXT has moved: blocks below it are SACKs no more. */

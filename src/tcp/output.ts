@@ -164,8 +164,8 @@ function tcpEventAckSent(tp: TcpSock): void {
   if (tp.compressedAck > 0) {
     tp.net.mib[Mib.TcpExtTCPAckCompressed]! += tp.compressedAck;
     tp.compressedAck = 0;
-    tp.compressedTimer?.del();
   }
+  tp.compressedTimer?.del();
   if (tp.quickCount > 0 && (tp.ackPending & ICSK_ACK_SCHED) !== 0) {
     // The last quick ACK: from now on they are delayed, with the shortest delay.
     if (--tp.quickCount === 0) tp.atoUs = TCP_ATO_MIN_US;

@@ -17,6 +17,8 @@ import { tcpSndbufExpand } from './sndbuf.ts';
 import { ICSK_ACK_NOMEM, type TcpSock } from './sock.ts';
 
 const MAX_TCP_WINDOW = 32767;
+/** The smallest receive buffer of any socket. */
+const SOCK_MIN_RCVBUF = 2304;
 
 // ---- space
 
@@ -205,7 +207,17 @@ export function tcpGrowWindow(tp: TcpSock, skb: SkBuff, adjust: boolean): void {
   const incr = tcpWinFromSpace(tp, truesize) <= skb.len ? 2 * tp.advmss : growBySmall(tp, skb, truesize);
   if (incr === 0) return;
   tp.rcvSsthresh += Math.min(room, Math.max(incr, 2 * skb.len));
-  if (tp.quickCount === 0) tp.quickCount = 1;
+  tp.quickCount |= 1; // the peer may send more now: tell it at once
+}
+
+/** A new limit of the window; the window itself follows downwards at once, upwards as far as it is offered already. */
+export function tcpSetWindowClamp(tp: TcpSock, val: number): void {
+  const old = tp.windowClamp;
+  const clamp = Math.max(SOCK_MIN_RCVBUF / 2, val);
+  if (clamp === old) return;
+  tp.windowClamp = clamp;
+  if (clamp < old) tp.rcvSsthresh = Math.min(tp.rcvSsthresh, clamp);
+  else tp.rcvSsthresh = Math.max(Math.min(tp.rcvWnd, clamp), tp.rcvSsthresh);
 }
 
 /** Small segments in big buffers: fine as long as the window is a small part of what the buffer may become. */
