@@ -94,11 +94,13 @@ export class Kernel extends KernelProcess {
     this.parts = parts;
     this.stack = stack;
     this.hosts = new HostsFile(world?.names ?? null);
-    const { net, ip, tcp } = stack;
+    const { net, ip, tcp, udp } = stack;
     this.settings = new SysctlTable({
       core: net.sysctl,
       ipv4: ip.sysctl,
       neigh: ip.arp.table.parms,
+      arp: ip.arp.sysctl,
+      udp: udp.sysctl,
       tcp: tcp.sysctl,
       congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
     });

@@ -56,6 +56,21 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   icmp_msgs_burst: ['icmpMsgsBurst'],
   'route.min_pmtu': ['minPmtu', { min: 68 }],
   'route.mtu_expires': ['mtuExpires'],
+  'conf.all.rp_filter': ['rpFilter', { max: 2 }],
+  'conf.all.drop_unicast_in_l2_multicast': ['dropUnicastInL2Multicast', BOOL],
+};
+
+/** net.ipv4.conf.all.*: name → field of ArpSysctl. */
+const ARP: Readonly<Record<string, readonly [string, Shape?]>> = {
+  arp_ignore: ['arpIgnore', { max: 8 }],
+  arp_announce: ['arpAnnounce', { max: 2 }],
+  arp_accept: ['arpAccept', BOOL],
+  arp_notify: ['arpNotify', BOOL],
+};
+
+/** net.ipv4.*: name → field of UdpSysctl. */
+const UDP: Readonly<Record<string, readonly [string, Shape?]>> = {
+  udp_mem: ['udpMem'],
 };
 
 /** net.ipv4.neigh.default.*: name → field of NeighParms. */
@@ -120,6 +135,8 @@ export interface SysctlOwners {
   readonly core: object;
   readonly ipv4: object;
   readonly neigh: object;
+  readonly arp: object;
+  readonly udp: object;
   readonly tcp: object | null;
   /** Names that net.ipv4.tcp_congestion_control may take. */
   readonly congestion: () => readonly string[];
@@ -133,6 +150,8 @@ export class SysctlTable {
     this.bind('net.core.', owners.core, CORE);
     this.bind('net.ipv4.', owners.ipv4, IPV4);
     this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
+    this.bind('net.ipv4.conf.all.', owners.arp, ARP);
+    this.bind('net.ipv4.', owners.udp, UDP);
     if (owners.tcp === null) return;
     for (const field of Object.keys(owners.tcp)) {
       const name = field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -138,7 +138,8 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
 function icmpXmit(ip: Ipv4, skb: SkBuff, saddr: number, daddr: number, tos: number, rt: Rtable): void {
   skb.th = skb.data;
   put16(skb.buf, skb.th + ICMP_CHECK, csumFold(skbChecksum(skb, 0, skb.len, 0)));
-  ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, rt, false);
+  const rc = ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, rt, false);
+  if (rc < 0) ip.net.inc(Mib.IcmpOutErrors);
 }
 
 function countOut(ip: Ipv4, type: number): void {

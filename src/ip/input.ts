@@ -33,7 +33,8 @@ import { ipRouteInput } from './route-input.ts';
 const InReceives: number = Mib.IpInReceives;
 const InDelivers: number = Mib.IpInDelivers;
 const InOctets: number = Mib.IpExtInOctets;
-const InNoEct: number = Mib.IpExtInNoECTPkts;
+/** By the ECN bits of the header (RFC 3168 §5). */
+const EctPkts: readonly number[] = [Mib.IpExtInNoECTPkts, Mib.IpExtInECT1Pkts, Mib.IpExtInECT0Pkts, Mib.IpExtInCEPkts];
 
 /** A packet came in. Takes the skb. */
 export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
@@ -51,7 +52,7 @@ export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   const first = get8(buf, at);
   const hlen = (first & 15) << 2;
   if (first >> 4 !== 4 || hlen < IPV4_HLEN_MIN) return headerError(ip, skb, Drop.IpInHdr);
-  mib[InNoEct + ectOffset(get8(buf, at + IPV4_TOS))]! += skb.gsoSegs > 1 ? skb.gsoSegs : 1;
+  mib[EctPkts[get8(buf, at + IPV4_TOS) & INET_ECN_MASK]!]! += skb.gsoSegs > 1 ? skb.gsoSegs : 1;
   if (!mayPull(skb, hlen)) return headerError(ip, skb, Drop.IpInHdr);
   if (ipFastCsum(buf, at, hlen) !== 0) {
     net.inc(Mib.IpExtInCsumErrors);
@@ -72,11 +73,6 @@ export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   ipRcvFinish(ip, skb, dev, hlen);
 }
 
-/** From the ECN bits to the counters' order: NoECT, ECT1, ECT0, CE, as the bits count. */
-function ectOffset(tos: number): number {
-  return tos & INET_ECN_MASK;
-}
-
 function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
   ip.net.inc(Mib.IpInHdrErrors);
   ip.net.drop(skb, reason);
@@ -94,6 +90,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
     if (typeof found === 'number') {
       if (found === Drop.IpInAddrErrors) ip.net.inc(Mib.IpInAddrErrors);
+      else if (found === Drop.IpInNoRoutes) ip.net.inc(Mib.IpExtInNoRoutes);
       ip.net.drop(skb, found);
       return;
     }

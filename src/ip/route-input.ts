@@ -15,9 +15,11 @@ import { Rtable } from './route.ts';
 /** The way of a packet from `saddr` to `daddr` that came in by `dev`, or the reason (a Drop) why it has none. */
 export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): Rtable | Drop {
   const known = ip.inRoutes.find(ip, daddr, saddr, dev.ifindex);
-  if (known !== null) return known;
+  // With rp_filter every source is looked at: the setting may have changed since the way was found.
+  if (known !== null && ip.sysctl.rpFilter === 0) return known;
   const type = inputType(ip, daddr, saddr, dev);
   if (type < 0) return -type as Drop;
+  if (known !== null) return known;
   const rt = new Rtable(ip, dev, type, daddr, saddr, 0, saddr, dev.ifindex);
   ip.inRoutes.add(rt);
   return rt;
@@ -39,6 +41,7 @@ function inputType(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): numb
     if (ipv4IsLoopback(saddr)) return -Drop.IpInvalidSource;
   }
   const route = ip.fib.lookup(daddr, 0);
+  if (route === null && ip.sysctl.ipForward !== 0) return -Drop.IpInNoRoutes;
   if (route === null || (route.type !== RTN_LOCAL && route.type !== RTN_BROADCAST)) {
     return route !== null && ip.sysctl.ipForward !== 0 && route.type === RTN_UNICAST ? RTN_UNICAST : -Drop.IpInAddrErrors;
   }

@@ -189,7 +189,6 @@ test('options: harmless ones pass, source routes are refused, malformed ones dra
 test('rp_filter and drop_unicast_in_l2_multicast, when they are set', () => {
   const p = acquainted();
   p.a.ip.sysctl.rpFilter = 1;
-  p.a.ip.fib.generation++;
   receive(p.ea, packet(set(12, 8, 8, 8, 8)));
   p.a.ip.sysctl.dropUnicastInL2Multicast = 1;
   receive(p.ea, packet((f) => { f.fill(255, 0, 6); }));
