@@ -50,7 +50,7 @@ interface RateBucket {
 export class IcmpState {
   /** The bucket of all messages: icmp_msgs_per_sec, icmp_msgs_burst. */
   credit = 0;
-  creditStamp = -Infinity;
+  creditStamp: number = -Infinity;
   /** A bucket per destination: icmp_ratelimit. */
   readonly peers: Map<number, RateBucket> = new Map();
 }

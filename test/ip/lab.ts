@@ -167,7 +167,7 @@ export function pair(seed = 1): Pair {
 }
 
 /** Runs until nothing keeps the world alive, or until `ms` of virtual time. */
-export function run(sim: Simulation, ms = Infinity): void {
+export function run(sim: Simulation, ms: number = Infinity): void {
   const until = ms * 1e6;
   while (sim.nextTime() <= until && (ms !== Infinity || sim.live > 0)) sim.step();
   if (ms !== Infinity) sim.advanceTo(until);
