@@ -32,8 +32,12 @@ export function tcpInit(net: Net, ip: Ipv4): TcpProto {
 /** A new socket in CLOSE, with the host's settings. */
 export function tcpCreateSock(tcp: TcpProto): TcpSock {
   const { net, sysctl } = tcp;
-  const ca = tcpCaFind(sysctl.tcpCongestionControl);
-  const tp = new TcpSock(net, tcp, tcpProt, ca ?? tcpCaFind('reno')!, tcpTimerHandlers);
+  let ca = tcp.defaultCa;
+  if (ca === null || ca.name !== sysctl.tcpCongestionControl) {
+    ca = tcpCaFind(sysctl.tcpCongestionControl) ?? tcpCaFind('reno')!;
+    tcp.defaultCa = ca;
+  }
+  const tp = new TcpSock(net, tcp, tcpProt, ca, tcpTimerHandlers);
   tcpInitXmitTimers(tp);
   tp.rcvbuf = sysctl.tcpRmem[1];
   tp.sndbuf = sysctl.tcpWmem[1];

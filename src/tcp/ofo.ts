@@ -45,6 +45,7 @@ const SACK_BLOCKS_EXPECTED = 2;
 
 /** A segment was added: its block is the newest and goes to the front; blocks that now touch become one. */
 function tcpSackNewOfoSkb(tp: TcpSock, seq: number, end: number): void {
+  if (tp.selectiveAcks.length === 0) tp.selectiveAcks = new Int32Array(2 * TCP_NUM_SACKS);
   const sacks = tp.selectiveAcks;
   let start = seq;
   let stop = end;

@@ -9,6 +9,7 @@ import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
+import type { CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
 import { tcpV4Xmit } from './ipv4.ts';
@@ -123,6 +124,8 @@ export class TcpProto {
   readonly deathRow: TimewaitDeathRow;
   /** Tells `sock/ports.ts` which 4-tuples are free; set by `tcpInit`. */
   connectChecker!: ConnectChecker;
+  /** The algorithm that the sysctl names, looked up. */
+  defaultCa: CongestionOps | null = null;
   /** Sockets without a descriptor, and all TcpSocks that are not destroyed. */
   orphanCount = 0;
   socketCount = 0;

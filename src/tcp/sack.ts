@@ -92,6 +92,7 @@ function sacktagBlock(tp: TcpSock, start: number, end: number, st: AckState): vo
 /** The blocks of this ACK, sorted, are what the next one's need not repeat. */
 function rememberBlocks(tp: TcpSock): void {
   const { sacks, numSacks } = tp.tcp.scratch;
+  if (tp.recvSackCache.length === 0 && numSacks > 0) tp.recvSackCache = new Int32Array(8);
   for (let i = 0; i < 2 * numSacks; i++) tp.recvSackCache[i] = sacks[i]!;
   tp.recvSackCacheLen = numSacks;
 }

@@ -53,6 +53,9 @@ export const TCP_NAGLE_OFF = 1;
 export const TCP_NAGLE_CORK = 2;
 export const TCP_NAGLE_PUSH = 4;
 
+/** Rope for SACK blocks of a connection that has none yet: most never lose a segment, and a typed array costs 200 bytes. */
+const NO_BLOCKS: Int32Array = new Int32Array(0);
+
 export class TcpSock extends InetSock implements EhashEntry {
   readonly tcp: TcpProto;
   /** Chain and hash in the table by 4-tuple. */
@@ -154,7 +157,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   isCwndLimited = false;
   /** Out-of-order segments by sequence, oldest first; the rope for `numSacks` blocks to report (pairs start, end). */
   readonly ofoQueue: SkBuffHead = new SkBuffHead();
-  readonly selectiveAcks: Int32Array = new Int32Array(8);
+  selectiveAcks: Int32Array = NO_BLOCKS;
   /** Where the last out-of-order segment went: the next one is likely to follow it. */
   ofoHint: SkBuff | null = null;
   numSacks = 0;
@@ -162,7 +165,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   dsackStart = 0;
   dsackEnd = 0;
   /** Blocks of the last ACK, to skip what is known. */
-  readonly recvSackCache: Int32Array = new Int32Array(8);
+  recvSackCache: Int32Array = NO_BLOCKS;
   recvSackCacheLen = 0;
 
   // ---- congestion
@@ -218,8 +221,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   rateIntervalUs = 0;
   rateAppLimited = false;
   /** Bytes per second; ~0 as in Linux means no pacing: kept as Infinity. */
-  pacingRate = Infinity;
-  maxPacingRate = Infinity;
+  pacingRate: number = Infinity;
+  maxPacingRate: number = Infinity;
   pacingNeeded = false;
   /** Host nanoseconds before which nothing is paced out. */
   pacingNextNs = 0;
