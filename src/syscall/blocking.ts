@@ -10,7 +10,7 @@
 import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
   EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
-  SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
+  RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
@@ -27,19 +27,12 @@ const READABLE: number = POLLIN | POLLRDNORM | POLLPRI | EPOLLRDHUP | EPOLLERR |
 const WRITABLE: number = POLLOUT | POLLWRNORM | EPOLLERR | EPOLLHUP;
 const ANY = -1;
 
-/** What a call that waits does when it is tried: a value, a negative errno, or -EAGAIN to sleep (again). */
-export type Attempt = () => number;
-
-/** How a call waits. */
-interface Wait {
-  /** POLL* bits that may change the answer. */
-  readonly events: number;
-  /** Nanoseconds, 0 = for ever. */
-  readonly timeoutNs: number;
+/** What a call that waits does. */
+interface Work {
+  /** Tries: a value, a negative errno, or -EAGAIN to sleep (again). */
+  attempt(): number;
   /** The answer when the time is up. */
-  readonly onTimeout: () => number;
-  /** Wakes one caller per event (accept). */
-  readonly exclusive?: boolean;
+  expired(): number;
 }
 
 /** A call that sleeps. */
@@ -52,26 +45,23 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   prevSleeper: Sleeper | null = null;
   private readonly file: File;
   private readonly events: number;
-  private readonly attempt: Attempt;
+  private readonly work: Work;
   private readonly settle: (ret: number) => void;
   private readonly task: Task;
   private timer: Timer | null = null;
-  private timedOut: (() => number) | null = null;
   private done = false;
 
-  constructor(p: Process, fd: number, file: File, name: string, wait: Wait, attempt: Attempt, settle: (ret: number) => void) {
+  constructor(p: Process, fd: number, file: File, name: string, events: number, work: Work, settle: (ret: number) => void) {
     super();
     this.process = p;
     this.fd = fd;
     this.file = file;
     this.name = name;
-    this.events = wait.events;
-    this.attempt = attempt;
+    this.events = events;
+    this.work = work;
     this.settle = settle;
     this.sinceNs = p.net.sim.now;
-    this.exclusive = wait.exclusive === true;
     this.task = new Task(() => this.tryAgain());
-    if (wait.timeoutNs > 0) this.startTimer(wait);
     file.wq.add(this);
     file.addSleeper(this);
     p.layer.waiting.add(this);
@@ -96,20 +86,20 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
     this.leave();
   }
 
-  private startTimer(wait: Wait): void {
+  /** Ends the wait after `ns`. */
+  limit(ns: number): void {
     const { net } = this.process;
-    this.timedOut = wait.onTimeout;
     this.timer = new Timer(net.sim, net.cpu, () => {
       net.cpu.wake(this.task);
     });
-    this.timer.mod(net.cpu.now + wait.timeoutNs);
+    this.timer.mod(net.cpu.now + ns);
   }
 
   private tryAgain(): void {
     if (this.done) return;
-    const ret = this.attempt();
+    const ret = this.work.attempt();
     if (ret !== -EAGAIN) this.finish(ret);
-    else if (this.timer !== null && !this.timer.pending) this.finish(this.timedOut!());
+    else if (this.timer !== null && !this.timer.pending) this.finish(this.work.expired());
   }
 
   private finish(ret: number): void {
@@ -128,13 +118,14 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   }
 }
 
-/** Tries once, and sleeps on `fd` when the answer is -EAGAIN and waiting is allowed. */
-function wait(p: Process, fd: number, name: string, how: Wait | null, attempt: Attempt): Promise<number> {
-  const ret = attempt();
-  const file = p.fds.get(fd);
-  if (ret !== -EAGAIN || how === null || file === null) return Promise.resolve(ret);
+/** Sleeps on `fd` until `work` has another answer than -EAGAIN; `timeoutNs` 0 = for ever. */
+function sleep(
+  p: Process, fd: number, name: string, events: number, timeoutNs: number, work: Work, exclusive: boolean = false,
+): Promise<number> {
   return new Promise((resolve) => {
-    void new BlockedCall(p, fd, file, name, how, attempt, resolve);
+    const call = new BlockedCall(p, fd, p.fds.get(fd)!, name, events, work, resolve);
+    call.exclusive = exclusive;
+    if (timeoutNs > 0) call.limit(timeoutNs);
   });
 }
 
@@ -143,21 +134,24 @@ function mayWait(p: Process, fd: number, flags: number): boolean {
   return file !== null && !file.nonblock && (flags & MSG_DONTWAIT) === 0;
 }
 
+// ---- accept, connect ------------------------------------------------------------------------------------------------
+
 /** accept4(2): a descriptor. SO_RCVTIMEO ends the wait with -EAGAIN. */
 export function waitAccept(p: Process, fd: number, out: SockAddr | null, flags: number): Promise<number> {
-  const how = mayWait(p, fd, 0)
-    ? { events: READABLE, timeoutNs: fdSock(p, fd)?.rcvtimeoNs ?? 0, onTimeout: () => -EAGAIN, exclusive: true }
-    : null;
-  return wait(p, fd, 'accept', how, () => sysAccept(p, fd, out, flags));
+  const ret = sysAccept(p, fd, out, flags);
+  if (ret !== -EAGAIN || !mayWait(p, fd, 0)) return Promise.resolve(ret);
+  const work = { attempt: () => sysAccept(p, fd, out, flags), expired: () => -EAGAIN };
+  return sleep(p, fd, 'accept', READABLE, fdSock(p, fd)!.rcvtimeoNs, work, true);
 }
 
 /** connect(2): 0 once the handshake is done. SO_SNDTIMEO ends the wait with -EINPROGRESS; the handshake goes on. */
 export function waitConnect(p: Process, fd: number, addr: SockAddr): Promise<number> {
-  const first = sysConnect(p, fd, addr);
+  const ret = sysConnect(p, fd, addr);
   const sk = fdSock(p, fd);
-  if ((first !== -EINPROGRESS && first !== -EALREADY) || sk === null || !mayWait(p, fd, 0)) return Promise.resolve(first);
-  const how = { events: ANY, timeoutNs: sk.sndtimeoNs, onTimeout: () => -EINPROGRESS };
-  return wait(p, fd, 'connect', how, () => connected(p, fd, sk, addr));
+  if ((ret !== -EINPROGRESS && ret !== -EALREADY) || sk === null || !mayWait(p, fd, 0)) return Promise.resolve(ret);
+  const work = { attempt: () => connected(p, fd, sk, addr), expired: () => -EINPROGRESS };
+  const now = work.attempt(); // over loopback the answer may be there already
+  return now === -EAGAIN ? sleep(p, fd, 'connect', ANY, sk.sndtimeoNs, work) : Promise.resolve(now);
 }
 
 /** How a handshake stands: another call of connect tells, once. */
@@ -167,27 +161,100 @@ function connected(p: Process, fd: number, sk: Sock, addr: SockAddr): number {
   return ret === -EISCONN ? 0 : ret;
 }
 
-/** sendmsg(2): on a stream, ends when everything is written; a count below that means that the time was up, or an error came after it. */
+// ---- data -----------------------------------------------------------------------------------------------------------
+
+/** A message on its way out, bit by bit. */
+class Sending implements Work {
+  private readonly p: Process;
+  private readonly fd: number;
+  private readonly msg: MsgHdr;
+  private readonly stream: boolean;
+  private readonly off: number;
+  private readonly len: number;
+  private sent = 0;
+
+  constructor(p: Process, fd: number, sk: Sock, msg: MsgHdr) {
+    this.p = p;
+    this.fd = fd;
+    this.msg = msg;
+    this.stream = sk.type === SOCK_STREAM;
+    this.off = msg.off;
+    this.len = msg.len;
+  }
+
+  attempt(): number {
+    const { msg } = this;
+    for (;;) {
+      msg.off = this.off + this.sent;
+      msg.len = this.len - this.sent;
+      const n = sysSendmsg(this.p, this.fd, msg);
+      if (n < 0) return n === -EAGAIN || this.sent === 0 ? n : this.sent;
+      this.sent += n;
+      if (this.sent >= this.len || n === 0 || !this.stream) return this.sent;
+    }
+  }
+
+  expired(): number {
+    return this.sent > 0 ? this.sent : -EAGAIN;
+  }
+}
+
+/**
+ * sendmsg(2): on a stream, ends when everything is written; a count below that means that the time was up, or that an error
+ * came after so many bytes.
+ */
 export function waitSendmsg(p: Process, fd: number, msg: MsgHdr): Promise<number> {
   const sk = fdSock(p, fd);
   if (sk === null) return Promise.resolve(badSock(p, fd));
-  const { off, len } = msg;
-  let sent = 0;
-  const attempt = (): number => {
-    for (;;) {
-      msg.off = off + sent;
-      msg.len = len - sent;
-      const n = sysSendmsg(p, fd, msg);
-      if (n < 0) return n === -EAGAIN || sent === 0 ? n : sent;
-      sent += n;
-      if (sent >= len || n === 0 || sk.type !== SOCK_STREAM) return sent;
-    }
-  };
-  if (!mayWait(p, fd, msg.flags)) {
-    const ret = attempt();
-    return Promise.resolve(ret === -EAGAIN && sent > 0 ? sent : ret);
+  const work = new Sending(p, fd, sk, msg);
+  const ret = work.attempt();
+  if (ret !== -EAGAIN) return Promise.resolve(ret);
+  if (!mayWait(p, fd, msg.flags)) return Promise.resolve(work.expired());
+  return sleep(p, fd, 'send', WRITABLE, sk.sndtimeoNs, work);
+}
+
+/** A buffer that is being filled. */
+class Receiving implements Work {
+  private readonly p: Process;
+  private readonly fd: number;
+  private readonly sk: Sock;
+  private readonly msg: MsgHdr;
+  private readonly off: number;
+  private readonly len: number;
+  /** How many bytes end the wait. */
+  private readonly target: number;
+  private readonly peek: boolean;
+  private got = 0;
+
+  constructor(p: Process, fd: number, sk: Sock, msg: MsgHdr) {
+    this.p = p;
+    this.fd = fd;
+    this.sk = sk;
+    this.msg = msg;
+    this.off = msg.off;
+    this.len = msg.len;
+    const all = (msg.flags & MSG_WAITALL) !== 0;
+    this.target = sk.type !== SOCK_STREAM ? 0 : all ? msg.len : Math.min(sk.rcvlowat, msg.len);
+    this.peek = (msg.flags & MSG_PEEK) !== 0;
   }
-  return wait(p, fd, 'send', { events: WRITABLE, timeoutNs: sk.sndtimeoNs, onTimeout: () => sent || -EAGAIN }, attempt);
+
+  attempt(): number {
+    const { msg, target } = this;
+    for (;;) {
+      msg.off = this.off + this.got;
+      msg.len = this.len - this.got;
+      const n = sysRecvmsg(this.p, this.fd, msg);
+      if (n < 0) return n === -EAGAIN || this.got === 0 ? n : this.got;
+      if (this.peek && n < target && !atEnd(this.sk)) return -EAGAIN;
+      this.got += n;
+      if (n === 0 || this.got >= target || this.peek) return this.got;
+    }
+  }
+
+  expired(): number {
+    if (this.peek) return sysRecvmsg(this.p, this.fd, this.msg);
+    return this.got > 0 ? this.got : -EAGAIN;
+  }
 }
 
 /** recvmsg(2): ends when SO_RCVLOWAT bytes (or all, with MSG_WAITALL) have come, or the end of the stream, or an error. */
@@ -195,41 +262,24 @@ export function waitRecvmsg(p: Process, fd: number, msg: MsgHdr): Promise<number
   const sk = fdSock(p, fd);
   if (sk === null) return Promise.resolve(badSock(p, fd));
   if (!mayWait(p, fd, msg.flags)) return Promise.resolve(sysRecvmsg(p, fd, msg));
-  const { off, len } = msg;
-  const stream = sk.type === SOCK_STREAM;
-  const target = !stream ? 0 : (msg.flags & MSG_WAITALL) !== 0 ? len : Math.min(sk.rcvlowat, len);
-  const peek = (msg.flags & MSG_PEEK) !== 0;
-  let got = 0;
-  const attempt = (): number => {
-    for (;;) {
-      msg.off = off + got;
-      msg.len = len - got;
-      const n = sysRecvmsg(p, fd, msg);
-      if (n < 0) return n === -EAGAIN || got === 0 ? n : got;
-      if (peek && n < target && !atEnd(sk)) return -EAGAIN;
-      got += n;
-      if (n === 0 || got >= target || peek) return got;
-    }
-  };
-  const onTimeout = (): number => {
-    if (!peek) return got || -EAGAIN;
-    return sysRecvmsg(p, fd, msg);
-  };
-  return wait(p, fd, 'recv', { events: READABLE, timeoutNs: sk.rcvtimeoNs, onTimeout }, attempt);
+  const work = new Receiving(p, fd, sk, msg);
+  const ret = work.attempt();
+  return ret === -EAGAIN ? sleep(p, fd, 'recv', READABLE, sk.rcvtimeoNs, work) : Promise.resolve(ret);
 }
 
 /** Nothing more will come: waiting for more would be for ever. */
 function atEnd(sk: Sock): boolean {
-  return sk.err !== 0 || sk.state === TCP_CLOSE || (sk.shutdown & 1) !== 0;
+  return sk.err !== 0 || sk.state === TCP_CLOSE || (sk.shutdown & RCV_SHUTDOWN) !== 0;
 }
+
+// ---- epoll ----------------------------------------------------------------------------------------------------------
 
 /** epoll_wait(2). `timeoutNs` below 0 = for ever, 0 = not at all. */
 export function waitEpoll(p: Process, epfd: number, out: EpollEvent[], max: number, timeoutNs: number): Promise<number> {
-  const how = timeoutNs === 0 ? null : { events: ANY, timeoutNs: Math.max(timeoutNs, 0), onTimeout: () => 0 };
-  return wait(p, epfd, 'epoll_wait', how, () => {
-    const n = sysEpollWait(p, epfd, out, max);
-    return n === 0 ? -EAGAIN : n;
-  }).then((n) => (n === -EAGAIN ? 0 : n));
+  const n = sysEpollWait(p, epfd, out, max);
+  if (n !== 0 || timeoutNs === 0) return Promise.resolve(n);
+  const work = { attempt: () => sysEpollWait(p, epfd, out, max) || -EAGAIN, expired: () => 0 };
+  return sleep(p, epfd, 'epoll_wait', ANY, Math.max(timeoutNs, 0), work);
 }
 
 // ---- poll: one call that sleeps in many queues ----------------------------------------------------------------------
