@@ -24,6 +24,7 @@ export function printOutcome(screen: Screen, o: Outcome): void {
   printLines(screen, 'Teardown', '', o.watch.teardown);
   printMidway(screen, o);
   printQueues(screen, o);
+  printEnd(screen, o);
   printTime(screen, o);
 }
 
@@ -87,6 +88,12 @@ function printQueues(screen: Screen, o: Outcome): void {
   }
   const lost = o.drops.map(([reason, n]) => `${reason} ${count(n)}`).join(', ');
   screen.line(`  ${'dropped'.padEnd(14)} ${lost === '' ? 'nothing' : lost}`);
+}
+
+function printEnd(screen: Screen, o: Outcome): void {
+  const { skbs, descriptors, liveTimers } = o.left;
+  screen.heading('At the end', `ss -tan on the client; left: ${count(skbs)} packets, ${count(descriptors)} descriptors, ${count(liveTimers)} timers`);
+  for (const line of o.atEnd.trimEnd().split('\n')) screen.line(`  ${line}`);
 }
 
 function amount(row: HighWater, n: number): string {

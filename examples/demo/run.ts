@@ -1,7 +1,7 @@
 /** One run of the demo: a world of two hosts and a cable, a site on one of them, a browser on the other. */
 import type http from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { World, type Cable, type Host } from '../../mod.ts';
+import { World, type Cable, type Host, type LeakReport } from '../../mod.ts';
 import { dropName } from '../../src/skb/drop-reason.ts';
 import { get, type Fetched } from './browser.ts';
 import type { DemoOptions } from './options.ts';
@@ -22,12 +22,14 @@ export interface Outcome {
   readonly download: Fetched | null;
   /** What went wrong in the program, if anything did. */
   readonly error: Error | null;
-  /** `ss -tin` on the server in the middle of the download, and what the client's says when all is over. */
+  /** `ss -tin` on the server in the middle of the download; `ss -tan` on the client when all is over. */
   readonly midway: string;
   readonly atEnd: string;
   readonly virtualMs: number;
   readonly wallMs: number;
   readonly digest: string;
+  /** Packets, descriptors and timers that are left when all is closed and silent. */
+  readonly left: LeakReport;
   /** Drops by their reason, most frequent first. */
   readonly drops: readonly (readonly [string, number])[];
   readonly pcapng: Uint8Array;
@@ -66,8 +68,8 @@ export async function run(options: DemoOptions, progress: (bytes: number, virtua
   const wallMs = performance.now() - started;
   capture.stop();
   const outcome = {
-    ...got, world, client, server, cable, watch, wallMs, atEnd: client.sh('ss -tano'), virtualMs: world.now, digest: world.digest(),
-    drops: dropsOf(world), pcapng: capture.toBytes(), captured: capture.frames.length, missed: capture.missed,
+    ...got, world, client, server, cable, watch, wallMs, atEnd: client.sh('ss -tan'), virtualMs: world.now, digest: world.digest(),
+    left: world.check(), drops: dropsOf(world), pcapng: capture.toBytes(), captured: capture.frames.length, missed: capture.missed,
   };
   world.stop();
   return outcome;

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { after, test } from 'node:test';
 import { NODE24_VERSION } from '../../scripts/runtimes.ts';
+import { parseOptions, UsageError } from '../../examples/demo/options.ts';
+import { run } from '../../examples/demo/run.ts';
 import { spawnToEnd, type Ended } from '../../scripts/spawn.ts';
 import { ROOT } from '../../scripts/tidy.ts';
 
@@ -59,12 +61,16 @@ test('Node 24 has the digest of this Node', async (t) => {
   assert.equal(digest.exec(there.stdout)?.[1], digest.exec(here.stdout)?.[1]);
 });
 
-test('another seed has another digest', async () => {
-  const digestOf = async (seed: string): Promise<string> => {
-    const { stdout } = await demo('--seed', seed, '--size', '20kb', `--pcap=${join(folder, 'other.pcapng')}`);
-    return /first run +([0-9a-f]{32})/.exec(stdout)?.[1] ?? stdout;
-  };
-  assert.notEqual(await digestOf('1'), await digestOf('2'));
+test('another seed has another digest, and no seed leaves anything behind', async () => {
+  const digests: string[] = [];
+  for (const seed of [1, 2]) {
+    const { digest, left, download } = await run({ ...parseOptions([])!, seed, size: 20_000 }, () => undefined);
+    assert.equal(download?.said, download?.came);
+    const { skbs, liveTimers, descriptors, waiting } = left;
+    assert.deepEqual({ skbs, liveTimers, descriptors, waiting }, { skbs: 0, liveTimers: 0, descriptors: 0, waiting: 0 });
+    digests.push(digest);
+  }
+  assert.notEqual(digests[0], digests[1]);
 });
 
 test('the capture opens in Wireshark, without a malformed packet or a wrong checksum', async (t) => {
@@ -86,29 +92,34 @@ test('the capture opens in Wireshark, without a malformed packet or a wrong chec
   assert.notEqual(await tshark('tcp.analysis.retransmission or tcp.analysis.fast_retransmission'), '');
 });
 
-test('a wrong option is one line that names it and the accepted form, and exit code 2', async () => {
+test('a wrong option is one line that names it and the accepted form', () => {
   const refused: readonly (readonly [readonly string[], RegExp])[] = [
-    [['--lose', '0.1'], /^demo: --lose: no such option; expected --seed, --loss, .*\n$/],
-    [['--loss', '2%'], /^demo: --loss: '2%' is not understood; expected a number from 0 to 1, such as 0\.02\n$/],
-    [['--loss', '1.5'], /^demo: --loss: '1\.5' is not understood/],
-    [['--delay', 'soon'], /^demo: --delay: 'soon' is not understood; expected a duration such as 20ms/],
-    [['--rate', '50'], /^demo: --rate: '50' is not understood; expected a rate such as 50mbit/],
-    [['--size', '0b'], /^demo: --size: '0b' is not understood; expected a size from 1b to 1gb/],
-    [['--seed', '4.2'], /^demo: --seed: '4\.2' is not understood; expected a whole number/],
-    [['--seed'], /^demo: --seed: its value is missing/],
-    [['--seed', '1', '--seed', '2'], /^demo: --seed: given twice/],
-    [['download'], /^demo: download: no such option/],
+    [['--lose', '0.1'], /^--lose: no such option; expected --seed, --loss, .*$/],
+    [['--loss', '2%'], /^--loss: '2%' is not understood; expected a number from 0 to 1, such as 0\.02$/],
+    [['--loss', '1.5'], /^--loss: '1\.5' is not understood/],
+    [['--loss', ''], /^--loss: '' is not understood/],
+    [['--delay', 'soon'], /^--delay: 'soon' is not understood; expected a duration such as 20ms/],
+    [['--rate', '50'], /^--rate: '50' is not understood; expected a rate such as 50mbit/],
+    [['--size', '0b'], /^--size: '0b' is not understood; expected a size from 1b to 1gb/],
+    [['--seed', '4.2'], /^--seed: '4\.2' is not understood; expected a whole number/],
+    [['--seed'], /^--seed: its value is missing/],
+    [['--seed', '--loss'], /^--seed: its value is missing/],
+    [['--seed', '1', '--seed', '2'], /^--seed: given twice/],
+    [['download'], /^download: no such option/],
+    [['--constructor', '1'], /^--constructor: no such option/],
   ];
-  for (const [args, message] of refused) {
-    const { code, stdout, stderr } = await demo(...args);
-    assert.equal(code, 2, args.join(' '));
-    assert.match(stderr, message);
-    assert.equal(stdout, '');
-  }
+  for (const [args, message] of refused) assert.throws(() => parseOptions(args), { constructor: UsageError, message }, args.join(' '));
+  assert.deepEqual(parseOptions(['--seed=-3', '--size', '64kib', '--rate=1gbit']), {
+    seed: -3, loss: 0.02, delay: '20ms', rate: '1gbit', size: 65536, pcap: 'demo.pcapng',
+  });
 });
 
-test('--help says what there is', async () => {
-  const { code, stdout } = await demo('--help');
-  assert.equal(code, 0);
-  assert.match(stdout, /--rate R/);
+test('a wrong option ends the program with exit code 2, and nothing was begun', async () => {
+  const { code, stdout, stderr } = await demo('--delay', '20');
+  assert.deepEqual({ code, stdout }, { code: 2, stdout: '' });
+  assert.equal(stderr, "demo: --delay: '20' is not understood; expected a duration such as 20ms, 1.5s or 500us\n");
+});
+
+test('--help is no option like the others', () => {
+  assert.equal(parseOptions(['--seed', '3', '--help']), null);
 });
