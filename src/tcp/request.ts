@@ -17,6 +17,8 @@ import { TCP_LISTEN } from '../sock/constants.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
 import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
+import { inetAddrType } from '../ip/devinet.ts';
+import { RTN_LOCAL } from '../ip/fib.ts';
 import type { Rtable } from '../ip/route.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
 import { tcpV4Advmss, tcpV4ReqRoute, tcpV4SendSynack } from './ipv4.ts';
@@ -49,6 +51,8 @@ function reqskQueueFull(tp: TcpSock): boolean {
  */
 export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   const { tcp, net } = tp;
+  // RFC 1122 §4.2.3.10: a SYN to a broadcast or multicast address is discarded silently.
+  if (inetAddrType(tcp.ip, iphDaddr(skb.buf, skb.nh)) !== RTN_LOCAL) return tcpListenDrop(tp, Drop.IpInvalidDest);
   let wantCookie = false;
   if ((tcp.sysctl.tcpSyncookies === 2 || reqskQueueFull(tp)) && twIsn === 0) {
     wantCookie = tcp.sysctl.tcpSyncookies !== 0;

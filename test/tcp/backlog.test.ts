@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SOL_TCP, TCP_DEFER_ACCEPT } from '../../src/sock/constants.ts';
 import { sysAccept } from '../../src/syscall/socket.ts';
-import { runLab, tableWith, labWith, type Lab } from '../../src/testing.ts';
+import { parsePacket, runLab, tableWith, labWith, type Lab } from '../../src/testing.ts';
+import { buildPacket } from '../../src/wire/segment-build.ts';
 
 const table = tableWith(test);
 const lab = labWith(test);
@@ -226,6 +227,33 @@ lab('TCP_DEFER_ACCEPT: near the end the peer is reminded, and its bare ACK is go
     +.1 < . 1:1(0) ack 1
   `;
   listener.accept();
+});
+
+lab('A connection that is reset before accept() is accepted all the same, and tells its error then', (t) => {
+  const listener = t.listening();
+  t.newPeer();
+  t.run`
+    < S 0:0(0) win 65535 <mss 1000>
+    > S. 0:0(0) ack 1
+    +.1 < P. 1:11(10) ack 1
+    > . 1:1(0) ack 11
+    < R 11:11(0)
+  `;
+  const c = listener.accept();
+  c.read(10);
+  c.read(1, { want: 'ECONNRESET' });
+  c.read(1, { want: 0 });
+});
+
+lab('RFC 1122 §4.2.3.10: a SYN to the broadcast address is discarded silently', (t) => {
+  t.listening();
+  const flow = t.core.newFlow(80);
+  const syn = buildPacket(parsePacket('S 0:0(0) win 65535 <mss 1000>'), {
+    saddr: flow.address.peerAddr, daddr: flow.address.hostAddr | 255, sport: 4000, dport: 80, seqBase: 1,
+  });
+  t.host.wire.injectIp(syn);
+  t.run('quiet 2s');
+  assert.equal(t.host.tcp.established.count, 0);
 });
 
 lab('A listener that closes resets what nobody accepted, and forgets what is half open', (t) => {
