@@ -92,7 +92,8 @@ function printQueues(screen: Screen, o: Outcome): void {
 
 function printEnd(screen: Screen, o: Outcome): void {
   const { skbs, descriptors, liveTimers } = o.left;
-  screen.heading('At the end', `ss -tan on the client; left: ${count(skbs)} packets, ${count(descriptors)} descriptors, ${count(liveTimers)} timers`);
+  const left = `${count(skbs)} packets, ${count(descriptors)} descriptors, ${count(liveTimers)} timers`;
+  screen.heading('At the end', `ss -tan on the client; left: ${left}`);
   for (const line of o.atEnd.trimEnd().split('\n')) screen.line(`  ${line}`);
 }
 
