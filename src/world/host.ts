@@ -11,7 +11,7 @@ import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
 import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
-import { parseInteger } from '../lib/units.ts';
+import { parseDuration, parseInteger, type Duration } from '../lib/units.ts';
 import type { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
@@ -197,6 +197,16 @@ export class Host {
     });
     net.cpu.exit();
     if (err < 0) throw new KernelError(err, 'route', { address: network });
+  }
+
+  /**
+   * Stops the host's processor for `duration`: nothing is served, nothing runs, while frames pile up in its cards' rings.
+   * Then it goes on, as a machine that was suspended does.
+   */
+  pause(duration: Duration): void {
+    const { cpu } = this.kernel.stack.net;
+    cpu.enter(parseDuration(duration, 'pause: duration'));
+    cpu.exit();
   }
 
   /** @internal An address of this host becomes known to the world. */

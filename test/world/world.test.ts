@@ -236,6 +236,28 @@ test('a partition swallows frames and heals; a pulled cable says so', async () =
   await b.kernel.recv(to, buffer);
 });
 
+test('a paused host serves nothing until it goes on; its card loses what the ring cannot hold', async () => {
+  const world = new World({ seed: 1 });
+  const a = world.host('a');
+  const b = world.host('b', { interfaces: [{ card: { rxRing: 16 } }] });
+  world.cable(a, b);
+  const [from, to] = [udp(a), udp(b)];
+  const send = (): number => a.kernel.sys.sendto(from, 'x', { address: b.ip, port: 9 });
+  send();
+  await b.kernel.recv(to, buffer);
+  b.pause('200ms');
+  const before = world.now;
+  for (let i = 0; i < 50; i++) send();
+  await b.kernel.recv(to, buffer);
+  assert.ok(world.now - before >= 199, `${world.now - before} ms`);
+  await world.runUntilIdle();
+  let more = 0;
+  assert.throws(() => {
+    for (;; more++) b.kernel.sys.recv(to, buffer);
+  }, { code: 'EAGAIN' });
+  assert.equal(more + 1, 16);
+});
+
 test('rules pick frames and end with their scope', async () => {
   const { world, a, b, cable } = two();
   const [from, to] = [udp(a), udp(b)];
