@@ -6,7 +6,8 @@ import {
   TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
 import { InetSock, type Sock } from '../sock/sock.ts';
-import type { Waiting } from '../syscall/process.ts';
+import type { SocketLayer, Waiting } from '../syscall/process.ts';
+import { fdSock } from '../syscall/socket.ts';
 
 const STATES: ReadonlyMap<number, string> = new Map([
   [TCP_ESTABLISHED, 'ESTABLISHED'], [TCP_SYN_SENT, 'SYN_SENT'], [TCP_SYN_RECV, 'SYN_RECV'], [TCP_FIN_WAIT1, 'FIN_WAIT1'],
@@ -18,14 +19,17 @@ const STATES: ReadonlyMap<number, string> = new Map([
 export interface BlockedCall {
   readonly host: string;
   readonly process: string;
-  /** `'accept'`, `'recv'`, `'epoll_wait'`… */
+  /** `'accept'`, `'recv'`, `'epoll_wait'`…; `'handle'` for a socket under one of the runtime's own classes. */
   readonly call: string;
   readonly fd: number;
   /** `'tcp 10.0.0.1:80 → 10.0.0.2:32768 ESTABLISHED'`, or null when the descriptor is no socket. */
   readonly socket: string | null;
-  /** How long it has waited, milliseconds of virtual time. */
+  /** How long it has waited, milliseconds of virtual time; 0 for handles, which watch all the time. */
   readonly forMs: number;
 }
+
+/** Lines of the message; `blocked` has the rest. */
+const MAX_LISTED = 40;
 
 /** Nothing can ever happen again, and the program still waits. */
 export class DeadlockError extends Error {
@@ -33,8 +37,9 @@ export class DeadlockError extends Error {
   readonly blocked: readonly BlockedCall[];
 
   constructor(nowNs: number, blocked: readonly BlockedCall[]) {
-    const lines = blocked.map((b) => `  ${b.host}: ${b.process}: ${b.call}(fd ${String(b.fd)})  ${b.socket ?? 'no socket'}`
-      + `  since ${formatDuration(b.forMs * 1e6)}`);
+    const lines = blocked.slice(0, MAX_LISTED).map((b) => `  ${b.host}: ${b.process}: ${b.call}(fd ${String(b.fd)})  ${b.socket ?? 'no socket'}`
+      + (b.call === 'handle' ? '' : `  for ${formatDuration(b.forMs * 1e6)}`));
+    if (blocked.length > MAX_LISTED) lines.push(`  … and ${String(blocked.length - MAX_LISTED)} more (error.blocked has all)`);
     const list = lines.length === 0
       ? '  no call waits for the network: main() waits for a promise that nothing will settle (real work? await world.external(promise))'
       : lines.join('\n');
@@ -44,8 +49,23 @@ export class DeadlockError extends Error {
   }
 }
 
+/** What waits on one host: its calls, and the sockets that the runtime's own classes watch. */
+export function blockedOn(host: string, layer: SocketLayer, nowNs: number): BlockedCall[] {
+  const calls = [...layer.waiting];
+  const known = new Set(calls.map((call) => call.sock));
+  const handles: BlockedCall[] = [];
+  for (const process of layer.processes) {
+    for (const fd of process.fds.list()) {
+      const sk = fdSock(process, fd);
+      if (sk === null || known.has(sk) || !sk.wq.active) continue;
+      handles.push({ host, process: process.name, call: 'handle', fd, socket: describeSock(sk), forMs: 0 });
+    }
+  }
+  return [...calls.map((call) => describeWaiting(host, call, nowNs)), ...handles];
+}
+
 /** A waiting call for people. */
-export function describeWaiting(host: string, call: Waiting, nowNs: number): BlockedCall {
+function describeWaiting(host: string, call: Waiting, nowNs: number): BlockedCall {
   return {
     host,
     process: call.process.name,

@@ -21,7 +21,7 @@ import { Task } from '../time/task.ts';
 import { Timer } from '../time/timer.ts';
 import { AddressPlan } from './addresses.ts';
 import { WorldCapture } from './capture.ts';
-import { DeadlockError, describeWaiting, type BlockedCall } from './errors.ts';
+import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { Host, Interface, type HostOptions } from './host.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
@@ -261,8 +261,7 @@ export class World {
 
   /** All calls that wait for the network, host by host. */
   blocked(): BlockedCall[] {
-    return this.hosts.flatMap((host) =>
-      [...host.kernel.stack.layer.waiting].map((call) => describeWaiting(host.name, call, this.nowNs)));
+    return this.hosts.flatMap((host) => blockedOn(host.name, host.kernel.stack.layer, this.nowNs));
   }
 
   /** What is still there. For tests, at the end. */
