@@ -61,7 +61,7 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
   if (seq === tp.rcvNxt) {
     // A FIN without text needs no window: some peers would repeat it until we open one.
     const bareFin = skb.len === 0 && (skb.tcpFlags & TCP_FLAG_FIN) !== 0;
-    if (tcpReceiveWindow(tp) === 0 && !bareFin) {
+    if (windowClosed(tp) && !bareFin) {
       net.inc(Mib.TcpExtTCPZeroWindowDrop);
       outOfWindow(tp, skb, Drop.TcpZeroWindow);
     } else {
@@ -83,7 +83,7 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
   if (((seq - tp.rcvNxt) | 0) < 0) {
     // The beginning is known.
     tcpDsackSet(tp, seq, tp.rcvNxt);
-    if (tcpReceiveWindow(tp) === 0) {
+    if (windowClosed(tp)) {
       net.inc(Mib.TcpExtTCPZeroWindowDrop);
       outOfWindow(tp, skb, Drop.TcpZeroWindow);
       return;
@@ -94,6 +94,14 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
     return;
   }
   tcpDataQueueOfo(tp, skb);
+}
+
+/**
+ * No window, and so no taking. But when it is out-of-order data that fills the buffer, while the reader has all that is in
+ * order, only the segment for the hole can end that.
+ */
+function windowClosed(tp: TcpSock): boolean {
+  return tcpReceiveWindow(tp) === 0 && (tp.ofoQueue.head === null || tp.receiveQueue.head !== null);
 }
 
 /** Nothing in it that we can take: acknowledge at once what we have. Takes the skb. */

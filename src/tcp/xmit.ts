@@ -238,7 +238,11 @@ export function tcpPushPendingFrames(tp: TcpSock): void {
 }
 
 function tcpCheckProbeTimer(tp: TcpSock): void {
-  if (tp.packetsOut === 0 && tp.pendingTimer === 0) resetXmitTimer(tp, ICSK_TIME_PROBE0, tcpProbe0Base(tp));
+  if (tp.packetsOut > 0 || tp.pendingTimer !== 0) return;
+  // Differs from Linux: the backoff of retransmissions that have been answered is not carried over to the probes. There it
+  // makes the first probe of an orphan its last.
+  tp.backoff = 0;
+  resetXmitTimer(tp, ICSK_TIME_PROBE0, tcpProbe0Base(tp));
 }
 
 /** After an ACK: sends what it allows, and wakes writers (Linux: tcp_data_snd_check). */
