@@ -16,6 +16,8 @@ export type {
   Accepted, EpollInterest, OptionValue, OutMessage, Received, SysCalls,
 } from './src/host/sys-calls.ts';
 export type { Address, BindAddress, Data, SocketAddress } from './src/host/door.ts';
+export { ToolError } from './src/host/tools/command.ts';
+export type { Tcpdump, TcpdumpOptions } from './src/host/tools/tcpdump.ts';
 export { KernelError } from './src/host/errors.ts';
 export { HostsFile, type ResolvedAddress } from './src/host/resolver.ts';
 export type { SysctlValue } from './src/host/sysctl.ts';

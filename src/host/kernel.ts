@@ -82,7 +82,8 @@ export class Kernel extends KernelProcess {
   /** @internal Clock, pool and pump, shared by the hosts of a world. */
   readonly parts: WorldParts;
   private readonly settings: SysctlTable;
-  private readonly tools: ToolHost;
+  /** @internal This host as its tools see it. */
+  readonly tools: ToolHost;
 
   /** A host by itself. (`world` is for World: a host among others.) */
   constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile }) {

@@ -6,7 +6,7 @@ import { addEthernet } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import { Kernel, type KernelOptions } from '../host/kernel.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
-import type { Tcpdump, TcpdumpOptions } from '../host/tools/tcpdump.ts';
+import { tcpdumpPort, type Tcpdump, type TcpdumpOptions } from '../host/tools/tcpdump.ts';
 import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
@@ -79,6 +79,11 @@ export class Interface {
   get subnet(): Ipv4Prefix | null {
     const first = inetAddrs(this.dev)[0];
     return first === undefined ? null : { addr: first.addr & ipv4Mask(first.prefixLen), prefixLen: first.prefixLen };
+  }
+
+  /** Prints the frames at its port, as they are on the wire; `host.tcpdump` shows what the kernel sees, before the card cuts it up. */
+  tcpdump(options: Omit<TcpdumpOptions, 'device'> = {}): Tcpdump {
+    return tcpdumpPort(this.port, this.host.kernel.tools, options);
   }
 
   /** Gives it one more address: `'10.0.0.1/24'`. */

@@ -221,6 +221,13 @@ test('tcpdump prints packets while they pass, by names and until it is stopped',
   assert.match(dump.lines[0]!, /^0\.\d{6} eth0 In {2}IP 10\.0\.0\.1\.4000 > 10\.0\.0\.2\.9: udp \(3\)$/);
 });
 
+test('at a port tcpdump shows what is on the wire', async () => {
+  const world = two();
+  using dump = world.bob.interfaces[0]!.tcpdump({ filter: 'udp' });
+  await oneDatagram(world);
+  assert.deepEqual(dump.lines.map((line) => line.replace(/^\S+ /, '')), ['In  IP alice.4000 > bob.9: udp (5)']);
+});
+
 test('a word that is not understood is named', () => {
   const { alice } = two();
   const refused: readonly (readonly [string, RegExp])[] = [
