@@ -37,8 +37,7 @@ export class DeadlockError extends Error {
   readonly blocked: readonly BlockedCall[];
 
   constructor(nowNs: number, blocked: readonly BlockedCall[]) {
-    const lines = blocked.slice(0, MAX_LISTED).map((b) => `  ${b.host}: ${b.process}: ${b.call}(fd ${String(b.fd)})  ${b.socket ?? 'no socket'}`
-      + (b.call === 'handle' ? '' : `  for ${formatDuration(b.forMs * 1e6)}`));
+    const lines = blocked.slice(0, MAX_LISTED).map(line);
     if (blocked.length > MAX_LISTED) lines.push(`  … and ${String(blocked.length - MAX_LISTED)} more (error.blocked has all)`);
     const list = lines.length === 0
       ? '  no call waits for the network: main() waits for a promise that nothing will settle (real work? await world.external(promise))'
@@ -47,6 +46,11 @@ export class DeadlockError extends Error {
     this.name = 'DeadlockError';
     this.blocked = blocked;
   }
+}
+
+function line(b: BlockedCall): string {
+  const since = b.call === 'handle' ? '' : `  for ${formatDuration(b.forMs * 1e6)}`;
+  return `  ${b.host}: ${b.process}: ${b.call}(fd ${String(b.fd)})  ${b.socket ?? 'no socket'}${since}`;
 }
 
 /** What waits on one host: its calls, and the sockets that the runtime's own classes watch. */
