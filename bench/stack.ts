@@ -93,7 +93,7 @@ async function idleSocketBytes(sockets: number): Promise<number> {
   const before = collect();
   for (let i = 0; i < sockets / 2; i++) await open(i);
   const bytes = (collect() - before) / sockets;
-  kernel.process().kill();
+  kernel.kill();
   return bytes;
 }
 
