@@ -29,6 +29,7 @@ import { TCP_CA_Open, TCP_INFINITE_SSTHRESH, type TcpSock } from './sock.ts';
 import { SS_CONNECTED, SS_CONNECTING, SS_DISCONNECTING, SS_UNCONNECTED } from './sock-state.ts';
 import { TCP_TIMEOUT_INIT_US, tcpClearXmitTimers, tcpResetKeepaliveTimer } from './timer.ts';
 import { tcpTimeWait } from './timewait.ts';
+import { TCP_TIMEWAIT_LEN_MS } from './timewait-sock.ts';
 
 // ---- states
 
@@ -211,8 +212,7 @@ function tcpAdjudge(tp: TcpSock): void {
  */
 export function tcpFinWait2Orphan(tp: TcpSock, keepFull: boolean): void {
   const ms = tcpFinTime(tp);
-  const { tcpTimewaitLen } = tp.tcp.sysctl;
-  if (ms > tcpTimewaitLen) tcpResetKeepaliveTimer(tp, ms - tcpTimewaitLen);
+  if (ms > TCP_TIMEWAIT_LEN_MS) tcpResetKeepaliveTimer(tp, ms - TCP_TIMEWAIT_LEN_MS);
   else if (keepFull) tcpResetKeepaliveTimer(tp, ms);
   else tcpTimeWait(tp, TCP_FIN_WAIT2, ms);
 }
@@ -249,7 +249,7 @@ export function tcpOrphanOutOfResources(tp: TcpSock, doReset: boolean): boolean 
   if (tp.errSoft !== 0) shift++;
   if (!tcpTooManyOrphans(tp, shift)) return false;
   const windowClosed = tp.sndWnd === 0 && tp.packetsOut === 0;
-  if (doReset || idleMs <= tp.tcp.sysctl.tcpTimewaitLen || windowClosed) tcpSendActiveReset(tp);
+  if (doReset || idleMs <= TCP_TIMEWAIT_LEN_MS || windowClosed) tcpSendActiveReset(tp);
   tcpDone(tp);
   net.inc(Mib.TcpExtTCPAbortOnMemory);
   return true;

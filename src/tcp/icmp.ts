@@ -22,13 +22,16 @@ import {
 } from '../wire/icmp.ts';
 import { iphDaddr, iphHlen, iphSaddr } from '../wire/ipv4.ts';
 import { thDport, thSeq, thSport } from '../wire/tcp.ts';
+import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
 import { tcpSyncMss } from './mss.ts';
 import { tcpSimpleRetransmit } from './output.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { reqskDrop, tcpListenDrop } from './request.ts';
-import type { TcpSock } from './sock.ts';
+import { tcpBaseRto } from './rtt.ts';
+import { ICSK_TIME_RETRANS, type TcpSock } from './sock.ts';
+import { resetXmitTimer, TCP_TIMEOUT_INIT_US } from './timer.ts';
 
 /** What each code of "destination unreachable" means to a program (RFC 1122 §4.2.3.9; Linux's table). ENONET is 64. */
 const UNREACH_ERRNO: readonly number[] = [
@@ -64,7 +67,23 @@ export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
     return;
   }
   const err = icmpErrno(type, code);
-  if (err !== 0) tcpIcmpError(tp, err);
+  if (err === 0) return;
+  if (type === ICMP_DEST_UNREACH && (code === ICMP_NET_UNREACH || code === ICMP_HOST_UNREACH)) revertBackoff(tp, seq);
+  tcpIcmpError(tp, err);
+}
+
+/**
+ * RFC 6069: the message proves that the retransmission was lost for want of a way and not for congestion: the last
+ * doubling of the RTO is taken back, so that the connection goes on soon after the way is there again.
+ */
+function revertBackoff(tp: TcpSock, seq: number): void {
+  const skb = tp.rtxQueue.head;
+  if (skb === null || seq !== tp.sndUna || tp.retransmits === 0 || tp.backoff === 0) return;
+  tcpMstampRefresh(tp);
+  tp.backoff--;
+  const base = tp.srttUs !== 0 ? tcpBaseRto(tp) : TCP_TIMEOUT_INIT_US;
+  tp.rtoUs = Math.min(base * 2 ** tp.backoff, tp.tcp.sysctl.tcpRtoMaxMs * 1000);
+  resetXmitTimer(tp, ICSK_TIME_RETRANS, Math.max(0, tp.rtoUs - (tp.mstampUs - skb.sentUs)));
 }
 
 /** Does the message say that the peer cannot be reached at all? */

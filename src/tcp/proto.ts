@@ -28,8 +28,6 @@ export class TcpSysctl {
   tcpSyncookies = 1;
   tcpAbortOnOverflow = 0;
   tcpFinTimeout = 60000;
-  /** How long TIME_WAIT lasts (Linux: TCP_TIMEWAIT_LEN, a constant there). */
-  tcpTimewaitLen = 60000;
   tcpMaxTwBuckets = 65536;
   /** 0 off, 1 everywhere, 2 on loopback only. */
   tcpTwReuse = 2;

@@ -23,6 +23,7 @@ import {
   TCP_CA_Disorder, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery, type TcpSock, type TcpTimerHandlers,
 } from './sock.ts';
 import { tcpTimeWait } from './timewait.ts';
+import { TCP_TIMEWAIT_LEN_MS } from './timewait-sock.ts';
 import { tcpTsqHandler } from './tsq.ts';
 
 /** RFC 6298 (2.1): before there is a measurement. */
@@ -366,7 +367,7 @@ function keepaliveGivesUp(tp: TcpSock, elapsedMs: number): boolean {
 /** The peer's FIN has not come in time: the rest of the wait as a TIME_WAIT's small object, or a reset. */
 function finWait2Over(tp: TcpSock): void {
   if (tp.linger2Ms >= 0) {
-    const left = tcpFinTime(tp) - tp.tcp.sysctl.tcpTimewaitLen;
+    const left = tcpFinTime(tp) - TCP_TIMEWAIT_LEN_MS;
     if (left > 0) {
       tcpTimeWait(tp, TCP_FIN_WAIT2, left);
       return;

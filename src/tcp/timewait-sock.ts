@@ -11,6 +11,9 @@ import { Timer } from '../time/timer.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 
+/** How long TIME_WAIT lasts: a constant of the protocol, no sysctl, as on Linux. */
+export const TCP_TIMEWAIT_LEN_MS = 60000;
+
 export class TimewaitSock implements EhashEntry, Bound {
   readonly state: number = TCP_TIME_WAIT;
   readonly tcp: TcpProto;

@@ -17,7 +17,7 @@ import { tcpReceiveWindow } from './flight.ts';
 import { oowRateLimited } from './oow.ts';
 import { clockSeconds, pawsReject, tcpInWindow } from './paws.ts';
 import type { TcpSock } from './sock.ts';
-import { TimewaitSock } from './timewait-sock.ts';
+import { TCP_TIMEWAIT_LEN_MS, TimewaitSock } from './timewait-sock.ts';
 
 /** What to do with a segment for a TIME_WAIT (Linux: enum tcp_tw_status). */
 export const TwVerdict = {
@@ -41,14 +41,14 @@ const FIN_WAIT2_RTOS = 3.5;
  * Moves a connection into TIME_WAIT, or an orphan into a FIN_WAIT2 of the small kind; the full socket is done.
  *
  * @param state   TCP_TIME_WAIT or TCP_FIN_WAIT2
- * @param timeoMs how long it may stay in FIN_WAIT2; TIME_WAIT always lasts `tcpTimewaitLen`
+ * @param timeoMs how long it may stay in FIN_WAIT2; TIME_WAIT always lasts TCP_TIMEWAIT_LEN_MS
  */
 export function tcpTimeWait(tp: TcpSock, state: number, timeoMs: number): void {
   const { tcp } = tp;
   const { sysctl, deathRow } = tcp;
   if (deathRow.count < sysctl.tcpMaxTwBuckets) {
     const tw = twFromSock(tp, state);
-    const ms = state === TCP_TIME_WAIT ? sysctl.tcpTimewaitLen : Math.max(timeoMs, Math.ceil((tp.rtoUs * FIN_WAIT2_RTOS) / 1000));
+    const ms = state === TCP_TIME_WAIT ? TCP_TIMEWAIT_LEN_MS : Math.max(timeoMs, Math.ceil((tp.rtoUs * FIN_WAIT2_RTOS) / 1000));
     deathRow.count++;
     if (tp.bindBucket !== null) portsInherit(tcp.ports, tp, tw);
     tcpUnhash(tp);
@@ -130,7 +130,7 @@ export function tcpTimewaitStateProcess(tw: TimewaitSock, skb: SkBuff): TwVerdic
         return TwVerdict.Success;
       }
     } else {
-      twReschedule(tw, tcp.sysctl.tcpTimewaitLen);
+      twReschedule(tw, TCP_TIMEWAIT_LEN_MS);
     }
     rememberTstamp(tw);
     return TwVerdict.Success;
@@ -153,7 +153,7 @@ function outOfWindow(tw: TimewaitSock, skb: SkBuff, paws: boolean): TwVerdict {
   if (paws) net.inc(Mib.TcpExtPAWSEstab);
   if ((flags & TCP_FLAG_RST) !== 0) return TwVerdict.Success;
   // A SYN without ACK may be a good one with an unlucky number: it does not prolong the wait.
-  if (paws || (flags & TCP_FLAG_ACK) !== 0) twReschedule(tw, tcp.sysctl.tcpTimewaitLen);
+  if (paws || (flags & TCP_FLAG_ACK) !== 0) twReschedule(tw, TCP_TIMEWAIT_LEN_MS);
   return oowAck(tw, skb, Mib.TcpExtTCPACKSkippedTimeWait, paws);
 }
 
@@ -177,7 +177,7 @@ function finWait2(tw: TimewaitSock, skb: SkBuff, paws: boolean): TwVerdict {
   tw.rcvNxt = skb.endSeq;
   tw.entryStampMs = tcp.net.jiffies;
   rememberTstamp(tw);
-  twReschedule(tw, tcp.sysctl.tcpTimewaitLen);
+  twReschedule(tw, TCP_TIMEWAIT_LEN_MS);
   return TwVerdict.Ack;
 }
 

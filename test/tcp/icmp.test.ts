@@ -56,6 +56,22 @@ lab('RFC 5927: an error about a number that is not in flight is ignored', (t) =>
   t.counters({ TcpExtOutOfWindowIcmps: 1, IcmpInMsgs: 1, IcmpInDestUnreachs: 1 });
 });
 
+lab('RFC 6069: "unreachable" about a retransmission takes the last doubling of the RTO back', (t) => {
+  const c = t.established();
+  c.write(100);
+  t.run`
+    0.000 > P. 1:101(100) ack 1
+    0.300 > P. 1:101(100) ack 1    // a loss probe
+    0.600 > P. 1:101(100) ack 1
+    1.200 > P. 1:101(100) ack 1
+    1.300 < icmp unreachable host_unreachable [1:101(100)]
+    1.800 > P. 1:101(100) ack 1    // and not at 2.400
+    1.900 < icmp unreachable host_unreachable [1:101(100)]
+    2.400 > P. 1:101(100) ack 1
+    2.500 < . 1:1(0) ack 101
+  `;
+});
+
 lab('A request is forgotten when the peer cannot be reached', (t) => {
   t.listening();
   t.newPeer();
