@@ -6,9 +6,10 @@
  *   to    handle/tcp.ts
  */
 import net from 'node:net';
+import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
-import { TcpHandle } from './handle/tcp.ts';
+import { admitTcpHandles, TcpHandle } from './handle/tcp.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { Process } from '../syscall/process.ts';
 import type { Pump } from '../time/pump.ts';
@@ -27,6 +28,7 @@ export class NodeHost {
   readonly lookup: Lookup;
 
   constructor(host: HostLike) {
+    admitTcpHandles();
     this.handles = new HandleHost(host.proc);
     this.lookup = createLookup(host.hosts);
     host.parts.pump.settle = settle;
@@ -53,7 +55,8 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
     holder._peername = undefined;
     holder._sockname = undefined;
   }
-  if (!(holder._handle instanceof TcpHandle)) giveHandle(socket, new TcpHandle(host.handles));
+  // A TLS socket has one from its constructor on, below TLS's own.
+  if (!(holder._handle instanceof TcpHandle) && !(socket instanceof tls.TLSSocket)) giveHandle(socket, new TcpHandle(host.handles));
   // A timeout that was set before now counts by the clock that this socket's host has.
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
   return withLookup(host, args);

@@ -7,6 +7,7 @@ import { World as BaseWorld, type WorldOptions } from '../world/world.ts';
 import { MAX_NOFILE } from '../syscall/fd-table.ts';
 import { createDgram, type NodeDgram } from './dgram.ts';
 import { createHttp, type NodeHttp } from './http.ts';
+import { runOn } from './install.ts';
 import { createNet, type NodeNet } from './net.ts';
 import { nodeProgram } from './program.ts';
 import { realWork } from './real-work.ts';
@@ -45,6 +46,14 @@ export class Host extends BaseHost {
   get http(): NodeHttp {
     this.nodeHttp ??= createHttp(this.node, this.net);
     return this.nodeHttp;
+  }
+
+  /**
+   * Runs `fn` on this host: while it runs, and in all that comes of it, Node's own net, http, https, tls, dgram and
+   * dns.lookup mean this host's network. Needs `install()`.
+   */
+  run<T>(fn: () => T): T {
+    return runOn(this.node, fn);
   }
 }
 

@@ -11,6 +11,7 @@
 import dgram from 'node:dgram';
 import net from 'node:net';
 import process from 'node:process';
+import tls from 'node:tls';
 
 /** A handle's side of `streamBaseState`: indices into it. */
 export const READ_BYTES_OR_ERROR = 0;
@@ -124,11 +125,53 @@ export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
   });
 }
 
+/** The handle of the socket that a TLS socket is about to sit on is told so, before TLS asks whether it may. */
+export function onTlsWrap(wrapped: (handle: unknown) => void): void {
+  hookTlsWrap((_socket, below) => {
+    if (typeof below === 'object' && below !== null && '_handle' in below) wrapped(below._handle);
+    return undefined;
+  });
+}
+
+/**
+ * Calls `hook` with a TLS socket and the socket that it is to sit on, if there is one, before the handle is made. What it
+ * returns is the handle to be used where there is none. Returns what takes the hook away again.
+ */
+export function hookTlsWrap(hook: (socket: object, below: unknown) => object | undefined): () => void {
+  const prototype = tls.TLSSocket.prototype as unknown as { _wrapHandle?: (this: object, ...args: unknown[]) => unknown };
+  const real = prototype._wrapHandle;
+  if (real === undefined) return () => undefined; // Deno: its TLS takes no handle from outside
+  prototype._wrapHandle = function _wrapHandle(this: object, ...args: unknown[]): unknown {
+    const [below, handle, ...rest] = args;
+    return real.call(this, below, hook(this, below) ?? handle, ...rest);
+  };
+  const hooked = prototype._wrapHandle;
+  return () => {
+    if (prototype._wrapHandle === hooked) prototype._wrapHandle = real;
+  };
+}
+
+/** The symbol by which a handle knows its socket, found on a handle that is given to one. */
+function findOwnerSymbol(): symbol | null {
+  const probe = { reading: false, onread: null, readStart: () => 0, readStop: () => 0, ref: () => undefined, unref: () => undefined };
+  const options = { handle: probe, readable: false, writable: false };
+  Reflect.construct(net.Socket, [options]);
+  return symbolOf(probe, /^owner_?symbol$/i);
+}
+
+let ownerSymbol: symbol | null | undefined;
+
 /** The socket that a handle was given to. */
 export function ownerOf(handle: object): { destroy(error: Error): unknown } | null {
-  const symbol = symbolOf(handle, /^owner_?symbol$/i);
-  const owner = symbol === null ? null : (handle as Record<symbol, unknown>)[symbol];
+  ownerSymbol ??= findOwnerSymbol();
+  const owner = ownerSymbol === null ? null : (handle as Record<symbol, unknown>)[ownerSymbol];
   return (owner ?? null) as { destroy(error: Error): unknown } | null;
+}
+
+/** Tells a handle which socket is its own, where the runtime's classes do not. */
+export function setOwner(handle: object, socket: object): void {
+  ownerSymbol ??= findOwnerSymbol();
+  if (ownerSymbol !== null) Reflect.set(handle, ownerSymbol, socket);
 }
 
 /** Runs next ticks and microtasks, as the runtime does between two callbacks of its own; null where it cannot be asked for. */

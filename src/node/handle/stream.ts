@@ -529,6 +529,11 @@ export abstract class StreamHandle extends StreamBase {
 
   // ---- the C++ side (TLSWrap)
 
+  /** TLS comes to sit on the handle: from now on all that is read goes to it. */
+  takeOver(): void {
+    this.nativeReads = true;
+  }
+
   onreadstart(): number {
     this.nativeReads = true;
     return this.startReading();

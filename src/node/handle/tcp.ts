@@ -17,7 +17,7 @@ import { sysAccept, sysBind, sysConnect, sysGetpeername, sysGetsockname, sysList
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, ownerOf } from './runtime.ts';
+import { admitAsTcp, onTlsWrap, ownerOf } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -281,4 +281,18 @@ export class TcpHandle extends StreamHandle {
   }
 }
 
-admitAsTcp((value) => value instanceof TcpHandle);
+/** Makes the runtime's classes accept these handles: once, before the first one is made. */
+export const admitTcpHandles: () => void = once(() => {
+  admitAsTcp((value) => value instanceof TcpHandle);
+  onTlsWrap((handle) => {
+    if (handle instanceof StreamHandle) handle.takeOver();
+  });
+});
+
+function once(f: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) f();
+    done = true;
+  };
+}

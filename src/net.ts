@@ -1,0 +1,8 @@
+/**
+ * `kernet/net`: `node:net` on a kernel or a host. `createNet(kernel).connect(80, '127.0.0.1')`; the hosts of a World have it
+ * at `host.net`.
+ */
+export { createNet, type NodeNet } from './node/net.ts';
+export { createHttp, type NodeHttp } from './node/http.ts';
+export type { HostLike } from './node/sockets.ts';
+export type { Names } from './node/lookup.ts';

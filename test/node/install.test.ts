@@ -1,0 +1,263 @@
+// install(): programs that have never heard of kernet, on hosts. Node's own modules, express, ws, fetch; and everything as it
+// was afterwards.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import dgram from 'node:dgram';
+import dns, { lookup as namedLookup } from 'node:dns';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import net, { connect as namedConnect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import tls from 'node:tls';
+import express from 'express';
+import WebSocket, { WebSocketServer } from 'ws';
+import { install } from '../../src/node/install.ts';
+import { World, type Host } from '../../src/node/world.ts';
+
+let uninstall: () => void;
+before(() => void (uninstall = install()));
+after(() => uninstall());
+
+function lan(): { world: World; alice: Host; bob: Host } {
+  const world = new World({ seed: 3 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob, { delay: '5ms' });
+  return { world, alice, bob };
+}
+
+async function text(res: http.IncomingMessage): Promise<string> {
+  let all = '';
+  for await (const chunk of res.setEncoding('utf8')) all += String(chunk);
+  return all;
+}
+
+void test('an express app that listens, and Node\'s http client by the host\'s name', async () => {
+  const { world, alice, bob } = lan();
+  await world.run(async () => {
+    const server = await bob.run(async () => {
+      const app = express();
+      app.get('/hello/:name', (req, res) => void res.send(`hello ${req.params.name} from ${req.socket.localAddress}`));
+      const s = app.listen(80);
+      await once(s, 'listening');
+      return s;
+    });
+    await alice.run(async () => {
+      const [res] = await once(http.get('http://bob/hello/world'), 'response') as [http.IncomingMessage];
+      assert.equal(res.socket.remoteAddress, bob.ip);
+      assert.equal(res.socket.localAddress, alice.ip);
+      assert.equal(await text(res), `hello world from ${bob.ip}`);
+    });
+    assert.ok(world.now >= 20, 'two round trips of 10 ms');
+    http.globalAgent.destroy();
+    server.close();
+  });
+});
+
+void test('net by default and by named import, in callbacks and timers', async () => {
+  const { world, alice, bob } = lan();
+  await world.run(async () => {
+    const server = bob.run(() => net.createServer((s) => s.end('hi')).listen(7));
+    await once(server, 'listening');
+    const seen = await alice.run(() => new Promise((resolve) => {
+      setTimeout(() => {
+        const c = namedConnect(7, 'bob', () => {
+          const first = c.remoteAddress;
+          const second = new net.Socket().connect({ port: 7, host: bob.ip }, () => resolve([first, second.remoteAddress]));
+          second.resume();
+        }).resume();
+      }, 10);
+    }));
+    assert.deepEqual(seen, [bob.ip, bob.ip]);
+    server.close();
+  });
+});
+
+void test('outside of host.run the machine\'s own network is used', async () => {
+  const { bob } = lan();
+  const server = net.createServer((s) => s.end('real')).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  const [data] = await once(net.connect(port, '127.0.0.1'), 'data') as [Buffer];
+  assert.equal(String(data), 'real');
+  const refused = bob.run(() => net.connect(port, '127.0.0.1'));
+  const [error] = await once(refused, 'error') as [NodeJS.ErrnoException];
+  assert.equal(error.code, 'ECONNREFUSED');
+  server.close();
+});
+
+void test('dns.lookup, dns.promises.lookup and a named import know the world\'s names', async () => {
+  const { alice, bob } = lan();
+  await alice.run(async () => {
+    assert.deepEqual(await dns.promises.lookup('bob'), { address: bob.ip, family: 4 });
+    assert.deepEqual(await dns.promises.lookup('bob', { all: true }), [{ address: bob.ip, family: 4 }]);
+    const address = await new Promise((resolve, reject) => void namedLookup('bob', (e, a) => e === null ? resolve(a) : reject(e)));
+    assert.equal(address, bob.ip);
+    await assert.rejects(dns.promises.lookup('nowhere'), { code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: 'nowhere' });
+  });
+});
+
+void test('datagrams', async () => {
+  const { alice, bob } = lan();
+  const a = bob.run(() => dgram.createSocket('udp4').bind(53));
+  await once(a, 'listening');
+  const b = alice.run(() => {
+    const s = dgram.createSocket('udp4');
+    s.send('question', 53, 'bob');
+    return s;
+  });
+  const [message, from] = await once(a, 'message') as [Buffer, dgram.RemoteInfo];
+  assert.deepEqual([String(message), from.address], ['question', alice.ip]);
+  a.close();
+  b.close();
+});
+
+void test('requests of two hosts to one address share no connection of the global agent', async () => {
+  const { world, alice, bob } = lan();
+  const carol = world.host('carol');
+  world.cable(carol, bob);
+  const from: (string | undefined)[] = [];
+  const server = bob.run(() => http.createServer((req, res) => {
+    from.push(req.socket.remoteAddress);
+    res.end();
+  }).listen(80));
+  await once(server, 'listening');
+  for (const host of [alice, carol, alice]) {
+    await host.run(async () => {
+      const [res] = await once(http.get('http://bob/'), 'response') as [http.IncomingMessage];
+      await text(res);
+    });
+  }
+  assert.equal(new Set(from).size, 2);
+  http.globalAgent.destroy();
+  server.close();
+});
+
+void test('ws, unmodified', async () => {
+  const { alice, bob } = lan();
+  const wss = bob.run(() => new WebSocketServer({ port: 80 }));
+  await once(wss, 'listening');
+  wss.on('connection', (ws) => void ws.on('message', (m) => ws.send(`echo ${String(m as Buffer)}`)));
+  const ws = alice.run(() => new WebSocket('ws://bob/'));
+  await once(ws, 'open');
+  ws.send('x');
+  const [m] = await once(ws, 'message') as [Buffer];
+  assert.equal(String(m), 'echo x');
+  ws.close();
+  await once(ws, 'close');
+  wss.close();
+});
+
+void test('fetch', { skip: Number(process.versions.node.split('.')[0]) < 24 ? 'undici of Node 20 keeps a pool of its own per origin' : false }, async () => {
+  const { alice, bob } = lan();
+  const server = bob.run(() => http.createServer((req, res) => res.end(`for ${req.socket.remoteAddress!}`)).listen(8080));
+  await once(server, 'listening');
+  const answer = await alice.run(async () => (await fetch('http://bob:8080/', { headers: { connection: 'close' } })).text());
+  assert.equal(answer, `for ${alice.ip}`);
+  server.close();
+});
+
+// ---- TLS
+
+interface Pem {
+  readonly key: string;
+  readonly cert: string;
+}
+
+/** A certificate for bob, made by openssl; null when that is not installed. */
+function certificate(): Pem | null {
+  const dir = mkdtempSync(join(tmpdir(), 'kernet-tls-'));
+  try {
+    execFileSync('openssl', [
+      'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(dir, 'key'),
+      '-out', join(dir, 'cert'), '-days', '3650', '-subj', '/CN=bob', '-addext', 'subjectAltName=DNS:bob',
+    ], { stdio: 'ignore' });
+    return { key: readFileSync(join(dir, 'key'), 'utf8'), cert: readFileSync(join(dir, 'cert'), 'utf8') };
+  } catch {
+    return null;
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+const pem = certificate();
+const withTls = { skip: pem === null ? 'openssl is not installed' : false };
+
+void test('tls.connect and a TLS server: 1 MiB there and back, and the end', withTls, async () => {
+  const { alice, bob } = lan();
+  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => void s.pipe(s)).listen(443));
+  await once(server, 'listening');
+  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem!.cert }));
+  await once(c, 'secureConnect');
+  assert.deepEqual([c.authorized, c.remoteAddress, c.localAddress], [true, bob.ip, alice.ip]);
+  const body = Buffer.alloc(1 << 20, 'kernet');
+  c.end(body);
+  const chunks: Buffer[] = [];
+  for await (const chunk of c) chunks.push(chunk as Buffer);
+  assert.ok(Buffer.concat(chunks).equals(body));
+  server.close();
+});
+
+void test('tls over a socket of host.net', withTls, async () => {
+  const { alice, bob } = lan();
+  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => s.end('secret')).listen(443));
+  await once(server, 'listening');
+  const raw = alice.net.connect(443, 'bob');
+  await once(raw, 'connect');
+  const c = tls.connect({ socket: raw, ca: pem!.cert, servername: 'bob' });
+  const [data] = await once(c, 'data') as [Buffer];
+  assert.equal(String(data), 'secret');
+  c.destroy();
+  server.close();
+});
+
+void test('a reset under TLS is an error of the TLS socket', withTls, async () => {
+  const { alice, bob } = lan();
+  let raw: net.Socket | undefined;
+  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => void s.on('error', () => undefined)).on('connection', (s: net.Socket) => void (raw = s)).listen(443));
+  await once(server, 'listening');
+  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem!.cert }));
+  await once(c, 'secureConnect');
+  const failed = once(c, 'error') as Promise<[NodeJS.ErrnoException]>;
+  raw!.resetAndDestroy();
+  const [error] = await failed;
+  assert.equal(error.code, 'ECONNRESET');
+  server.close();
+});
+
+void test('https', withTls, async () => {
+  const { alice, bob } = lan();
+  const server = bob.run(() => https.createServer({ ...pem! }, (req, res) => res.end(`for ${req.socket.remoteAddress!}`)).listen(443));
+  await once(server, 'listening');
+  const agent = new https.Agent({ keepAlive: true });
+  for (let i = 0; i < 2; i++) {
+    const [res] = await alice.run(() => once(https.get('https://bob/', { ca: pem!.cert, agent }), 'response')) as [http.IncomingMessage];
+    assert.equal(await text(res), `for ${alice.ip}`);
+  }
+  agent.destroy();
+  server.close();
+});
+
+// ---- in and out
+
+void test('install twice, uninstall twice: everything is as it was', () => {
+  const points: [object, PropertyKey][] = [
+    [net.Socket.prototype, 'connect'], [net.Server.prototype, '_listen2'], [tls.TLSSocket.prototype, '_wrapHandle'],
+    [dgram.Socket.prototype, 'bind'], [dns, 'lookup'], [dns.promises, 'lookup'], [http.Agent.prototype, 'getName'],
+  ];
+  uninstall();
+  const clean = points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key));
+  const first = install();
+  const second = install();
+  assert.notDeepEqual(points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key)), clean);
+  first();
+  first();
+  assert.notEqual(net.Socket.prototype.connect, clean[0]!.value, 'still installed once');
+  second();
+  assert.deepEqual(points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key)), clean);
+  assert.throws(() => lan().alice.run(() => 1), /install\(\)/);
+  uninstall = install();
+});
