@@ -44,8 +44,6 @@ import {
 import { clearXmitTimer, resetXmitTimer, tcpProbe0Clamped, tcpSetXmitTimer } from './timer.ts';
 import { tcpPushPendingWith } from './xmit.ts';
 
-export { FLAG_DATA, FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
-
 const HP_ACKS: number = Mib.TcpExtTCPHPAcks;
 const PURE_ACKS: number = Mib.TcpExtTCPPureAcks;
 

@@ -31,8 +31,6 @@ import { tcpWriteQueuePurge } from './segment.ts';
 import { ICSK_ACK_NOMEM, ICSK_ACK_NOW, type TcpSock } from './sock.ts';
 import { tcpTimeWait } from './timewait.ts';
 
-export { tcpAckSndCheck, tcpEnterQuickackMode, tcpEventDataRecv, TCP_MAX_QUICKACKS } from './delack.ts';
-
 /** `urgData`: the urgent byte is known (and in the low bits), is yet to come, has been read. */
 export const TCP_URG_VALID = 0x100;
 export const TCP_URG_NOTYET = 0x200;

@@ -46,12 +46,13 @@ export function tcpEnterQuickackMode(tp: TcpSock, max: number): void {
   tp.atoUs = TCP_ATO_MIN_US;
 }
 
-function inPingpongMode(tp: TcpSock): boolean {
+/** Is the connection a dialogue, in which ACKs can wait for the answer to ride on? */
+export function tcpInPingpongMode(tp: TcpSock): boolean {
   return tp.pingpong >= tp.tcp.sysctl.tcpPingpongThresh;
 }
 
 function inQuickackMode(tp: TcpSock): boolean {
-  return tp.quickCount > 0 && !inPingpongMode(tp);
+  return tp.quickCount > 0 && !tcpInPingpongMode(tp);
 }
 
 /** An ACK is owed. */
@@ -182,7 +183,7 @@ function tcpCompressedAckKick(tp: TcpSock): void {
 export function tcpSendDelayedAck(tp: TcpSock): void {
   let ato = tp.atoUs;
   if (ato > TCP_DELACK_MIN_US) {
-    let max = inPingpongMode(tp) || (tp.ackPending & ICSK_ACK_PUSHED) !== 0 ? TCP_DELACK_MAX_US : MAX_ATO_US;
+    let max = tcpInPingpongMode(tp) || (tp.ackPending & ICSK_ACK_PUSHED) !== 0 ? TCP_DELACK_MAX_US : MAX_ATO_US;
     // An ACK that is later than a round trip costs the peer more than it saves.
     if (tp.srttUs > 0) max = Math.min(max, Math.max(usecsToTicks(tp.srttUs >> 3) * 1000, TCP_DELACK_MIN_US));
     ato = Math.min(ato, max);

@@ -25,7 +25,7 @@ import { thDport, thSeq, thSport } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
 import { tcpSyncMss } from './mss.ts';
-import { tcpSimpleRetransmit } from './output.ts';
+import { tcpSimpleRetransmit } from './retransmit.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { reqskDrop, tcpListenDrop } from './request.ts';

@@ -23,18 +23,21 @@ import {
   TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS,
   thHlen, thWindow,
 } from '../wire/tcp.ts';
-import { FLAG_DATA, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, tcpAck } from './ack.ts';
+import { tcpAck } from './ack.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
 import {
-  tcpAckSndCheck, tcpDataQueue, tcpDataReady, tcpEventDataRecv, tcpQueueRcv, tcpSendDupack, tcpUrg,
+  tcpDataQueue, tcpDataReady, tcpQueueRcv, tcpSendDupack, tcpUrg,
 } from './data.ts';
+import { tcpAckSndCheck, tcpEventDataRecv } from './delack.ts';
+import { FLAG_DATA, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { oowRateLimited, oowThrottled } from './oow.ts';
-import { tcpDataSndCheck, tcpSendAck } from './output.ts';
+import { tcpSendAck } from './output.ts';
 import { clockSeconds, pawsCheck, TCP_PAWS_WINDOW } from './paws.ts';
 import { ICSK_ACK_SCHED, type TcpSock } from './sock.ts';
 import { tcpRcvRttMeasureTs } from './window.ts';
+import { tcpDataSndCheck } from './xmit.ts';
 
 /** `nop,nop,TS,10`: the first word of the options that nearly every segment has. */
 const TSTAMP_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_TIMESTAMP << 8) | TCPOLEN_TIMESTAMP;

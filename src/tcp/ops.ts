@@ -20,7 +20,7 @@ import { TCP_URG_VALID } from './data.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpAccept, tcpListen } from './listen.ts';
 import { tcpRecvmsg } from './recv.ts';
-import { tcpNotsentLowat } from './sndbuf.ts';
+import { tcpWriteable } from './sndbuf.ts';
 import { tcpSendmsg } from './send.ts';
 import type { TcpSock } from './sock.ts';
 import { SS_UNCONNECTED } from './sock-state.ts';
@@ -101,21 +101,6 @@ export function tcpReadable(tp: TcpSock, target: number): boolean {
   const avail = (tp.rcvNxt - tp.copiedSeq) | 0;
   if (avail <= 0) return false;
   return avail >= target || tcpReceiveWindow(tp) <= tp.rcvMss;
-}
-
-/**
- * Is there enough room for a writer to be worth waking? A third of the buffer is free, and (TCP_NOTSENT_LOWAT) less than so
- * many bytes wait to be sent for the first time. `wake` 1: it must be half of that, so that a writer comes with a good load.
- */
-export function tcpWriteable(tp: TcpSock, wake: number): boolean {
-  return tp.sndbuf - tp.wmemQueued >= tp.wmemQueued >> 1 && tcpMemoryFree(tp, wake);
-}
-
-/** May one more skb be begun? */
-export function tcpMemoryFree(tp: TcpSock, wake: number): boolean {
-  if (tp.wmemQueued >= tp.sndbuf) return false;
-  const notsent = (tp.writeSeq - tp.sndNxt) >>> 0;
-  return notsent * (1 << wake) < tcpNotsentLowat(tp);
 }
 
 /** Bytes to be read: up to an urgent one, and without the FIN's number (Linux: tcp_inq). */

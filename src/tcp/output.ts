@@ -35,10 +35,6 @@ import { tcpWfree } from './tsq.ts';
 import { tcpFullSpace, tcpSelectInitialWindow, tcpSelectWindow } from './window.ts';
 import { tcpEventNewDataSent, tcpPushPendingWith } from './xmit.ts';
 
-export { tcpCurrentMss, tcpInitializeRcvMss, tcpMssToMtu, tcpMtuToMss, tcpSyncMss, TCP_MSS_DEFAULT } from './mss.ts';
-export { tcpSimpleRetransmit } from './retransmit.ts';
-export { tcpDataSndCheck, tcpPushPendingFrames } from './xmit.ts';
-
 // Counters of the steady path: the table is looked up once.
 const OUT_SEGS: number = Mib.TcpOutSegs;
 /** net_xmit: the packet was sent, and some other was dropped for it; a sign of congestion on this host. */

@@ -10,10 +10,12 @@ import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
 import { tcpGetInfo } from './info.ts';
 import { TCP_MIN_MSS } from './mss.ts';
-import { tcpPushPendingFrames } from './output.ts';
+import { tcpInPingpongMode } from './delack.ts';
 import { tcpCleanupRbuf } from './recv.ts';
 import { ICSK_ACK_PUSHED, ICSK_ACK_SCHED, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
 import { tcpResetKeepaliveTimer } from './timer.ts';
+import { tcpSetWindowClamp } from './window.ts';
+import { tcpPushPendingFrames } from './xmit.ts';
 
 /** Limits of the options, Linux's. */
 const MAX_TCP_WINDOW = 32767;
@@ -22,7 +24,6 @@ const MAX_TCP_KEEPINTVL = 32767;
 const MAX_TCP_KEEPCNT = 127;
 const MAX_TCP_SYNCNT = 127;
 const TCP_FIN_TIMEOUT_MAX_S = 120;
-const MIN_WINDOW_CLAMP = 1152;
 const MAX_RETRANS = 255;
 
 /** setsockopt: 0 or a negative errno. */
@@ -146,18 +147,8 @@ function setWindowClamp(tp: TcpSock, val: number): number {
     tp.windowClamp = 0;
     return 0;
   }
-  const old = tp.windowClamp;
-  const clamp = Math.max(MIN_WINDOW_CLAMP, val);
-  if (clamp === old) return 0;
-  tp.windowClamp = clamp;
-  if (clamp < old) tp.rcvSsthresh = Math.min(tp.rcvSsthresh, clamp);
-  else tp.rcvSsthresh = Math.max(Math.min(tp.rcvWnd, clamp), tp.rcvSsthresh);
+  tcpSetWindowClamp(tp, val);
   return 0;
-}
-
-/** Is the connection a dialogue, in which ACKs can wait for the answer to ride on? */
-export function tcpInPingpongMode(tp: TcpSock): boolean {
-  return tp.pingpong >= tp.tcp.sysctl.tcpPingpongThresh;
 }
 
 function setQuickack(tp: TcpSock, val: number): void {

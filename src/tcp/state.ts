@@ -18,20 +18,23 @@ import {
 } from '../sock/constants.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpParseOptions } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
-import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT, tcpAck } from './ack.ts';
+import { tcpAck } from './ack.ts';
 import { tcpMstampRefresh, tcpTimeStampTs, tickExpiry, usecsToTicks } from './clock.ts';
 import { tcpDone, tcpFinWait2Orphan, tcpSetState, tcpShutdownSend } from './close.ts';
-import { tcpAckSndCheck, tcpDataQueue, tcpEnterQuickackMode, tcpUrg, TCP_MAX_QUICKACKS } from './data.ts';
+import { tcpDataQueue, tcpUrg } from './data.ts';
+import { tcpAckSndCheck, tcpEnterQuickackMode, tcpInPingpongMode, TCP_MAX_QUICKACKS } from './delack.ts';
+import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReset, tcpResetSock, tcpSendChallengeAck, tcpStoreTsRecent, tcpValidateIncoming } from './input.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
-import { tcpDataSndCheck, tcpSendAck, tcpSendSynack } from './output.ts';
+import { tcpSendAck, tcpSendSynack } from './output.ts';
 import { pawsReject } from './paws.ts';
 import { tcpAcceptOptions } from './request.ts';
 import { ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_RETRANS, type TcpSock } from './sock.ts';
-import { keepaliveTimeMs, tcpInPingpongMode } from './sockopt.ts';
+import { keepaliveTimeMs } from './sockopt.ts';
 import { resetXmitTimer, TCP_DELACK_MAX_US, TCP_TIMEOUT_MIN_US, tcpResetKeepaliveTimer } from './timer.ts';
 import { tcpTimeWait } from './timewait.ts';
 import { tcpInitTransfer } from './window.ts';
+import { tcpDataSndCheck } from './xmit.ts';
 
 /**
  * A segment for a connection that is not simply established.
