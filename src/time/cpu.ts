@@ -69,12 +69,19 @@ export class Cpu {
   private readonly handlers: ((() => void) | null)[] = new Array<(() => void) | null>(NR_SOFTIRQS).fill(null);
   private firstTask: Task | null = null;
   private lastTask: Task | null = null;
+  /** Expired timers that wait for the processor, in the order in which they expired. */
+  private firstTimer: Timer | null = null;
+  private lastTimer: Timer | null = null;
+  private readonly timers: Timer;
   private readonly ksoftirqd: Timer;
   private readonly scheduler: Timer;
 
   constructor(sim: Simulation, costs: CostModel) {
     this.sim = sim;
     this.costs = costs;
+    this.timers = new Timer(sim, null, () => {
+      this.runTimers();
+    });
     this.ksoftirqd = new Timer(sim, null, () => {
       this.enter(0);
       this.exit();
@@ -127,15 +134,46 @@ export class Cpu {
     return this.depth === 0 && this.now <= this.sim.now;
   }
 
-  /** Runs an expired timer of this host; puts it off while the processor is busy with earlier work. */
+  /** Runs an expired timer of this host; while the processor is busy with earlier work, it waits in line. */
   runTimer(timer: Timer): void {
-    if (this.now > this.sim.now) {
-      timer.mod(this.now);
+    if (this.now > this.sim.now || this.firstTimer !== null) {
+      this.sim.park(timer);
+      timer.next = null;
+      timer.prev = this.lastTimer;
+      if (this.lastTimer === null) this.firstTimer = timer;
+      else this.lastTimer.next = timer;
+      this.lastTimer = timer;
+      if (!this.timers.pending) this.timers.mod(this.now);
       return;
     }
     this.enter(0);
     timer.run();
     this.exit();
+  }
+
+  /** A timer that waits in line was moved or deleted. */
+  forget(timer: Timer): void {
+    if (timer.prev === null) this.firstTimer = timer.next;
+    else timer.prev.next = timer.next;
+    if (timer.next === null) this.lastTimer = timer.prev;
+    else timer.next.prev = timer.prev;
+    timer.next = null;
+    timer.prev = null;
+  }
+
+  /** The processor is free: the timers that waited run, until it is busy again. */
+  private runTimers(): void {
+    for (let timer = this.firstTimer; timer !== null; timer = this.firstTimer) {
+      if (this.now > this.sim.now) {
+        this.timers.mod(this.now);
+        return;
+      }
+      this.forget(timer);
+      this.sim.unpark(timer);
+      this.enter(0);
+      timer.run();
+      this.exit();
+    }
   }
 
   /** Wakes a task: it will run once the kernel has been left and the processor is free. */

@@ -12,7 +12,7 @@
  *   level 0       [slot][slot]…         1,024 ns each
  *   heap          the tick under the cursor, and everything armed before it
  */
-import { PLACE_HEAP, PLACE_NONE, type Timer, type TimerBase } from './timer.ts';
+import { PLACE_CPU, PLACE_HEAP, PLACE_NONE, type Timer, type TimerBase } from './timer.ts';
 import type { Task } from './task.ts';
 import { assert } from '../lib/assert.ts';
 
@@ -66,6 +66,20 @@ export class Simulation implements TimerBase {
 
   disarm(timer: Timer): void {
     this.unlink(timer);
+    this.armed--;
+    if (!timer.housekeeping) this.live--;
+  }
+
+  /** An expired timer has to wait for its processor: it stays pending. */
+  park(timer: Timer): void {
+    timer.place = PLACE_CPU;
+    this.armed++;
+    if (!timer.housekeeping) this.live++;
+  }
+
+  /** Its turn has come. */
+  unpark(timer: Timer): void {
+    timer.place = PLACE_NONE;
     this.armed--;
     if (!timer.housekeeping) this.live--;
   }
@@ -163,6 +177,8 @@ export class Simulation implements TimerBase {
   private unlink(timer: Timer): void {
     if (timer.place === PLACE_HEAP) {
       this.heapRemove(timer.heapIndex);
+    } else if (timer.place === PLACE_CPU) {
+      timer.cpu!.forget(timer);
     } else {
       const { next, prev, place } = timer;
       if (next !== null) next.prev = prev;

@@ -18,6 +18,8 @@ export interface TimerBase {
 export const PLACE_NONE = -1;
 /** `place` of a timer in the heap of the current tick; its index is `heapIndex`. */
 export const PLACE_HEAP = -2;
+/** `place` of a timer that has expired and waits for the processor of its host. */
+export const PLACE_CPU = -3;
 
 /** What a timer does when it fires. A timer with an owner hands it in, so that many timers share one handler. */
 export type TimerHandler = (owner: never) => void;

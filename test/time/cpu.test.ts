@@ -78,3 +78,27 @@ test('a woken task is ready once, after the wake-up cost, when the processor is 
   assert.equal(sim.takeTask(), null);
   assert.equal(cpu.wakeups, 1);
 });
+
+test('timers that expire while the processor is busy wait in line: an event each, however many there are', () => {
+  const sim = new Simulation();
+  const cpu = new Cpu(sim, { ...DEFAULT_COSTS });
+  const fired: number[] = [];
+  const timers = Array.from({ length: 1000 }, (_, i) => new Timer(sim, cpu, () => {
+    fired.push(i);
+    cpu.charge(100);
+  }));
+  for (const timer of timers) timer.mod(50);
+  cpu.enter(1000);
+  cpu.exit();
+  sim.step();
+  assert.equal(timers[0]!.pending, true);
+  while (sim.now < 50 + 2000) sim.step();
+  const early = fired.length;
+  timers[900]!.del();
+  timers[901]!.mod(1e9);
+  while (sim.step());
+  assert.ok(early > 0 && early < 900);
+  assert.deepEqual(fired, [...Array.from({ length: 1000 }, (_, i) => i).filter((i) => i !== 900 && i !== 901), 901]);
+  assert.ok(sim.events < 3000, `${sim.events} events`);
+  assert.deepEqual([sim.armed, sim.live], [0, 0]);
+});
