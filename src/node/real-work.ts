@@ -6,7 +6,7 @@
 import process from 'node:process';
 
 /** Requests that end by themselves. Handles (servers, timers, child processes, terminals) may be there for ever. */
-const REQUEST = /^(FSReq|GetAddrInfoReq|GetNameInfoReq|QueryReq|QueryWrap|ConnectWrap)/;
+const REQUEST = /^(FSReq|CloseReq|FileHandleCloseReq|GetAddrInfoReq|GetNameInfoReq|QueryReq|QueryWrap|ConnectWrap)/;
 
 type Probe = () => readonly string[];
 
@@ -21,5 +21,30 @@ function findProbe(): Probe | null {
 export function realWork(): boolean {
   if (probe === null) return false;
   for (const name of probe()) if (REQUEST.test(name)) return true;
+  return false;
+}
+
+/** What `process.moduleLoadList` says once http2 is there; its sessions hop through queues that the runtime does not show. */
+const HTTP2 = 'Internal Binding http2';
+
+/**
+ * Makes the question whether the program rests: no immediate waits, and no request is under way. Null where the runtime
+ * does not tell. Timers and sockets of the runtime do not count: they come when they come, in real time.
+ */
+export function restProbe(): (() => boolean) | null {
+  const { moduleLoadList: modules } = process as unknown as { moduleLoadList?: readonly string[] };
+  if (probe === null || modules === undefined) return null;
+  let seen = 0;
+  let hops = false;
+  return () => {
+    for (; seen < modules.length; seen++) if (modules[seen] === HTTP2) hops = true;
+    if (hops) return false;
+    for (const name of probe()) if (name === 'Immediate' || REQUEST.test(name)) return false;
+    return true;
+  };
+}
+
+/** The answer once C++ sits on a kernel socket (TLS): its work hops through queues that the runtime does not show. */
+export function neverRests(): boolean {
   return false;
 }

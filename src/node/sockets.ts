@@ -9,6 +9,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
+import { restProbe } from './real-work.ts';
 import { admitTcpHandles, TcpHandle } from './handle/tcp.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { Process } from '../syscall/process.ts';
@@ -29,9 +30,10 @@ export class NodeHost {
 
   constructor(host: HostLike) {
     admitTcpHandles();
-    this.handles = new HandleHost(host.proc);
+    this.handles = new HandleHost(host.proc, host.parts.pump);
     this.lookup = createLookup(host.hosts);
     host.parts.pump.settle = settle;
+    host.parts.pump.resting ??= restProbe();
   }
 }
 

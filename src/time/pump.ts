@@ -18,6 +18,8 @@ import type { Task } from './task.ts';
 
 /** Events per turn: a busy world lets the runtime's loop turn in between (about a millisecond of work). */
 export const EVENT_BUDGET = 2000;
+/** Wake-ups of user code per turn, where they need no macrotask of their own: timers and sockets of the runtime get their turn. */
+export const WAKE_BUDGET = 64;
 /** Turns in which nothing happens before the world counts as idle: user code that hops through macrotasks gets them. */
 export const IDLE_TURNS = 8;
 /** Then, while a program runs, real milliseconds of patience for asynchronous work that the runtime does not show us. */
@@ -78,6 +80,12 @@ export class Pump {
    * as runtimes do between two callbacks of their own. Without it they run when the turn is over.
    */
   settle: (() => void) | null = null;
+  /**
+   * Asks, after user code was settled, whether all of it rests: nothing of the program waits for another turn of the
+   * runtime's loop (node/ sets it where the runtime can be asked). Then time may move on within the same turn: a wake-up
+   * costs no macrotask.
+   */
+  resting: (() => boolean) | null = null;
   /** Programs that wait (`world.run`): they keep the world running on housekeeping alone, up to a limit. */
   programs = 0;
   /** Called once when programs wait and nothing will ever happen again. */
@@ -228,7 +236,8 @@ export class Pump {
 
   /** One turn's work. True when another turn is to follow at once. */
   private work(): boolean {
-    if (this.runTasks()) return true;
+    let wakes = 0;
+    while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
     if (this.holds > 0) return false;
     if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
     if (this.mode === 'real') return this.followWall();
@@ -237,12 +246,14 @@ export class Pump {
       if (sim.live === 0 && !this.mayRunOn()) return this.rest();
       if (this.limit !== Infinity && sim.nextTime() > this.limit) return this.stopAtLimit();
       sim.step();
-      if (sim.hasTasks) {
-        this.runTasks();
-        return true;
-      }
+      while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
     }
     return true;
+  }
+
+  /** True when user code is known to have come to rest within this turn. */
+  private rests(): boolean {
+    return this.settle !== null && this.resting !== null && this.holds === 0 && this.resting();
   }
 
   /** Runs what is ready now; what these make ready comes after user code has rested. True when there was any. */

@@ -10,6 +10,7 @@ import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { WaitEntry } from '../../sock/wait-queue.ts';
 import type { Process } from '../../syscall/process.ts';
 import type { Cpu } from '../../time/cpu.ts';
+import type { Pump } from '../../time/pump.ts';
 import type { Simulation } from '../../time/simulation.ts';
 import type { Task } from '../../time/task.ts';
 import { Liveness } from './liveness.ts';
@@ -33,8 +34,12 @@ export class HandleHost {
   slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   slabUsed = 0;
 
-  constructor(process: Process) {
+  /** The pump of this host's world. */
+  readonly pump: Pump;
+
+  constructor(process: Process, pump: Pump) {
     this.process = process;
+    this.pump = pump;
     this.cpu = process.net.cpu;
     this.sim = process.net.sim;
   }

@@ -24,6 +24,7 @@ import { fdSock, sysClose, sysRecvmsg, sysSendmsg, sysShutdown } from '../../sys
 import { Task } from '../../time/task.ts';
 import { Watch, type HandleHost } from './host.ts';
 import { Pending, PendingWrite, type Req } from './requests.ts';
+import { neverRests } from '../real-work.ts';
 import {
   ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, StreamBase, streamBaseState,
 } from './runtime.ts';
@@ -532,10 +533,11 @@ export abstract class StreamHandle extends StreamBase {
   /** TLS comes to sit on the handle: from now on all that is read goes to it. */
   takeOver(): void {
     this.nativeReads = true;
+    this.host.pump.resting = neverRests;
   }
 
   onreadstart(): number {
-    this.nativeReads = true;
+    this.takeOver();
     return this.startReading();
   }
 
