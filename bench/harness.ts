@@ -30,11 +30,14 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** Turns before those that count: code is compiled and pools are filled, on both sides alike. */
+const WARM_UP = 2;
+
 /** Runs one measurement: a warm-up of each side, then `rounds` turns. */
 export async function measure(m: Measurement, rounds: number): Promise<Result> {
   const ours: number[] = [];
   const real: number[] = [];
-  for (let round = -1; round < rounds; round++) {
+  for (let round = -WARM_UP; round < rounds; round++) {
     const a = await m.ours();
     if (round >= 0) ours.push(a);
     if (m.real !== null) {
