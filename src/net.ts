@@ -4,5 +4,6 @@
  */
 export { createNet, type NodeNet } from './node/net.ts';
 export { createHttp, type NodeHttp } from './node/http.ts';
+export { install } from './node/install.ts';
 export type { HostLike } from './node/sockets.ts';
 export type { Names } from './node/lookup.ts';

@@ -32,7 +32,7 @@ export function createDgram(host: HostLike | NodeHost): NodeDgram {
 function withLookup(host: NodeHost, type: unknown): unknown {
   if (typeof type === 'string') return { type, lookup: host.lookup };
   if (typeof type !== 'object' || type === null) return type;
-  return 'lookup' in type && type.lookup != null ? type : { ...type, lookup: host.lookup };
+  return 'lookup' in type && type.lookup !== undefined && type.lookup !== null ? type : { ...type, lookup: host.lookup };
 }
 
 /** Puts the host's handle into a new datagram socket. */
@@ -51,11 +51,13 @@ function socketClass(host: NodeHost): SocketConstructor {
   const Base = nodeDgram.Socket as unknown as SocketConstructor & AnyFunction;
   function Socket(this: unknown, type: unknown, listener?: unknown): object {
     const target = new.target ?? Socket;
-    const socket = Reflect.construct(Base, [withLookup(host, type), listener], target as unknown as SocketConstructor) as nodeDgram.Socket;
-    adoptDatagramSocket(host, socket);
-    return socket;
+    const args = [withLookup(host, type), listener];
+    const socket: unknown = Reflect.construct(Base, args, target as unknown as SocketConstructor);
+    adoptDatagramSocket(host, socket as nodeDgram.Socket);
+    return socket as object;
   }
   Object.setPrototypeOf(Socket, Base);
-  Socket.prototype = Object.create(Base.prototype as object, { constructor: { value: Socket, writable: true, configurable: true } }) as object;
+  const constructor = { value: Socket, writable: true, configurable: true };
+  Socket.prototype = Object.create(Base.prototype as object, { constructor }) as object;
   return Socket as unknown as SocketConstructor;
 }

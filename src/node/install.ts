@@ -18,7 +18,7 @@ import { datagramState, hookTlsWrap, reinitializeHandle, setOwner, type HandleHo
 import { TcpHandle } from './handle/tcp.ts';
 import { UdpHandle } from './handle/udp.ts';
 import type { LookupCallback, LookupOptions } from './lookup.ts';
-import { listen2, NodeHost, prepareConnect } from './sockets.ts';
+import { listen2, type NodeHost, prepareConnect } from './sockets.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 type Undo = () => void;
@@ -27,7 +27,9 @@ const currentHost = new AsyncLocalStorage<NodeHost>();
 
 /** Runs `fn` on a host: what it starts, and what comes of that, has the host's network. Needs `install()`. */
 export function runOn<T>(host: NodeHost, fn: () => T): T {
-  if (installs === 0) throw new Error('host.run: Node\'s modules are untouched; call install() first, or start with --import kernet/register');
+  if (installs === 0) {
+    throw new Error('host.run: Node\'s modules are untouched; call install() first, or start with --import kernet/register');
+  }
   return currentHost.run(host, fn);
 }
 

@@ -59,7 +59,7 @@ function subclass(Base: CallableClass): CallableClass {
   Object.setPrototypeOf(Class, Base);
   Class.prototype = Derived.prototype;
   Object.defineProperty(Derived.prototype, 'constructor', { value: Class, writable: true, configurable: true });
-  return Class as unknown as CallableClass;
+  return Class;
 }
 
 type SocketConstructor = new (...args: unknown[]) => nodeNet.Socket;
@@ -75,10 +75,10 @@ function socketClass(host: NodeHost): SocketConstructor {
   const base = nodeNet.Socket.prototype as unknown as Record<PropertyKey, AnyFunction>;
   define(Class.prototype, 'connect', function connect(this: nodeNet.Socket, ...args: ConnectArgs): unknown {
     return base['connect']!.apply(this, prepareConnect(host, this, args));
-  } as AnyFunction);
+  });
   define(Class.prototype, reinitializeHandle, function reinitialize(this: nodeNet.Socket, handle: unknown): void {
     base[reinitializeHandle]!.call(this, swapHandle(host, handle));
-  } as AnyFunction);
+  });
   // The sockets of accepted connections are made by lib/net.js, of its own class.
   const isInstance = Function.prototype[Symbol.hasInstance] as (this: unknown, value: unknown) => boolean;
   Object.defineProperty(Class, Symbol.hasInstance, {
@@ -99,10 +99,10 @@ function serverClass(host: NodeHost): ServerConstructor {
 
 /** Makes one server, or all that inherit from a prototype, listen on a host. */
 export function serveOn(host: NodeHost, target: nodeNet.Server): void {
-  const nodeListen = nodeNet.Server.prototype.listen as unknown as AnyFunction;
+  const { listen: nodeListen } = nodeNet.Server.prototype as unknown as Record<'listen', AnyFunction>;
   define(target, 'listen', function (this: nodeNet.Server, ...args: ListenArgs): unknown {
     return listen(host, this, args, (...rest) => nodeListen.apply(this, rest) as nodeNet.Server);
-  } as AnyFunction);
+  });
   define(target, '_listen2', function (this: nodeNet.Server, ...args: Parameters<typeof listen2>[2]): void {
     listen2(host, this, args);
   } as AnyFunction);

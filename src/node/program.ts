@@ -197,7 +197,7 @@ class SocketTimer {
 
 /** The idle timeout of a kernet socket counts the world's milliseconds. */
 function socketSetTimeout(clock: ProgramClock): AnyFunction {
-  const real = net.Socket.prototype.setTimeout as unknown as AnyFunction; // a hook is one: bound at each call
+  const { setTimeout: real } = net.Socket.prototype as unknown as Record<'setTimeout', AnyFunction>;
   return function setTimeout(this: unknown, ...args: unknown[]): unknown {
     const result = real.apply(this, args);
     const socket = this as net.Socket & HandleHolder & { _onTimeout(): void };
@@ -212,7 +212,7 @@ function socketSetTimeout(clock: ProgramClock): AnyFunction {
 
 /** The Date header of an answer: the program's date. Node keeps its own, by the machine's clock. */
 function datedWriteHead(): AnyFunction {
-  const real = http.ServerResponse.prototype.writeHead as unknown as AnyFunction;
+  const { writeHead: real } = http.ServerResponse.prototype as unknown as Record<'writeHead', AnyFunction>;
   return function writeHead(this: unknown, ...args: unknown[]): unknown {
     const response = this as http.ServerResponse;
     if (response.sendDate && !response.headersSent && !response.hasHeader('date')) response.setHeader('Date', new Date().toUTCString());

@@ -85,7 +85,7 @@ function isPort(text: string): boolean {
 }
 
 function addLookup(host: NodeHost, options: ConnectOptions): ConnectOptions {
-  return options.lookup == null ? { ...options, lookup: host.lookup } : options;
+  return options.lookup === undefined || options.lookup === null ? { ...options, lookup: host.lookup } : options;
 }
 
 /** The native handles that happy eyeballs makes for the second address and on are swapped for ours. */
@@ -98,14 +98,16 @@ export { reinitializeHandle };
 // ---- servers
 
 /** The arguments of `net.Server.prototype._listen2`. */
-type Listen2 = (this: net.Server, address: string | null, port: number, family: number, backlog: number, fd?: number, flags?: number) => void;
+type Listen2 = (
+  this: net.Server, address: string | null, port: number, family: number, backlog: number, fd?: number, flags?: number,
+) => void;
 
 const nodeListen2 = (net.Server.prototype as unknown as { _listen2: Listen2 })._listen2;
 
 /** Opens a server on a host: lib/net.js finds a bound handle and goes on from there. */
 export function listen2(host: NodeHost, server: net.Server, args: Parameters<Listen2>): void {
   const holder = server as unknown as HandleHolder;
-  if (holder._handle != null) {
+  if (holder._handle !== null && holder._handle !== undefined) {
     nodeListen2.apply(server, args); // listen(handle)
     return;
   }

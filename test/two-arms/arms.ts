@@ -19,7 +19,7 @@ export interface Arm {
   readonly dgram: typeof nodeDgram;
   readonly http: typeof nodeHttp;
   /** Real turns of the event loop: enough for both arms to come to rest, where a test waits for nothing to happen. */
-  rest(): Promise<void>;
+  readonly rest: () => Promise<void>;
 }
 
 /** Writes an entry into the transcript. */

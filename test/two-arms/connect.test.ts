@@ -36,7 +36,8 @@ twoArms('localhost is looked up', async ({ net }, say) => {
   const server = net.createServer((s) => s.end());
   const port = await listening(server);
   const c = net.connect({ port, host: 'localhost', family: 4 });
-  c.on('lookup', (error, address, family, host) => say('lookup', error, address, family, host)).on('connect', () => say('connect')).resume();
+  c.on('lookup', (error, address, family, host) => say('lookup', error, address, family, host));
+  c.on('connect', () => say('connect')).resume();
   await closed(c);
   server.close();
   await closed(server);

@@ -69,7 +69,8 @@ twoArms('http: get by URL and localhost', async (arm, say) => {
   server.listen(0);
   await once(server, 'listening');
   const { port } = server.address() as import('node:net').AddressInfo;
-  const [res] = await once(arm.http.get(`http://localhost:${port}/x`, { agent: false, family: 4 } as http.RequestOptions), 'response') as [http.IncomingMessage];
+  const req = arm.http.get(`http://localhost:${port}/x`, { agent: false, family: 4 });
+  const [res] = await once(req, 'response') as [http.IncomingMessage];
   say('status', res.statusCode);
   res.resume();
   await once(res, 'end');

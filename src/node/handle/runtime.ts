@@ -8,7 +8,7 @@
  *
  * Everything is looked up once, at the first use; what is missing is named in the error. Node 20 and later, Deno 2.
  */
-import dgram from 'node:dgram';
+import type dgram from 'node:dgram';
 import net from 'node:net';
 import process from 'node:process';
 import tls from 'node:tls';
@@ -108,7 +108,7 @@ export interface DatagramState {
 export function datagramState(socket: dgram.Socket): DatagramState {
   const symbol = symbolOf(socket, /^(state symbol|kStateSymbol)$/);
   const state = symbol === null ? null : (socket as unknown as Record<symbol, DatagramState | undefined>)[symbol];
-  if (state == null) throw missing('state of dgram.Socket');
+  if (state === null || state === undefined) throw missing('state of dgram.Socket');
   return state;
 }
 

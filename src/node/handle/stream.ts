@@ -96,8 +96,9 @@ export abstract class StreamHandle extends StreamBase {
     super();
     this.host = host;
     this.resource = new AsyncResource(kind, { requireManualDestroy: true });
+    const step = (): void => this.step();
     this.task = new Task(() => {
-      this.resource.runInAsyncScope(this.step, this);
+      this.resource.runInAsyncScope(step);
     });
     this.watch = new Watch(host.cpu, this.task);
   }

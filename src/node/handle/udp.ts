@@ -81,8 +81,9 @@ export class UdpHandle {
   constructor(host: HandleHost) {
     this.host = host;
     this.resource = new AsyncResource('KERNETUDP', { requireManualDestroy: true });
+    const step = (): void => this.step();
     this.task = new Task(() => {
-      this.resource.runInAsyncScope(this.step, this);
+      this.resource.runInAsyncScope(step);
     });
     this.watch = new Watch(host.cpu, this.task);
   }

@@ -1,0 +1,2 @@
+/** `node --import kernet/register program.js`: Node's own modules mean a host's inside of `host.run`. See `install` of `kernet/net`. */
+import './node/register.ts';
