@@ -144,6 +144,9 @@ export class AppCalls {
   }
 }
 
+/** A program that waits so often for something that is ready is held up by a contradiction. */
+const MAX_SPINS = 100_000;
+
 /** A program that has been started. */
 export class RunningApp<R> extends WaitEntry {
   readonly name: string;
@@ -184,7 +187,7 @@ export class RunningApp<R> extends WaitEntry {
   private resume(): void {
     if (this.done || (this.waiting !== null && !this.due(this.waiting))) return;
     this.stopWaiting();
-    for (;;) {
+    for (let spins = 0; ; spins++) {
       let step: IteratorResult<AppWait, R>;
       try {
         step = this.body.next();
@@ -200,6 +203,11 @@ export class RunningApp<R> extends WaitEntry {
       }
       if (!this.ready(step.value)) {
         this.startWaiting(step.value);
+        return;
+      }
+      if (spins > MAX_SPINS) {
+        this.error = new Error(`fd ${step.value.fd} is said to be ready, and then it is not: poll and the calls disagree`);
+        this.done = true;
         return;
       }
     }

@@ -1,10 +1,11 @@
 /** Transfers over rude cables: every byte arrives, in order, once, and nothing is left behind. */
 import assert from 'node:assert/strict';
-import { SHUT_WR } from '../../src/sock/constants.ts';
+import { POLLIN, POLLOUT, SHUT_WR } from '../../src/sock/constants.ts';
 import {
   boundedQueues, connectAndSend, connectRetrying, conservation, everyDropNamed, exchange, listenAndReadAll, noLeaks, readAll, Received,
   writeAll, type App, type AppBody, type AppCalls, type Climate, type ScenarioWorld,
 } from '../../src/testing.ts';
+import type { HostOptions } from '../../src/world/host.ts';
 import { scenario } from './scenario.ts';
 
 /** What cables of these scenarios may be like. After a while the sky clears, and then everything must come to its end. */
@@ -76,7 +77,7 @@ function* bothWays(sys: AppCalls, fd: number, bytes: Uint8Array, received: Recei
       else if (n !== -11) throw new Error(`read: ${n}`);
       moved ||= n >= 0;
     }
-    if (!moved) yield { fd, events: 1 | (at < bytes.length ? 4 : 0), forNs: Infinity };
+    if (!moved) yield { fd, events: (ended ? 0 : POLLIN) | (at < bytes.length ? POLLOUT : 0), forNs: Infinity };
   }
 }
 
@@ -224,5 +225,48 @@ scenario('a partition in the middle of a transfer, and its end', { seeds: 20 }, 
   w.runUntilIdle({ maxMs: 600_000 });
 
   same(got.result!.bytes, file);
+  checkAll(w);
+});
+
+/** A host that was set up in some way. */
+function someHost(w: ScenarioWorld): HostOptions {
+  const { random } = w;
+  const flip = (): number => random.below(2);
+  const rmem = 4096 * (1 + random.below(64));
+  const wmem = 4608 * (1 + random.below(32));
+  return {
+    sysctl: {
+      'net.ipv4.tcp_sack': flip(), 'net.ipv4.tcp_timestamps': flip(), 'net.ipv4.tcp_window_scaling': flip(), 'net.ipv4.tcp_dsack': flip(),
+      'net.ipv4.tcp_congestion_control': random.chance(0.5) ? 'cubic' : 'reno', 'net.ipv4.tcp_early_retrans': flip() * 3,
+      'net.ipv4.tcp_frto': flip() * 2, 'net.ipv4.tcp_autocorking': flip(), 'net.ipv4.tcp_slow_start_after_idle': flip(),
+      'net.ipv4.tcp_rmem': `4096 ${rmem} ${rmem * (1 + random.below(8))}`, 'net.ipv4.tcp_wmem': `4096 ${wmem} ${wmem * (1 + random.below(8))}`,
+      'net.ipv4.tcp_moderate_rcvbuf': flip(), 'net.ipv4.tcp_min_tso_segs': 1 + random.below(10),
+    },
+    interfaces: [{
+      mtu: random.chance(0.5) ? 1500 : 576 + random.below(8000),
+      card: { rxRing: 2 ** (5 + random.below(4)), txRing: 2 ** (5 + random.below(4)), tso: flip() === 1, txCsum: flip() === 1, rxCsum: flip() === 1 },
+    }],
+  };
+}
+
+scenario('hosts of every kind understand each other', { seeds: 50 }, (w) => {
+  const [a, b] = [w.host('a', someHost(w)), w.host('b', someHost(w))];
+  const cable = w.world.cable(a.host, b.host, w.weather(RUDE));
+  w.clearAfter(cable, CLEARS_AFTER);
+  const there = w.random.bytes(1 + w.random.below(150_000));
+  const back = w.random.bytes(1 + w.random.below(50_000));
+  const server = b.app(both(80, back));
+  const client = a.app(function* (sys) {
+    const received = new Received();
+    const fd = yield* connectRetrying(sys, b.ip, 80);
+    yield* bothWays(sys, fd, there, received);
+    sys.close(fd);
+    return received;
+  });
+
+  w.runUntilIdle({ maxMs: 3_600_000 });
+
+  same(server.result!.bytes, there);
+  same(client.result!.bytes, back);
   checkAll(w);
 });
