@@ -236,7 +236,8 @@ function someHost(w: ScenarioWorld): HostOptions {
   const wmem = 4608 * (1 + random.below(32));
   return {
     sysctl: {
-      'net.ipv4.tcp_sack': flip(), 'net.ipv4.tcp_timestamps': flip(), 'net.ipv4.tcp_window_scaling': flip(), 'net.ipv4.tcp_dsack': flip(),
+      'net.ipv4.tcp_sack': flip(), 'net.ipv4.tcp_timestamps': flip(), 'net.ipv4.tcp_window_scaling': flip(),
+      'net.ipv4.tcp_dsack': flip(),
       'net.ipv4.tcp_congestion_control': random.chance(0.5) ? 'cubic' : 'reno', 'net.ipv4.tcp_early_retrans': flip() * 3,
       'net.ipv4.tcp_frto': flip() * 2, 'net.ipv4.tcp_autocorking': flip(), 'net.ipv4.tcp_slow_start_after_idle': flip(),
       'net.ipv4.tcp_rmem': `4096 ${rmem} ${rmem * (1 + random.below(8))}`, 'net.ipv4.tcp_wmem': `4096 ${wmem} ${wmem * (1 + random.below(8))}`,
@@ -244,7 +245,10 @@ function someHost(w: ScenarioWorld): HostOptions {
     },
     interfaces: [{
       mtu: random.chance(0.5) ? 1500 : 576 + random.below(8000),
-      card: { rxRing: 2 ** (5 + random.below(4)), txRing: 2 ** (5 + random.below(4)), tso: flip() === 1, txCsum: flip() === 1, rxCsum: flip() === 1 },
+      card: {
+        rxRing: 2 ** (5 + random.below(4)), txRing: 2 ** (5 + random.below(4)),
+        tso: flip() === 1, txCsum: flip() === 1, rxCsum: flip() === 1,
+      },
     }],
   };
 }
