@@ -5,6 +5,7 @@
  * that every retransmission was a duplicate (RFC 3708).
  */
 import { Mib } from '../dev/mib.ts';
+import { TCP_SYN_SENT } from '../sock/constants.ts';
 import { tcpJiffies } from './clock.ts';
 import { tcpAnyRetransDone, tcpIsReno } from './flight.ts';
 import { tcpSetCaState, tcpTryKeepOpen } from './recovery.ts';
@@ -14,9 +15,13 @@ import { TCP_CA_Loss, TCP_CA_Open, TCPCB_LOST, type TcpSock } from './sock.ts';
 /** How many recoveries a widened reordering window survives without a D-SACK. */
 export const TCP_RACK_RECOVERY_THRESH = 16;
 
-/** Was the segment that is acknowledged sent before the first retransmission? Or was there none? */
+/** Was the segment that is acknowledged sent before the first retransmission? Or was there none yet? */
 function tcpPacketDelayed(tp: TcpSock): boolean {
-  if (tp.retransStamp === 0) return true;
+  if (tp.retransStamp === 0) {
+    // No stamp, so nothing was retransmitted (the retransmission may be held back below us). But for two cases that clear the
+    // stamp: without SACK at the end of a recovery, and the ACK of a SYN.
+    return !(tcpIsReno(tp) && ((tp.sndUna - tp.highSeq) | 0) >= 0) && tp.state !== TCP_SYN_SENT;
+  }
   const { rxOpt } = tp;
   return rxOpt.sawTstamp && rxOpt.tsecr !== 0 && ((rxOpt.tsecr - tp.retransStamp) | 0) < 0;
 }
