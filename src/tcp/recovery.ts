@@ -58,11 +58,6 @@ export function tcpMarkSkbLost(tp: TcpSock, skb: SkBuff): void {
   tp.lost += pcount;
 }
 
-function clearAllRetransHints(tp: TcpSock): void {
-  tp.lostSkbHint = null;
-  tp.retransmitSkbHint = null;
-}
-
 // ---- reductions
 
 /** The window is about to be reduced: remembers how it was. */
@@ -184,7 +179,7 @@ function tcpTimeoutMarkLost(tp: TcpSock): void {
     else if (skb !== head && tcpRackSkbTimeout(tp, skb, 0) > 0) continue; // sent a moment ago: not lost yet
     tcpMarkSkbLost(tp, skb);
   }
-  clearAllRetransHints(tp);
+  tp.retransmitSkbHint = null;
 }
 
 // ---- the state machine

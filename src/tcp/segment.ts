@@ -200,7 +200,6 @@ export function tcpWriteQueuePurge(tp: TcpSock): void {
   tp.retransOut = 0;
   tp.highestSack = null;
   tp.retransmitSkbHint = null;
-  tp.lostSkbHint = null;
   tp.sackHint = null;
   tp.backoff = 0;
 }

@@ -48,8 +48,9 @@ export function tcpSendmsg(tp: TcpSock, msg: MsgHdr): number {
   const goal = tcpXmitSizeGoal(tp, mss, (flags & MSG_OOB) === 0);
   const copied = fill(tp, msg, mss, goal);
   if (copied === msg.len) {
+    if (copied === 0) return 0;
     if ((flags & MSG_EOR) !== 0 && tp.writeQueue.tail !== null) tp.writeQueue.tail.eor = true;
-    if (copied > 0) tcpPush(tp, flags, mss, tp.nonagle, goal);
+    tcpPush(tp, flags, mss, tp.nonagle, goal);
     return copied;
   }
   // No room for another skb.

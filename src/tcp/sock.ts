@@ -134,12 +134,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Largest burst handed down at once, in bytes and in segments: the device's limits (sk_setup_caps). */
   gsoMaxSize: number = GSO_MAX_SIZE;
   gsoMaxSegs = 65535;
-  maxWindowSegs = 0;
 
   // ---- the send side's queue and what is in flight. `writeQueue` (Sock) is unsent, this one sent and not acknowledged.
   readonly rtxQueue: SkBuffHead = new SkBuffHead();
   /** Where to send next in writeQueue is its head; scans of the retransmission queue begin at these hints. */
-  lostSkbHint: SkBuff | null = null;
   retransmitSkbHint: SkBuff | null = null;
   /** Where the last search by sequence in the retransmission queue ended. */
   sackHint: SkBuff | null = null;
@@ -185,6 +183,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   highSeq = 0;
   undoMarker = 0;
   undoRetrans = 0;
+  /** The first retransmission of the episode, milliseconds of host time; 0 none. */
   retransStamp = 0;
   totalRetrans = 0;
   bytesRetrans = 0;
@@ -195,7 +194,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   prrOut = 0;
   /** F-RTO, RFC 5682. */
   frto = false;
-  lossCwnd = 0;
   /** The peer took back what it had SACKed. */
   sackReneg = false;
   tlpHighSeq = 0;
@@ -209,7 +207,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   rackReoWndPersist = 0;
   rackDsackSeen = false;
   rackAdvanced = false;
-  newDataRetrans = 0;
   // delivery rate
   delivered = 0;
   deliveredCe = 0;
@@ -283,8 +280,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   synRetries = 0;
   deferAccept = 0;
   nonagle = 0;
-  /** When the oldest still unacknowledged data was queued behind a zero window or lost, for TCP_INFO's busy times. */
-  busyStartUs = 0;
+  /** Time spent busy, limited by the peer's window, by our send buffer (TCP_INFO), microseconds; `tcp/chrono.ts` keeps them. */
   busyUs = 0;
   rwndLimitedUs = 0;
   sndbufLimitedUs = 0;

@@ -35,7 +35,6 @@ function tcpUndoCwndReduction(tp: TcpSock, unmarkLoss: boolean): void {
   if (unmarkLoss) {
     for (let skb = tp.rtxQueue.head; skb !== null; skb = skb.next) skb.sacked &= ~TCPCB_LOST;
     tp.lostOut = 0;
-    tp.lostSkbHint = null;
     tp.retransmitSkbHint = null;
   }
   if (tp.priorSsthresh !== 0) {
