@@ -24,7 +24,7 @@ export function createHttp(host: HostLike | NodeHost, net?: NodeNet): NodeHttp {
 
   const createServer = (...args: unknown[]): nodeHttp.Server => {
     const server = Reflect.apply(nodeHttp.createServer, null, args) as nodeHttp.Server;
-    serveOn(node, server);
+    serveOn(() => node, server);
     return server;
   };
   function Server(...args: unknown[]): nodeHttp.Server {

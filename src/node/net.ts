@@ -41,44 +41,65 @@ function connectOptions(args: readonly unknown[]): { options: Options; callback:
   return { options: typeof second === 'string' ? { port: first, host: second } : { port: first }, callback };
 }
 
-/**
- * A class that can be called without `new`, or by another constructor, as lib/net.js's own. Instances are made by a real
- * derived class: the engine makes these forty times faster than by Reflect.construct with a function as new.target.
- */
-function subclass(Base: CallableClass): CallableClass {
-  const Derived = class extends (Base as unknown as new (...args: unknown[]) => object) {};
-  function Class(this: unknown, ...args: unknown[]): object {
-    if (new.target !== undefined && (new.target as unknown) !== Class) return Reflect.construct(Derived, args, new.target) as object;
-    if (new.target === undefined && this instanceof Derived) {
-      Base.apply(this, args);
-      return this;
-    }
-    return new Derived(...args);
-  }
-  Object.defineProperty(Class, 'name', { value: Base.name, configurable: true });
-  Object.setPrototypeOf(Class, Base);
-  Class.prototype = Derived.prototype;
-  Object.defineProperty(Derived.prototype, 'constructor', { value: Class, writable: true, configurable: true });
-  return Class;
+/** Where a socket or a server keeps its host. */
+const HOST: unique symbol = Symbol('kernet.host');
+
+interface OnHost {
+  [HOST]?: NodeHost;
 }
 
-type SocketConstructor = new (...args: unknown[]) => nodeNet.Socket;
-type ServerConstructor = new (...args: unknown[]) => nodeNet.Server;
+/**
+ * The sockets and the servers of all hosts are of two classes, not of two per host: the engine then knows one shape of
+ * each, however many worlds there are (a class per host made opening a connection several times slower).
+ */
+const HostSocket: Class<nodeNet.Socket> = derived(nodeNet.Socket);
+const HostServer: Class<nodeNet.Server> = derived(nodeNet.Server);
+
+type Class<T> = new (...args: unknown[]) => T & OnHost;
+
+function derived<T extends object>(Base: unknown): Class<T> {
+  const Derived = class extends (Base as new (...args: unknown[]) => object) {};
+  Object.defineProperty(Derived, 'name', { value: (Base as { name: string }).name, configurable: true });
+  return Derived as unknown as Class<T>;
+}
 
 function define(prototype: object, key: PropertyKey, value: AnyFunction): void {
   Object.defineProperty(prototype, key, { value, writable: true, configurable: true });
 }
 
-function socketClass(host: NodeHost): SocketConstructor {
-  const Base = nodeNet.Socket as unknown as CallableClass;
-  const Class = subclass(Base);
-  const base = nodeNet.Socket.prototype as unknown as Record<PropertyKey, AnyFunction>;
-  define(Class.prototype, 'connect', function connect(this: nodeNet.Socket, ...args: ConnectArgs): unknown {
-    return base['connect']!.apply(this, prepareConnect(host, this, args));
-  });
-  define(Class.prototype, reinitializeHandle, function reinitialize(this: nodeNet.Socket, handle: unknown): void {
-    base[reinitializeHandle]!.call(this, swapHandle(host, handle));
-  });
+const realSocket = nodeNet.Socket.prototype as unknown as Record<PropertyKey, AnyFunction>;
+define(HostSocket.prototype as object, 'connect', function connect(this: nodeNet.Socket & OnHost, ...args: ConnectArgs): unknown {
+  return realSocket['connect']!.apply(this, prepareConnect(this[HOST]!, this, args));
+});
+define(HostSocket.prototype as object, reinitializeHandle, function reinitialize(this: OnHost, handle: unknown): void {
+  realSocket[reinitializeHandle]!.call(this, swapHandle(this[HOST]!, handle));
+});
+serveOn((server) => (server as OnHost)[HOST]!, HostServer.prototype as nodeNet.Server);
+
+/** One of the two classes for a host: with `new`, without it, by a derived class or by another constructor, as lib/net.js's own. */
+function onHost<T extends object>(host: NodeHost, Derived: Class<T>, Base: CallableClass): Class<T> {
+  function HostClass(this: unknown, ...args: unknown[]): object {
+    const target: unknown = new.target;
+    let made: OnHost;
+    if (target !== undefined && target !== HostClass) {
+      made = Reflect.construct(Derived, args, target as CallableClass) as OnHost;
+    } else if (target === undefined && this instanceof Derived) {
+      Base.apply(this, args);
+      made = this;
+    } else {
+      made = new Derived(...args);
+    }
+    made[HOST] = host;
+    return made;
+  }
+  Object.defineProperty(HostClass, 'name', { value: Base.name, configurable: true });
+  Object.setPrototypeOf(HostClass, Derived);
+  HostClass.prototype = Derived.prototype as object;
+  return HostClass as unknown as Class<T>;
+}
+
+function socketClass(host: NodeHost): Class<nodeNet.Socket> {
+  const Class = onHost(host, HostSocket, nodeNet.Socket as unknown as CallableClass);
   // The sockets of accepted connections are made by lib/net.js, of its own class.
   const isInstance = Function.prototype[Symbol.hasInstance] as (this: unknown, value: unknown) => boolean;
   Object.defineProperty(Class, Symbol.hasInstance, {
@@ -87,23 +108,20 @@ function socketClass(host: NodeHost): SocketConstructor {
       return this === Class ? value instanceof nodeNet.Socket : isInstance.call(this, value);
     },
   });
-  return Class as unknown as SocketConstructor;
+  return Class;
 }
 
-function serverClass(host: NodeHost): ServerConstructor {
-  const Base = nodeNet.Server as unknown as CallableClass;
-  const Class = subclass(Base);
-  serveOn(host, Class.prototype as nodeNet.Server);
-  return Class as unknown as ServerConstructor;
+function serverClass(host: NodeHost): Class<nodeNet.Server> {
+  return onHost(host, HostServer, nodeNet.Server as unknown as CallableClass);
 }
 
 /** Makes one server, or all that inherit from a prototype, listen on a host. */
-export function serveOn(host: NodeHost, target: nodeNet.Server): void {
+export function serveOn(hostOf: (server: nodeNet.Server) => NodeHost, target: nodeNet.Server): void {
   const { listen: nodeListen } = nodeNet.Server.prototype as unknown as Record<'listen', AnyFunction>;
   define(target, 'listen', function (this: nodeNet.Server, ...args: ListenArgs): unknown {
-    return listen(host, this, args, (...rest) => nodeListen.apply(this, rest) as nodeNet.Server);
+    return listen(hostOf(this), this, args, (...rest) => nodeListen.apply(this, rest) as nodeNet.Server);
   });
   define(target, '_listen2', function (this: nodeNet.Server, ...args: Parameters<typeof listen2>[2]): void {
-    listen2(host, this, args);
+    listen2(hostOf(this), this, args);
   } as AnyFunction);
 }
