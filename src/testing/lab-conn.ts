@@ -7,7 +7,9 @@
 import * as errno from '../lib/errno.ts';
 import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
-import { POLLERR, POLLHUP, POLLIN, POLLOUT, EPOLLRDHUP, SHUT_RD, SHUT_RDWR, SHUT_WR, TCP_INFO, SOL_TCP } from '../sock/constants.ts';
+import {
+  EPOLLRDHUP, MSG_OOB, POLLERR, POLLHUP, POLLIN, POLLOUT, SHUT_RD, SHUT_RDWR, SHUT_WR, SOL_TCP, TCP_INFO,
+} from '../sock/constants.ts';
 import { sysIoctl } from '../syscall/control.ts';
 import { fdSock, sysClose, sysConnect, sysRecvmsg, sysSendmsg, sysShutdown } from '../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt } from '../syscall/sockopt.ts';
@@ -74,6 +76,18 @@ export class LabConn {
     if (wrong >= 0) this.complain(`read(${n}) = ${ret}: the byte at ${wrong} is not what the peer sent`);
     if ((msg.flags & 2) === 0) this.readBytes += ret;
     return ret;
+  }
+
+  /** Takes the urgent byte (MSG_OOB), which must be there; which place of the peer's stream it stands at. */
+  readUrgent(): number {
+    const msg = new MsgHdr();
+    msg.buf = new Uint8Array(1);
+    msg.len = 1;
+    msg.flags = MSG_OOB;
+    this.answer('read(1, MSG_OOB)', sysRecvmsg(this.core.host.process, this.fd, msg), 1);
+    const at = (this.tp.urgSeq - this.tp.irs - 1) >>> 0;
+    if (patternMismatch(at, msg.buf) >= 0) this.complain(`read(1, MSG_OOB): not the byte at ${at}`);
+    return at;
   }
 
   shutdown(how: 'rd' | 'wr' | 'rdwr' = 'wr', want: Answer = 0): void {

@@ -240,7 +240,8 @@ function someHost(w: ScenarioWorld): HostOptions {
       'net.ipv4.tcp_dsack': flip(),
       'net.ipv4.tcp_congestion_control': random.chance(0.5) ? 'cubic' : 'reno', 'net.ipv4.tcp_early_retrans': flip() * 3,
       'net.ipv4.tcp_frto': flip() * 2, 'net.ipv4.tcp_autocorking': flip(), 'net.ipv4.tcp_slow_start_after_idle': flip(),
-      'net.ipv4.tcp_rmem': `4096 ${rmem} ${rmem * (1 + random.below(8))}`, 'net.ipv4.tcp_wmem': `4096 ${wmem} ${wmem * (1 + random.below(8))}`,
+      'net.ipv4.tcp_rmem': `4096 ${rmem} ${rmem * (1 + random.below(8))}`,
+      'net.ipv4.tcp_wmem': `4096 ${wmem} ${wmem * (1 + random.below(8))}`,
       'net.ipv4.tcp_moderate_rcvbuf': flip(), 'net.ipv4.tcp_min_tso_segs': 1 + random.below(10),
     },
     interfaces: [{
