@@ -156,6 +156,8 @@ export class RunningApp<R> extends WaitEntry {
   result: R | undefined = undefined;
   /** What it threw. */
   error: unknown = null;
+  /** Told when it has ended. */
+  onDone: (() => void) | null = null;
   /** What it waits for. */
   waiting: AppWait | null = null;
   private readonly calls: AppCalls;
@@ -192,13 +194,12 @@ export class RunningApp<R> extends WaitEntry {
       try {
         step = this.body.next();
       } catch (error) {
-        this.error = error;
-        this.done = true;
+        this.end(error);
         return;
       }
       if (step.done === true) {
         this.result = step.value;
-        this.done = true;
+        this.end(null);
         return;
       }
       if (!this.ready(step.value)) {
@@ -206,11 +207,16 @@ export class RunningApp<R> extends WaitEntry {
         return;
       }
       if (spins > MAX_SPINS) {
-        this.error = new Error(`fd ${step.value.fd} is said to be ready, and then it is not: poll and the calls disagree`);
-        this.done = true;
+        this.end(new Error(`fd ${step.value.fd} is said to be ready, and then it is not: poll and the calls disagree`));
         return;
       }
     }
+  }
+
+  private end(error: unknown): void {
+    this.error = error;
+    this.done = true;
+    if (this.onDone !== null) this.onDone();
   }
 
   private due(wait: AppWait): boolean {

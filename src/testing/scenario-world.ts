@@ -115,6 +115,11 @@ export class ScenarioWorld {
     new Timer(sim, null, what, true).mod(sim.now + parseDuration(duration, 'after'));
   }
 
+  /** Calls `then` when a program has ended, at that moment. */
+  whenDone(app: RunningApp<unknown>, then: () => void): void {
+    app.onDone = then;
+  }
+
   get nowNs(): number {
     return this.world.parts.sim.now;
   }
