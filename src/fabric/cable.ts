@@ -13,7 +13,7 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Lane } from './lane.ts';
 import type { Link, Port } from './port.ts';
-import { RuleSet, type Direction, type FramePredicate, type Rule, type RuleFunction, type RuleOptions } from './rules.ts';
+import { parseDirection, RuleSet, type Direction, type FramePredicate, type Rule, type RuleFunction, type RuleOptions } from './rules.ts';
 import { applyWeather, type WeatherOptions } from './weather.ts';
 
 /** What a cable is made with. */
@@ -61,12 +61,14 @@ export class Cable implements Link {
 
   /** Changes the weather of one direction or of both; frames that are on their way keep theirs. */
   setWeather(options: WeatherOptions, direction: Direction = 'both'): void {
+    parseDirection(direction);
     if (direction !== 'ba') applyWeather(this.ab.weather, options);
     if (direction !== 'ab') applyWeather(this.ba.weather, options);
   }
 
   /** Plugs the cable in again, or pulls it: what is on it is lost, and both ends see the link go. */
   setUp(up: boolean): void {
+    if (typeof up !== 'boolean') throw new TypeError(`up: ${String(up)} is not understood; expected true or false`);
     if (up === this.isUp) return;
     this.isUp = up;
     for (const lane of [this.ab, this.ba]) {
@@ -78,6 +80,7 @@ export class Cable implements Link {
 
   /** Swallows everything from now on (what is on its way arrives), or ends that. */
   setBlocked(blocked: boolean, direction: Direction = 'both'): void {
+    parseDirection(direction);
     if (direction !== 'ba') this.ab.blocked = blocked;
     if (direction !== 'ab') this.ba.blocked = blocked;
   }

@@ -4,7 +4,7 @@
  * A rule is a function of the frame. It stays until it is lifted: by `lift()`, at the end of a scope (`using`), or by itself
  * after `times` frames. Nothing is built for a frame while there are no rules.
  */
-import { parseDuration, parseInteger, type Duration } from '../lib/units.ts';
+import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Task } from '../time/task.ts';
@@ -47,6 +47,7 @@ export class Rule {
   constructor(set: RuleSet, decide: RuleFunction, options: RuleOptions) {
     this.set = set;
     this.decide = decide;
+    checkOptions(options, RULE_OPTIONS, 'rule');
     this.times = options.times === undefined ? Infinity : parseInteger(options.times, 'times', 1);
     this.direction = parseDirection(options.direction);
   }
@@ -168,7 +169,10 @@ function verdictBits(verdict: string): number {
   }
 }
 
-function parseDirection(value: unknown): Direction {
+const RULE_OPTIONS: readonly string[] = ['times', 'direction'];
+
+/** `'both'` when nothing is said. */
+export function parseDirection(value: unknown): Direction {
   if (value === undefined) return 'both';
   if (value === 'ab' || value === 'ba' || value === 'both') return value;
   const shown = typeof value === 'string' ? `'${value}'` : typeof value;

@@ -30,7 +30,7 @@ export class KernelError extends Error {
   constructor(errno: number, syscall: string, place: ErrorPlace = {}) {
     const code = errnoName(errno);
     const where = place.address === undefined ? '' : ` ${place.address}${place.port === undefined ? '' : `:${String(place.port)}`}`;
-    const hint = place.hint ?? hints.get(Math.abs(errno));
+    const hint = place.hint ?? callHints.get(`${syscall} ${code}`) ?? hints.get(Math.abs(errno));
     super(`${syscall} ${code}${where}: ${errnoMessage(errno)}${hint === undefined ? '' : ` (${hint})`}`);
     this.code = code;
     this.errno = -Math.abs(errno);
@@ -44,7 +44,7 @@ const hints: ReadonlyMap<number, string> = new Map([
   [EACCES, 'sending to a broadcast address needs SO_BROADCAST'],
   [EADDRINUSE, 'another socket has this address and port: close it, choose another port (0 = any), or set SO_REUSEADDR on both'],
   [EADDRNOTAVAIL, 'the address is none of this host, or no local port is free'],
-  [EAFNOSUPPORT, 'the address is of another family than the socket'],
+  [EAFNOSUPPORT, 'AF_INET is there; a socket and its addresses are of one family'],
   [EAGAIN, 'it would have to wait: try again when poll says so, or use the waiting call on a socket without O_NONBLOCK'],
   [EALREADY, 'the handshake is still running: wait until the socket is writable'],
   [EBADF, 'no such descriptor is open in this process'],
@@ -55,7 +55,7 @@ const hints: ReadonlyMap<number, string> = new Map([
   [EHOSTUNREACH, 'the next hop does not answer: is the host up, and the cable plugged in?'],
   [EINPROGRESS, 'the handshake has begun: wait until the socket is writable, then ask SO_ERROR'],
   [EISCONN, 'use another socket, or dissolve the association first'],
-  [EMFILE, 'close some, or raise the limit: new Kernel({ nofile }), process.prlimit(n)'],
+  [EMFILE, 'close some, or raise the limit: new Kernel({ openFiles }), process.prlimit(n)'],
   [EMSGSIZE, 'send a smaller datagram'],
   [ENETUNREACH, 'no route leads there: add an address, a route or a cable'],
   [ENOPROTOOPT, 'this socket has no such option'],
@@ -65,4 +65,25 @@ const hints: ReadonlyMap<number, string> = new Map([
   [EPIPE, 'the sending side is closed'],
   [ESRCH, 'the process has been killed'],
   [ETIMEDOUT, 'the peer did not answer'],
+]);
+
+/** Where an errno means something of its own in one call. */
+const callHints: ReadonlyMap<string, string> = new Map([
+  ['socket EINVAL', 'type is SOCK_STREAM or SOCK_DGRAM, with SOCK_NONBLOCK and SOCK_CLOEXEC as its only flags'],
+  ['socket EPROTONOSUPPORT', 'leave protocol out: the type decides'],
+  ['bind EINVAL', 'the socket is bound already'],
+  ['listen EINVAL', 'the socket is connected or connecting'],
+  ['accept EINVAL', 'the socket does not listen, or flags has more than SOCK_NONBLOCK and SOCK_CLOEXEC'],
+  ['shutdown EINVAL', 'how is SHUT_RD, SHUT_WR or SHUT_RDWR'],
+  ['sendto EINVAL', 'nobody can be at port 0'],
+  ['setsockopt EINVAL', 'value is out of range, or of the wrong kind for this option'],
+  ['setsockopt ENODEV', 'no interface of this host has that name'],
+  ['setsockopt ENOENT', 'net.ipv4.tcp_available_congestion_control has the names'],
+  ['fcntl EINVAL', 'cmd is F_GETFL, F_SETFL, F_GETFD, F_SETFD or F_DUPFD'],
+  ['ioctl EINVAL', 'a listening socket has no data'],
+  ['ioctl ENOTTY', 'cmd is FIONREAD, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD or FIONBIO'],
+  ['epoll_ctl EINVAL', 'epfd is no epoll descriptor, or fd is itself, or op or events is none that there is'],
+  ['epoll_ctl EEXIST', 'fd is watched already: EPOLL_CTL_MOD changes what for'],
+  ['epoll_ctl ENOENT', 'fd is not watched: EPOLL_CTL_ADD comes first'],
+  ['epoll_wait EINVAL', 'epfd is no epoll descriptor, or max is less than 1'],
 ]);

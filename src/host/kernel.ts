@@ -12,7 +12,7 @@ import { MIB_NAMES, type MibName } from '../dev/mib.ts';
 import { devGetByName } from '../dev/registry.ts';
 import { inetAddrs } from '../ip/devinet.ts';
 import { formatIpv4 } from '../lib/addr.ts';
-import { NS_PER_MS } from '../lib/units.ts';
+import { checkOptions, NS_PER_MS } from '../lib/units.ts';
 import { SkbPool } from '../skb/pool.ts';
 import { tcpAvailableCongestionControl } from '../tcp/cong/cong.ts';
 import { DEFAULT_COSTS, ZERO_COSTS, type CostModel } from '../time/cpu.ts';
@@ -20,7 +20,7 @@ import { Pump, type PumpMode } from '../time/pump.ts';
 import { Simulation } from '../time/simulation.ts';
 import { show } from './door.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
-import { KernelProcess, type ProcessOptions } from './process.ts';
+import { KernelProcess, PROCESS_OPTIONS, type ProcessOptions } from './process.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
 import { SysctlTable, type SysctlValue } from './sysctl.ts';
 import { toolHost } from './tools/adapter.ts';
@@ -39,6 +39,8 @@ export interface KernelOptions extends ProcessOptions {
   /** By exact kernel name: `{ 'net.ipv4.tcp_sack': 0 }`. */
   readonly sysctl?: Readonly<Record<string, SysctlValue>>;
 }
+
+const KERNEL_OPTIONS: readonly string[] = ['seed', 'costs', 'mode', 'sysctl', ...PROCESS_OPTIONS];
 
 /** The seed of a world that names none. */
 export const DEFAULT_SEED = 1;
@@ -87,6 +89,7 @@ export class Kernel extends KernelProcess {
 
   /** A host by itself. (`world` is for World: a host among others.) */
   constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile }) {
+    if (world === undefined) checkOptions(options, KERNEL_OPTIONS, 'Kernel');
     const parts = world?.parts ?? makeParts(options.seed, options.mode);
     const name = world?.name ?? 'localhost';
     const stack = bootHost(parts, name, costModel(options.costs));
@@ -111,6 +114,7 @@ export class Kernel extends KernelProcess {
 
   /** A new process with descriptors of its own. The kernel itself has those of its first one, `main`. */
   process(options: ProcessOptions = {}): KernelProcess {
+    checkOptions(options, PROCESS_OPTIONS, 'process');
     return new KernelProcess(this.stack.layer, options);
   }
 

@@ -13,6 +13,9 @@ export interface ProcessOptions {
   readonly openFiles?: number;
 }
 
+/** The names of all options. */
+export const PROCESS_OPTIONS: readonly string[] = ['name', 'openFiles'];
+
 export class KernelProcess extends Calls {
   /** @internal The kernel's form: what `node/` and tests build on. */
   readonly proc: Process;

@@ -256,6 +256,7 @@ export class SysCalls {
 
   /** @internal */
   outMessage(out: OutMessage, flags: number): MsgHdr {
+    if (typeof out !== 'object' || (out as unknown) === null) throw new TypeError(`sendmsg: message is ${show(out)}; expected { iov, to }`);
     const msg = message(gather(checkIov(out.iov, 'sendmsg')), checkInt(flags, 'sendmsg', 'flags'));
     if (out.to !== undefined) {
       toSockAddr(out.to, 'sendmsg', msg.name);

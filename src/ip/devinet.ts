@@ -174,18 +174,25 @@ function addLocalRoute(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
 
 function addSubnetRoutes(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
   const network = ifa.addr & ipv4Mask(ifa.prefixLen);
-  if (ifa.broadcast !== 0 && ifa.broadcast !== INADDR_BROADCAST && !ifa.secondary) {
-    ip.fib.local.add(kernelRoute(dev, ifa, ifa.broadcast, 32, RTN_BROADCAST), false);
+  const broadcast = directedBroadcast(ifa);
+  if (broadcast !== 0 && broadcast !== INADDR_BROADCAST && !ifa.secondary) {
+    ip.fib.local.add(kernelRoute(dev, ifa, broadcast, 32, RTN_BROADCAST), false);
   }
   if (ipv4IsZeronet(network) || ifa.secondary || ifa.prefixLen === 32) return;
   if ((dev.flags & IFF_LOOPBACK) !== 0) ip.fib.local.add(kernelRoute(dev, ifa, network, ifa.prefixLen, RTN_LOCAL), false);
   else ip.fib.main.add(kernelRoute(dev, ifa, network, ifa.prefixLen, RTN_UNICAST), false);
 }
 
+/** Where everybody in the subnet listens. Also on lo, which shows none as its own: 127.255.255.255 needs SO_BROADCAST. */
+function directedBroadcast(ifa: IfAddr): number {
+  return ifa.prefixLen < 31 ? ifa.addr | ~ipv4Mask(ifa.prefixLen) : 0;
+}
+
 function removeSubnetRoutes(ip: Ipv4, dev: NetDevice, ifa: IfAddr): void {
   const { prefixLen } = ifa;
   const dst = ifa.addr & ipv4Mask(prefixLen);
-  if (ifa.broadcast !== 0) ip.fib.local.remove({ dst: ifa.broadcast, prefixLen: 32, type: RTN_BROADCAST, dev });
+  const broadcast = directedBroadcast(ifa);
+  if (broadcast !== 0) ip.fib.local.remove({ dst: broadcast, prefixLen: 32, type: RTN_BROADCAST, dev });
   ip.fib.local.remove({ dst, prefixLen, type: RTN_LOCAL, dev });
   ip.fib.main.remove({ dst, prefixLen, dev, protocol: RTPROT_KERNEL });
 }

@@ -83,6 +83,14 @@ export function parseInteger(value: number, name: string, min: number, max: numb
   return value;
 }
 
+/** Options are an object, and every name in it is a known one: a slip of the pen is not taken for a default. */
+export function checkOptions(options: unknown, known: readonly string[], call: string): void {
+  if (typeof options !== 'object' || options === null) throw new TypeError(`${call}: options is ${show(options)}; expected an object`);
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw new TypeError(`${call}: ${name}: no such option; expected ${known.join(', ')}`);
+  }
+}
+
 /** `'1.5ms'` by the table of units. No sign, no exponent, no blank between; the unit is required (and lower case). */
 function quantity(value: unknown, units: ReadonlyMap<string, number>, name: string, form: string): number {
   const m = typeof value === 'string' ? /^(\d+(?:\.\d+)?|\.\d+)([a-z]+)$/.exec(value) : null;

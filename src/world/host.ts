@@ -11,7 +11,7 @@ import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
 import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
-import { parseDuration, parseInteger, type Duration } from '../lib/units.ts';
+import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
 import type { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
@@ -47,6 +47,10 @@ export interface RouteOptions {
   readonly interface?: string;
   readonly metric?: number;
 }
+
+const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mac', 'mtu', 'card'];
+const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'costs', 'sysctl', 'openFiles'];
+const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 
 /** A network card of a host. */
 export class Interface {
@@ -114,6 +118,7 @@ export class Host {
 
   /** Made by `world.host(name, options)`. */
   constructor(world: World, name: string, options: HostOptions, plan: AddressPlan) {
+    checkOptions(options, HOST_OPTIONS, 'host');
     this.world = world;
     this.name = name;
     this.plan = plan;
@@ -123,7 +128,8 @@ export class Host {
     if (options.interfaces !== undefined && options.ip !== undefined) {
       throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
     }
-    for (const itf of interfaces) this.addInterface(itf);
+    if (!Array.isArray(interfaces)) throw new TypeError('interfaces: expected an array such as [{ ip: \'10.0.0.1/24\' }]');
+    for (const itf of interfaces as readonly InterfaceOptions[]) this.addInterface(itf);
     if (this.interfaces.every((itf) => itf.ip === null)) this.kernel.hosts.add(name, '127.0.0.1');
   }
 
@@ -164,13 +170,16 @@ export class Host {
 
   /** Adds a network card; the device is up. */
   addInterface(options: InterfaceOptions = {}): Interface {
+    checkOptions(options, INTERFACE_OPTIONS, 'interface');
     const name = options.name ?? `eth${String(this.cards.length)}`;
     if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) {
       throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
     }
     if (devGetByName(this.kernel.stack.net, name) !== null) throw new RangeError(`name: ${this.name} has an interface '${name}' already`);
     const mac = options.mac === undefined ? this.plan.mac() : parseMac(options.mac);
-    if (mac === null) throw new TypeError(`mac: '${String(options.mac)}' is not understood; expected one such as '02:00:00:00:00:01'`);
+    if (mac === null || (mac[0]! & 1) !== 0) {
+      throw new TypeError(`mac: '${String(options.mac)}' is not understood; expected one of a single card such as '02:00:00:00:00:01'`);
+    }
     const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, 65535);
     const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
     const { dev, card } = addEthernet(this.kernel.stack, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
@@ -188,16 +197,19 @@ export class Host {
 
   /** Adds a route: `host.route('0.0.0.0/0', { via: '10.0.0.254' })`. */
   route(network: string, options: RouteOptions): void {
+    checkOptions(options, ROUTE_OPTIONS, 'route');
     const to = parseIpv4Prefix(network);
     if (to === null) throw new TypeError(`network: '${network}' is not understood; expected one such as '10.1.0.0/16'`);
     const gateway = options.via === undefined ? 0 : parseIpv4(options.via);
     if (gateway === null) throw new TypeError(`via: '${String(options.via)}' is not an IPv4 address`);
     const dev = options.interface === undefined ? null : devGetByName(this.kernel.stack.net, options.interface);
     if (options.interface !== undefined && dev === null) throw new RangeError(`interface: ${this.name} has no '${options.interface}'`);
+    if (options.via === undefined && dev === null) throw new TypeError('route: it needs via (the next hop) or interface');
+    const metric = parseInteger(options.metric ?? 0, 'metric', 0, 0xffffffff);
     const { net, ip } = this.kernel.stack;
     net.cpu.enter(0);
     const err = routeAdd(ip, {
-      dst: to.addr & ipv4Mask(to.prefixLen), prefixLen: to.prefixLen, gateway, dev, metric: options.metric ?? 0,
+      dst: to.addr & ipv4Mask(to.prefixLen), prefixLen: to.prefixLen, gateway, dev, metric,
       type: RTN_UNICAST, protocol: RTPROT_STATIC,
     });
     net.cpu.exit();

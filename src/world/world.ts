@@ -12,9 +12,9 @@ import { Digest } from '../fabric/digest.ts';
 import { Port } from '../fabric/port.ts';
 import type { WeatherOptions } from '../fabric/weather.ts';
 import type { WorldParts } from '../host/boot.ts';
-import { makeParts, type Costs } from '../host/kernel.ts';
+import { costModel, makeParts, type Costs } from '../host/kernel.ts';
 import { HostsFile } from '../host/resolver.ts';
-import { formatDuration, NS_PER_MS, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
+import { checkOptions, formatDuration, NS_PER_MS, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
 import { sysKill } from '../syscall/socket.ts';
 import type { PumpMode } from '../time/pump.ts';
 import { Task } from '../time/task.ts';
@@ -82,13 +82,16 @@ export class World {
   private stopped = false;
 
   constructor(options: WorldOptions = {}) {
-    checkOptions(options);
+    checkOptions(options, OPTIONS, 'World');
+    costModel(options.costs);
     this.parts = makeParts(options.seed, options.mode);
     this.seed = this.parts.seed;
     this.costs = options.costs ?? 'real';
     this.epochMs = Number(options.epoch ?? DEFAULT_EPOCH_MS);
     if (!Number.isInteger(this.epochMs)) throw new TypeError('epoch: not a date; expected a Date or milliseconds since 1970');
-    this.digester = options.digest === true ? new Digest() : null;
+    const digest = options.digest ?? false;
+    if (typeof digest !== 'boolean') throw new TypeError(`digest: ${String(digest)} is not understood; expected true or false`);
+    this.digester = digest ? new Digest() : null;
   }
 
   // ---- what there is ------------------------------------------------------------------------------------------
@@ -221,6 +224,8 @@ export class World {
 
   /** Cuts every cable between the two groups, silently: links stay up, frames vanish. What is on its way arrives. */
   partition(a: readonly Host[], b: readonly Host[]): void {
+    checkHosts(a, 'a');
+    checkHosts(b, 'b');
     for (const cable of this.cableList) {
       const [x, y] = [this.ownerOf(cable.a), this.ownerOf(cable.b)];
       if (x === null || y === null) continue;
@@ -253,7 +258,9 @@ export class World {
         loopbacks.add(target.kernel.stack.lo);
         for (const itf of target.interfaces) ports.add(itf.port);
       } else {
-        ports.add(target instanceof Port ? target : target instanceof Cable ? target.a : target.port);
+        const port: unknown = target instanceof Port ? target : target instanceof Cable ? target.a : (target as Interface | null)?.port;
+        if (!(port instanceof Port)) throw new TypeError('capture: targets: expected an array of hosts, interfaces, cables or ports');
+        ports.add(port);
       }
     }
     return new WorldCapture([...ports], [...loopbacks], options.limit ?? Infinity, `seed ${String(this.seed)}`);
@@ -313,7 +320,7 @@ export class World {
       if (plug.world !== this) throw new RangeError(`cable: ${name} is a host of another world`);
       return plug.freeInterface();
     }
-    const { port } = plug as { port?: unknown };
+    const port = (plug as { port?: unknown } | null | undefined)?.port;
     if (!(port instanceof Port)) throw new TypeError(`cable: ${name} is neither a host nor anything with a port`);
     return plug;
   }
@@ -334,9 +341,7 @@ export class World {
 
 const OPTIONS: readonly string[] = ['seed', 'costs', 'mode', 'digest', 'epoch'];
 
-function checkOptions(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new TypeError('World: options is not an object');
-  for (const name of Object.keys(options)) {
-    if (!OPTIONS.includes(name)) throw new TypeError(`World: ${name}: no such option; expected ${OPTIONS.join(', ')}`);
-  }
+function checkHosts(group: unknown, name: string): void {
+  if (Array.isArray(group) && group.every((host) => host instanceof Host)) return;
+  throw new TypeError(`partition: ${name}: expected an array of hosts such as [alice]`);
 }

@@ -78,6 +78,7 @@ local 10.0.0.1 dev eth0 proto kernel scope host src 10.0.0.1
 broadcast 10.0.0.255 dev eth0 proto kernel scope link src 10.0.0.1
 local 127.0.0.0/8 dev lo proto kernel scope host src 127.0.0.1
 local 127.0.0.1 dev lo proto kernel scope host src 127.0.0.1
+broadcast 127.255.255.255 dev lo proto kernel scope link src 127.0.0.1
 `));
   assert.equal(alice.sh('ip route get bob'), '10.0.0.2 dev eth0 src 10.0.0.1\n    cache\n');
   assert.equal(alice.sh('ip route get 8.8.8.8'), '8.8.8.8 via 10.0.0.254 dev eth0 src 10.0.0.1\n    cache\n');

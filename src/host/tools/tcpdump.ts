@@ -10,6 +10,7 @@
  * Sequence numbers are relative, the notation is that of wire/print.ts. It looks, and the packets go on as they are.
  */
 import { formatIpv4, parseIpv4 } from '../../lib/addr.ts';
+import { checkOptions } from '../../lib/units.ts';
 import { PORT_IN, type Port, type PortObserver } from '../../fabric/port.ts';
 import { skbFrameBytes } from '../../fabric/capture.ts';
 import { copyBits } from '../../skb/copy.ts';
@@ -35,6 +36,8 @@ export interface TcpdumpOptions {
   readonly names?: boolean;
 }
 
+const OPTIONS: readonly string[] = ['device', 'filter', 'print', 'count', 'names'];
+
 /** Lines kept at most when nobody takes them; later ones are counted in `missed`. */
 export const TCPDUMP_LINES_MAX = 100_000;
 
@@ -54,6 +57,7 @@ export class Tcpdump implements PacketTap, PortObserver {
   private running = true;
 
   constructor(devices: readonly NetDevice[], port: Port | null, names: Names, options: TcpdumpOptions) {
+    checkOptions(options, OPTIONS, 'tcpdump');
     this.devices = devices;
     this.port = port;
     this.names = names;
