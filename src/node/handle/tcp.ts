@@ -17,7 +17,7 @@ import { sysAccept, sysBind, sysConnect, sysGetpeername, sysGetsockname, sysList
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, onTlsWrap, ownerOf } from './runtime.ts';
+import { admitAsTcp, onTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -283,6 +283,7 @@ export class TcpHandle extends StreamHandle {
 
 /** Makes the runtime's classes accept these handles: once, before the first one is made. */
 export const admitTcpHandles: () => void = once(() => {
+  warmUpSockets();
   admitAsTcp((value) => value instanceof TcpHandle);
   onTlsWrap((handle) => {
     if (handle instanceof StreamHandle) handle.takeOver();
