@@ -106,7 +106,7 @@ export class Trace {
     if (hidden > 0) out.push(`  … ${hidden} lines before`);
     for (const line of this.lines.slice(-LINES_SHOWN)) out.push(`  ${line}`);
     if (parting !== null) {
-      const want = /^[+\d.]/.test(parting.want) ? parting.want.replace(/^\S+\s+/, '') : parting.want;
+      const want = parting.want.replace(/^\+?[\d.]+[a-z]*\s+(?=[<>])/, '');
       const at = want.startsWith('quiet') ? '' : `${time(parting.atNs)}  `;
       out.push(remark(`✗ ${at}${want.replace(/\s*\/\/.*$/, '')}`, 'want'));
       if (parting.got === null) out.push(`  got nothing: ${parting.note}`);
