@@ -50,7 +50,7 @@ const TRAFFIC: ReadonlySet<MibName> = new Set<MibName>([
   'IpInReceives', 'IpInDelivers', 'IpOutRequests', 'IpOutTransmits', 'IpExtInOctets', 'IpExtOutOctets', 'IpExtInNoECTPkts',
   'TcpInSegs', 'TcpOutSegs', 'TcpActiveOpens', 'TcpPassiveOpens', 'TcpExtTCPHPHits', 'TcpExtTCPPureAcks', 'TcpExtTCPHPAcks',
   'TcpExtTCPOrigDataSent', 'TcpExtTCPDelivered', 'TcpExtTCPRcvCoalesce', 'TcpExtDelayedACKs', 'TcpExtTCPAutoCorking',
-  'TcpExtTCPSackShifted', 'TcpExtTCPSackMerged', 'TcpExtTCPSackShiftFallback',
+  'TcpExtTCPSackMerged',
 ]);
 
 export class Lab {
