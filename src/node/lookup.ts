@@ -52,6 +52,11 @@ function addressesOf(names: Names, name: string, family: number): readonly Resol
 /** Makes the lookup function of a host. It answers in the next tick, as `dns.lookup` never answers at once. */
 export function createLookup(names: Names): Lookup {
   return (name, given, callback) => {
+    const literal = isIP(name);
+    if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
+      process.nextTick(callback, null, name, literal);
+      return;
+    }
     const options = typeof given === 'number' ? { family: given } : given;
     const found = addressesOf(names, name, wantedFamily(options));
     const first = found[0];

@@ -34,6 +34,10 @@ export class HandleHost {
   slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   slabUsed = 0;
 
+  /** The address that was parsed or printed last, in both forms: mostly it is the next one, too. */
+  private lastText = '0.0.0.0';
+  private lastAddr = 0;
+
   /** The pump of this host's world. */
   readonly pump: Pump;
 
@@ -67,14 +71,27 @@ export class HandleHost {
     addr.addr6 = null;
     addr.scopeId = 0;
     if (family === AF_INET) {
-      const v4 = parseIpv4(text);
-      if (v4 === null) return -EINVAL;
-      addr.addr = v4;
+      if (text !== this.lastText) {
+        const v4 = parseIpv4(text);
+        if (v4 === null) return -EINVAL;
+        this.lastText = text;
+        this.lastAddr = v4;
+      }
+      addr.addr = this.lastAddr;
       return 0;
     }
     if (family !== AF_INET6) return -EAFNOSUPPORT;
     addr.addr6 = parseIpv6(text.replace(/%.*$/, ''));
     return addr.addr6 === null ? -EINVAL : 0;
+  }
+
+  /** An IPv4 address as text. */
+  textOf(addr: number): string {
+    if (addr !== this.lastAddr) {
+      this.lastText = formatIpv4(addr);
+      this.lastAddr = addr;
+    }
+    return this.lastText;
   }
 
   /** Fills Node's address object from `addr`. */
@@ -84,7 +101,7 @@ export class HandleHost {
       out.address = formatIpv6(addr.addr6);
       out.family = 'IPv6';
     } else {
-      out.address = formatIpv4(addr.addr);
+      out.address = this.textOf(addr.addr);
       out.family = 'IPv4';
     }
     out.port = addr.port;

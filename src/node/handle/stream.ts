@@ -7,9 +7,9 @@
  *   to    syscall/socket    the calls that never wait
  *         lib/net.js        onread, req.oncomplete: user code, run by the pump outside the kernel
  *
- * One run of the task makes one callback, and lines itself up again when there is more: so next ticks and microtasks run
- * between two callbacks, as they do between two of libuv's. Reads report through `streamBaseState` and hand over the very
- * memory that the kernel copied to.
+ * Next ticks and microtasks run between two callbacks, as they do between two of libuv's; where the runtime cannot be asked for
+ * that (Deno), one run of the task makes one callback. Reads report through `streamBaseState` and hand over the very memory
+ * that the kernel copied to.
  *
  * The base class is C++ (`JSStream`), for the sake of TLS alone; without TLS nothing of it is used.
  */
@@ -26,7 +26,7 @@ import { Watch, type HandleHost } from './host.ts';
 import { Pending, PendingWrite, type Req } from './requests.ts';
 import { neverRests } from '../real-work.ts';
 import {
-  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, StreamBase, streamBaseState,
+  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, settle, StreamBase, streamBaseState,
 } from './runtime.ts';
 import { UV_EOF, uv } from './uv.ts';
 
@@ -35,6 +35,9 @@ export const READ_BYTES = 65536;
 /** Reads up to this size share a slab; larger ones get memory of their own. */
 const SMALL_READ = 8192;
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
+
+/** Callbacks in one run, as libuv has it: then others have their turn. */
+const MAX_CALLBACKS = 32;
 
 /** What a handle is. */
 export const MODE_NEW = 0;
@@ -170,33 +173,37 @@ export abstract class StreamHandle extends StreamBase {
 
   // ---- the task
 
-  /** One callback; the task lines itself up again when there is another one to make. */
+  /** The callbacks that are due; the task lines itself up again when there are more. */
   private step(): void {
-    switch (this.mode) {
-      case MODE_STREAM:
-        this.stepStream();
-        break;
-      case MODE_CLOSED:
-        this.stepClosed();
-        break;
-      default:
-        this.stepOther();
-    }
-  }
-
-  /** Connecting, listening. */
-  protected abstract stepOther(): void;
-
-  private stepStream(): void {
-    if (this.firstWrite !== null) this.flush();
+    const { mode } = this;
     try {
-      this.callOnce();
+      for (let i = 0; i < MAX_CALLBACKS; i++) {
+        if (!this.callOnce() || settle === null) break;
+        settle();
+        if (this.mode === MODE_CLOSED && mode !== MODE_CLOSED) break; // closed on the way: that comes later
+      }
     } finally {
       this.armed(); // user code may throw: what comes next comes all the same
     }
   }
 
-  private callOnce(): void {
+  /** Makes one callback; false when there is none to make. */
+  private callOnce(): boolean {
+    switch (this.mode) {
+      case MODE_STREAM:
+        return this.callStream();
+      case MODE_CLOSED:
+        return this.callClosed();
+      default:
+        return this.callOther();
+    }
+  }
+
+  /** Connecting, listening. */
+  protected abstract callOther(): boolean;
+
+  private callStream(): boolean {
+    if (this.firstWrite !== null) this.flush();
     const done = this.firstWrite !== null && this.firstWrite.status <= 0;
     if (this.wantsRead && !(done && this.writeTurn) && this.readable()) {
       this.writeTurn = true;
@@ -206,15 +213,24 @@ export abstract class StreamHandle extends StreamBase {
       this.answerWrite();
     } else if (this.shutdownReq !== null && this.firstWrite === null) {
       this.answerShutdown();
+    } else {
+      return false;
     }
+    return true;
+  }
+
+  /** True when a callback is due. */
+  protected isDue(): boolean {
+    const { firstWrite } = this;
+    if (this.mode === MODE_CLOSED) return this.onclose !== null || firstWrite !== null || this.shutdownReq !== null;
+    if (this.mode !== MODE_STREAM) return false;
+    if (firstWrite !== null ? firstWrite.status <= 0 : this.shutdownReq !== null) return true;
+    return this.wantsRead && this.readable();
   }
 
   /** Lines the task up when a callback is due. */
-  protected armed(): void {
-    if (this.mode !== MODE_STREAM) return;
-    const { firstWrite } = this;
-    if (firstWrite !== null ? firstWrite.status <= 0 : this.shutdownReq !== null) this.again();
-    else if (this.wantsRead && this.readable()) this.again();
+  private armed(): void {
+    if (this.isDue()) this.again();
   }
 
   // ---- reading
@@ -507,9 +523,7 @@ export abstract class StreamHandle extends StreamBase {
     this.host.cpu.wake(this.task);
   }
 
-  private stepClosed(): void {
-    const more = this.requestPending() || this.firstWrite !== null || this.shutdownReq !== null;
-    if (more) this.again();
+  private callClosed(): boolean {
     if (this.requestPending()) {
       this.cancelRequest(uv(-ECANCELED));
     } else if (this.firstWrite !== null) {
@@ -518,12 +532,15 @@ export abstract class StreamHandle extends StreamBase {
     } else if (this.shutdownReq !== null) {
       this.shutdownStatus = uv(-ECANCELED);
       this.answerShutdown();
-    } else {
+    } else if (this.onclose !== null) {
       const { onclose } = this;
       this.onclose = null;
       this.updateLive();
-      if (onclose !== null) onclose.call(this);
+      onclose.call(this);
+    } else {
+      return false;
     }
+    return true;
   }
 
   /** Answers the request that `requestPending` speaks of. */

@@ -37,6 +37,8 @@ export class TcpHandle extends StreamHandle {
   private delayedError = 0;
   /** libuv's status of a bind that failed before listen(). */
   private listenStatus = 0;
+  /** The last accept failed for want of descriptors. */
+  private exhausted = false;
   private noDelay = false;
   private keepAliveS = -1;
 
@@ -136,19 +138,25 @@ export class TcpHandle extends StreamHandle {
     return 0;
   }
 
-  protected override stepOther(): void {
-    if (this.mode === MODE_LISTENING) this.acceptOnce();
-    else if (this.mode === MODE_CONNECTING) this.finishConnect();
+  protected override callOther(): boolean {
+    if (this.mode === MODE_LISTENING) return this.acceptOnce();
+    return this.mode === MODE_CONNECTING && this.finishConnect();
   }
 
-  private acceptOnce(): void {
+  protected override isDue(): boolean {
+    if (this.mode === MODE_LISTENING) return !this.exhausted && (this.sk!.prot.poll(this.sk!) & POLLIN) !== 0;
+    return super.isDue() || (this.mode === MODE_CLOSED && this.connectReq !== null);
+  }
+
+  private acceptOnce(): boolean {
     const { host } = this;
     const kfd = sysAccept(host.process, this.kfd, null, SOCK_NONBLOCK);
-    if (kfd === -EAGAIN) return;
-    if (kfd >= 0 && (this.sk!.prot.poll(this.sk!) & POLLIN) !== 0) this.again();
+    if (kfd === -EAGAIN) return false;
+    this.exhausted = kfd < 0; // no descriptor is left: the next connection is tried when it comes
     const { onconnection } = this;
     if (kfd < 0) onconnection?.call(this, uv(kfd), undefined);
     else onconnection?.call(this, 0, TcpHandle.accepted(host, kfd));
+    return kfd >= 0;
   }
 
   // ---- connecting
@@ -189,28 +197,25 @@ export class TcpHandle extends StreamHandle {
     return state === TCP_SYN_SENT || state === TCP_SYN_RECV;
   }
 
-  private finishConnect(): void {
+  private finishConnect(): boolean {
     let err = this.delayedError;
     if (err === 0) {
       const pending = sysGetsockopt(this.host.process, this.kfd, SOL_SOCKET, SO_ERROR);
       err = typeof pending === 'number' ? -pending : -EINVAL;
     }
-    if (err === 0 && this.handshaking()) return;
+    if (err === 0 && this.handshaking()) return false;
     this.delayedError = 0;
     this.mode = err === 0 ? MODE_STREAM : MODE_NEW;
     this.updateInterest();
     this.answerConnect(uv(err));
+    return true;
   }
 
   private answerConnect(status: number): void {
     const pending = this.connectReq!;
     this.connectReq = null;
     this.updateLive();
-    try {
-      pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, this, pending.req, true, true);
-    } finally {
-      this.armed();
-    }
+    pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, this, pending.req, true, true);
   }
 
   protected override requestPending(): boolean {

@@ -6,10 +6,12 @@
  *   to    syscall/socket    the calls that never wait
  *         lib/dgram.js      onmessage, req.oncomplete: user code, run by the pump outside the kernel
  *
- * As in stream.ts, one run of the task makes one callback.
+ * Next ticks and microtasks run between two callbacks; where the runtime cannot be asked for that (Deno), one run of the task
+ * makes one callback.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
+import { formatIpv6 } from '../../lib/addr.ts';
 import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOSYS, ENOTCONN } from '../../lib/errno.ts';
 import {
   AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
@@ -23,6 +25,7 @@ import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import { Task } from '../../time/task.ts';
 import { Watch, type AddressOut, type HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
+import { settle } from './runtime.ts';
 import { uv } from './uv.ts';
 
 /** Flags of bind: libuv's. */
@@ -32,6 +35,9 @@ const UV_UDP_REUSEPORT = 64;
 const SMALL_DATAGRAM = 4096;
 /** The largest datagram there can be, headers not counted; longer ones are not even offered to the kernel. */
 const MAX_DATAGRAM = 65535;
+
+/** Callbacks in one run, as libuv has it: then others have their turn. */
+const MAX_CALLBACKS = 32;
 
 /** lib/dgram.js's onMessage. */
 type OnMessage = (this: object, nread: number, handle: object, bytes: Buffer | undefined, from: AddressOut | undefined) => unknown;
@@ -290,7 +296,6 @@ export class UdpHandle {
     this.queueCount--;
     this.updateInterest();
     this.updateLive();
-    this.armed();
     const status = send.status === 0 ? null : send.status;
     send.runInAsyncScope(send.req.oncomplete.bind(send.req), null, status, send.bytes.length);
   }
@@ -342,13 +347,15 @@ export class UdpHandle {
       return;
     }
     if (isSlab) host.slabTake(n);
-    host.addr.family = msg.name.family;
-    host.addr.addr = msg.name.addr;
-    host.addr.addr6 = msg.name.addr6;
-    host.addr.port = msg.name.port;
-    const from: AddressOut = {};
-    host.fill(from);
-    this.onmessage?.(n, this, into.subarray(off, off + n), from);
+    this.onmessage?.(n, this, into.subarray(off, off + n), this.sender(n));
+  }
+
+  /** Where the message came from, as lib/dgram.js tells its users. */
+  private sender(size: number): AddressOut & { readonly size: number } {
+    const { host } = this;
+    const { name } = host.msg;
+    if (name.family !== AF_INET6) return { address: host.textOf(name.addr), family: 'IPv4', port: name.port, size };
+    return { address: formatIpv6(name.addr6!), family: 'IPv6', port: name.port, size };
   }
 
   // ---- the task
@@ -376,15 +383,28 @@ export class UdpHandle {
       this.stepClosed();
       return;
     }
-    if (this.firstSend !== null) this.flush();
-    if (this.firstSend !== null && this.firstSend.status <= 0) this.answerSend();
-    else if (this.readable()) {
-      try {
-        this.receiveOnce();
-      } finally {
-        this.armed(); // user code may throw: the datagrams behind this one come all the same
+    try {
+      for (let i = 0; i < MAX_CALLBACKS; i++) {
+        if (!this.callOnce() || settle === null) break;
+        settle();
+      }
+    } finally {
+      this.armed(); // user code may throw: the datagrams behind this one come all the same
+    }
+  }
+
+  /** Makes one callback; false when there is none to make. */
+  private callOnce(): boolean {
+    if (this.firstSend !== null) {
+      this.flush();
+      if (this.firstSend.status <= 0) {
+        this.answerSend();
+        return true;
       }
     }
+    if (!this.readable()) return false;
+    this.receiveOnce();
+    return true;
   }
 
   // ---- close
