@@ -38,11 +38,6 @@ export class Real {
   }
 }
 
-/** Where the bytes of a socket's stream begin in the pattern: no two streams are alike. */
-function streamStart(s: ModelSocket): number {
-  return s.id * 1_000_003;
-}
-
 function legal(got: number, allowed: readonly string[], call: string): string {
   const name = answer(got);
   assert.ok(allowed.includes(name), `${call} answered ${name}; legal are ${allowed.join(', ')}`);
@@ -56,16 +51,27 @@ abstract class Base implements Command<Model, Real> {
     this.n = n;
   }
 
+  /** Which sockets it may be tried on. */
   protected like(_s: ModelSocket): boolean {
     return true;
   }
 
+  /** Which ones it is meant for: three in four go there, if there are any. */
+  protected prefer(_s: ModelSocket): boolean {
+    return true;
+  }
+
+  private target(m: Readonly<Model>): ModelSocket | undefined {
+    const meant = (this.n & 3) === 0 ? undefined : m.pick(this.n >> 2, (s) => this.like(s) && this.prefer(s));
+    return meant ?? m.pick(this.n >> 2, (s) => this.like(s));
+  }
+
   check(m: Readonly<Model>): boolean {
-    return m.pick(this.n, (s) => this.like(s)) !== undefined;
+    return this.target(m) !== undefined;
   }
 
   run(m: Model, r: Real): void {
-    this.call(m, r, m.pick(this.n, (s) => this.like(s))!);
+    this.call(m, r, this.target(m)!);
   }
 
   protected abstract call(m: Model, r: Real, s: ModelSocket): void;
@@ -101,6 +107,10 @@ export class Bind extends Base {
     this.port = port;
   }
 
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'fresh';
+  }
+
   protected override call(m: Model, r: Real, s: ModelSocket): void {
     const ret = sysBind(r.calls[s.host].process, s.fd, new SockAddr().set(0, this.port));
     if (legal(ret, mayBind(m, s, this.port), `bind(${this.port})`) !== 'ok') return;
@@ -117,6 +127,10 @@ export class Bind extends Base {
 export class Listen extends Base {
   protected override like(s: ModelSocket): boolean {
     return s.stage === 'fresh' || s.stage === 'listening';
+  }
+
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'fresh';
   }
 
   protected override call(m: Model, r: Real, s: ModelSocket): void {
@@ -143,16 +157,19 @@ export class Connect extends Base {
     this.port = port;
   }
 
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'fresh';
+  }
+
   protected override call(m: Model, r: Real, s: ModelSocket): void {
     const { process } = r.calls[s.host];
     const to: 0 | 1 = s.host === 0 ? 1 : 0;
-    const listener = m.pick(this.n, (o) => o.host === to && o.stage === 'listening');
+    const listener = m.pick(this.n >> 2, (o) => o.host === to && o.stage === 'listening');
     const ret = sysConnect(process, s.fd, r.addr(to, listener?.port ?? this.port));
     const name = legal(ret, mayConnect(s), 'connect()');
     if (s.stage === 'connecting' && (name === 'ok' || name === 'EISCONN')) s.stage = 'connected';
     if (name !== 'EINPROGRESS') return;
-    if (s.stage !== 'fresh') s.aborted = true; // a second life of the same socket
-    s.stage = 'connecting';
+    s.begin();
     const local = new SockAddr();
     assert.equal(sysGetsockname(process, s.fd, local), 0);
     assert.notEqual(local.port, 0);
@@ -168,6 +185,10 @@ export class Connect extends Base {
 export class Accept extends Base {
   protected override like(s: ModelSocket): boolean {
     return s.stage === 'listening' || s.stage === 'fresh';
+  }
+
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'listening';
   }
 
   protected override call(m: Model, r: Real, s: ModelSocket): void {
@@ -210,8 +231,12 @@ export class Write extends Base {
     this.len = len;
   }
 
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'connected' || s.stage === 'connecting';
+  }
+
   protected override call(_m: Model, r: Real, s: ModelSocket): void {
-    const bytes = patternBytes(streamStart(s) + s.out.written, this.len);
+    const bytes = patternBytes(s.out.start + s.out.written, this.len);
     const ret = r.calls[s.host].write(s.fd, bytes);
     legal(ret, mayWrite(s), `write(${this.len})`);
     assert.ok(ret <= this.len);
@@ -235,7 +260,7 @@ export function readOnce(r: Real, s: ModelSocket, len: number): number {
     assert.ok(s.peer !== null || s.stage === 'connecting' || s.stage === 'connected');
     assert.ok(!s.ended, 'nothing comes behind the end of the stream');
     if (s.peer !== null) {
-      const wrong = patternMismatch(streamStart(s.peer) + s.in.read, buf, ret);
+      const wrong = patternMismatch(s.in.start + s.in.read, buf, ret);
       assert.equal(wrong, -1, `byte ${s.in.read} and on: not what was written`);
     }
     s.in.read += ret;
@@ -264,6 +289,10 @@ export class Read extends Base {
     this.len = len;
   }
 
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'connected';
+  }
+
   protected override call(_m: Model, r: Real, s: ModelSocket): void {
     // What an accept() will show only later cannot be compared yet.
     if (s.stage === 'connecting' && s.peer === null) return;
@@ -278,6 +307,10 @@ export class Read extends Base {
 export class Shutdown extends Base {
   protected override like(s: ModelSocket): boolean {
     return s.stage === 'connected' || s.stage === 'fresh';
+  }
+
+  protected override prefer(s: ModelSocket): boolean {
+    return s.stage === 'connected';
   }
 
   protected override call(_m: Model, r: Real, s: ModelSocket): void {

@@ -8,9 +8,15 @@ import { errnoName } from '../../src/lib/errno.ts';
 export type Stage = 'fresh' | 'listening' | 'connecting' | 'connected';
 
 /** One direction of a connection: bytes taken from the writer, bytes given to the reader. */
-export interface Pipe {
-  written: number;
-  read: number;
+export class Pipe {
+  /** Where its bytes begin in the pattern: no two streams are alike. */
+  readonly start: number;
+  written = 0;
+  read = 0;
+
+  constructor(start: number) {
+    this.start = start;
+  }
 }
 
 /** A socket as its program knows it. */
@@ -28,15 +34,38 @@ export class ModelSocket {
   ended = false;
   /** The other end, once accept() has shown which one it is. */
   peer: ModelSocket | null = null;
-  out: Pipe = { written: 0, read: 0 };
-  in: Pipe = { written: 0, read: 0 };
+  out: Pipe;
+  /** The peer's, once it is known; an empty one until then. */
+  in: Pipe;
   /** Bytes may have been lost by right: somebody closed with data unread, or wrote to one who had closed. */
   aborted = false;
+  /** A socket whose connection failed may connect again. */
+  private lives = 0;
 
   constructor(id: number, host: 0 | 1, fd: number) {
     this.id = id;
     this.host = host;
     this.fd = fd;
+    this.out = this.newPipe();
+    this.in = this.newPipe();
+  }
+
+  private newPipe(): Pipe {
+    return new Pipe(this.id * 1_000_003 + this.lives++ * 7919 * 64);
+  }
+
+  /** A connection begins; what there was before is another story. */
+  begin(): void {
+    if (this.stage === 'connecting' || this.stage === 'connected') {
+      this.out = this.newPipe();
+      if (this.peer !== null) this.peer.aborted = true;
+    }
+    this.in = this.newPipe();
+    this.stage = 'connecting';
+    this.peer = null;
+    this.ended = false;
+    this.wrShut = false;
+    this.aborted = false;
   }
 }
 
