@@ -57,7 +57,9 @@ function shares(flows: number): string {
   const total = received.reduce((x, y) => x + y, 0);
   const even = total / flows;
   const [low, high] = [Math.min(...received) / even, Math.max(...received) / even];
-  return `${String(flows).padStart(5)}  ${((total * 8) / 20e6).toFixed(1).padStart(8)}  ${low.toFixed(2).padStart(8)}  ${high.toFixed(2).padStart(7)}`;
+  const mbits = (total * 8) / 20e6;
+  const cells = [String(flows).padStart(5), mbits.toFixed(1).padStart(8), low.toFixed(2).padStart(8), high.toFixed(2).padStart(7)];
+  return cells.join('  ');
 }
 
 function report(): string {
