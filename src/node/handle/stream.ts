@@ -99,10 +99,7 @@ export abstract class StreamHandle extends StreamBase {
     super();
     this.host = host;
     this.resource = new AsyncResource(kind, { requireManualDestroy: true });
-    const step = (): void => this.step();
-    this.task = new Task(() => {
-      this.resource.runInAsyncScope(step);
-    });
+    this.task = new Task(() => this.run());
     this.watch = new Watch(host.cpu, this.task);
   }
 
@@ -174,12 +171,12 @@ export abstract class StreamHandle extends StreamBase {
   // ---- the task
 
   /** The callbacks that are due; the task lines itself up again when there are more. */
-  private step(): void {
-    const { mode } = this;
+  private run(): void {
+    const { mode, resource } = this;
     try {
       for (let i = 0; i < MAX_CALLBACKS; i++) {
-        if (!this.callOnce() || settle === null) break;
-        settle();
+        if (!resource.runInAsyncScope(callOnce, this) || settle === null) break;
+        settle(); // outside of the scope, which must be the innermost when it ends
         if (this.mode === MODE_CLOSED && mode !== MODE_CLOSED) break; // closed on the way: that comes later
       }
     } finally {
@@ -187,8 +184,11 @@ export abstract class StreamHandle extends StreamBase {
     }
   }
 
-  /** Makes one callback; false when there is none to make. */
-  private callOnce(): boolean {
+  /**
+   * Makes one callback. True when the next one is made in the same turn, as libuv does: another connection to accept, another
+   * answer to a write, more bytes than one read takes. Anything else comes after what has happened to other sockets meanwhile.
+   */
+  callOnce(): boolean {
     switch (this.mode) {
       case MODE_STREAM:
         return this.callStream();
@@ -207,16 +207,15 @@ export abstract class StreamHandle extends StreamBase {
     const done = this.firstWrite !== null && this.firstWrite.status <= 0;
     if (this.wantsRead && !(done && this.writeTurn) && this.readable()) {
       this.writeTurn = true;
-      this.readOnce();
-    } else if (done) {
+      return this.readOnce() === READ_BYTES;
+    }
+    if (done) {
       this.writeTurn = false;
       this.answerWrite();
-    } else if (this.shutdownReq !== null && this.firstWrite === null) {
-      this.answerShutdown();
-    } else {
-      return false;
+      return true;
     }
-    return true;
+    if (this.shutdownReq !== null && this.firstWrite === null) this.answerShutdown();
+    return false;
   }
 
   /** True when a callback is due. */
@@ -263,8 +262,8 @@ export abstract class StreamHandle extends StreamBase {
     this.userBuffer = buffer;
   }
 
-  /** Reads what has come, up to 64 KiB, and hands it over. */
-  private readOnce(): void {
+  /** Reads what has come, up to 64 KiB, and hands it over: how much that was. */
+  private readOnce(): number {
     const { host, userBuffer } = this;
     const { msg } = host;
     const sk = this.sk!;
@@ -286,13 +285,14 @@ export abstract class StreamHandle extends StreamBase {
     msg.flags = 0;
     msg.hasName = false;
     const n = sysRecvmsg(host.process, this.kfd, msg);
-    if (n === -EAGAIN) return;
+    if (n === -EAGAIN) return n;
     if (n <= 0) this.endReading(n);
     else {
       if (isSlab) host.slabTake(n);
       this.bytesRead += n;
       this.deliver(into, off, n);
     }
+    return n;
   }
 
   private deliver(bytes: Uint8Array, off: number, n: number): void {
@@ -590,6 +590,10 @@ export abstract class StreamHandle extends StreamBase {
 
   /** The C++ side has no word for a failed read: the socket is told. */
   protected abstract nativeError(ret: number): void;
+}
+
+function callOnce(this: StreamHandle): boolean {
+  return this.callOnce();
 }
 
 function encodeChunks(chunks: readonly unknown[]): Uint8Array[] {

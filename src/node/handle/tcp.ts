@@ -208,7 +208,7 @@ export class TcpHandle extends StreamHandle {
     this.mode = err === 0 ? MODE_STREAM : MODE_NEW;
     this.updateInterest();
     this.answerConnect(uv(err));
-    return true;
+    return false;
   }
 
   private answerConnect(status: number): void {

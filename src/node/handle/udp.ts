@@ -87,10 +87,7 @@ export class UdpHandle {
   constructor(host: HandleHost) {
     this.host = host;
     this.resource = new AsyncResource('KERNETUDP', { requireManualDestroy: true });
-    const step = (): void => this.step();
-    this.task = new Task(() => {
-      this.resource.runInAsyncScope(step);
-    });
+    this.task = new Task(() => this.run());
     this.watch = new Watch(host.cpu, this.task);
   }
 
@@ -374,19 +371,18 @@ export class UdpHandle {
 
   /** Lines the task up when a callback is due. */
   private armed(): void {
+    if (this.closed && (this.firstSend !== null || this.onclose !== null)) this.host.sim.ready(this.task);
     if (this.closed) return;
     if ((this.firstSend !== null && this.firstSend.status <= 0) || this.readable()) this.host.sim.ready(this.task);
   }
 
-  private step(): void {
-    if (this.closed) {
-      this.stepClosed();
-      return;
-    }
+  private run(): void {
+    const { closed, resource } = this;
     try {
       for (let i = 0; i < MAX_CALLBACKS; i++) {
-        if (!this.callOnce() || settle === null) break;
-        settle();
+        if (!resource.runInAsyncScope(callOnce, this) || settle === null) break;
+        settle(); // outside of the scope, which must be the innermost when it ends
+        if (this.closed !== closed) break; // closed on the way: that comes later
       }
     } finally {
       this.armed(); // user code may throw: the datagrams behind this one come all the same
@@ -394,7 +390,8 @@ export class UdpHandle {
   }
 
   /** Makes one callback; false when there is none to make. */
-  private callOnce(): boolean {
+  callOnce(): boolean {
+    if (this.closed) return this.callClosed();
     if (this.firstSend !== null) {
       this.flush();
       if (this.firstSend.status <= 0) {
@@ -425,17 +422,18 @@ export class UdpHandle {
     if (this.firstSend !== null || this.onclose !== null) this.host.cpu.wake(this.task);
   }
 
-  private stepClosed(): void {
+  private callClosed(): boolean {
+    const { onclose } = this;
     if (this.firstSend !== null) {
-      this.host.sim.ready(this.task);
       if (this.firstSend.status > 0) this.firstSend.status = uv(-ECANCELED);
       this.answerSend();
-      return;
+      return true;
     }
-    const { onclose } = this;
+    if (onclose === null) return false;
     this.onclose = null;
     this.updateLive();
-    if (onclose !== null) onclose.call(this);
+    onclose.call(this);
+    return true;
   }
 
   // ---- options
@@ -496,4 +494,8 @@ export class UdpHandle {
     context['syscall'] = isReceive ? 'uv_recv_buffer_size' : 'uv_send_buffer_size';
     return undefined;
   }
+}
+
+function callOnce(this: UdpHandle): boolean {
+  return this.callOnce();
 }
