@@ -31,7 +31,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** Turns before those that count: code is compiled and pools are filled, on both sides alike. */
-const WARM_UP = 2;
+const WARM_UP = 3;
 
 /** Runs one measurement: a warm-up of each side, then `rounds` turns. */
 export async function measure(m: Measurement, rounds: number): Promise<Result> {
