@@ -128,7 +128,7 @@ export function checkAllTcp(tcp: TcpProto): string[] {
   return bad;
 }
 
-/** Nothing may be left of TCP: sockets, requests, TIME_WAITs, orphans. */
+/** Nothing may be left of TCP: sockets, requests, TIME_WAITs, orphans, ports. */
 export function checkNoTcpLeft(tcp: TcpProto): string[] {
   const bad: string[] = [];
   if (tcp.established.count !== 0) {
@@ -140,6 +140,8 @@ export function checkNoTcpLeft(tcp: TcpProto): string[] {
   if (tcp.socketCount !== 0) bad.push(`${tcp.socketCount} TCP sockets are left`);
   if (tcp.orphanCount !== 0) bad.push(`${tcp.orphanCount} orphans are counted`);
   if (tcp.deathRow.count !== 0) bad.push(`${tcp.deathRow.count} TIME_WAITs are counted`);
+  const ports = [...tcp.ports.all()].map((bucket) => bucket.port);
+  if (ports.length !== 0) bad.push(`TCP ports are held: ${ports.slice(0, 10).join(', ')}`);
   if (tcp.currEstab !== 0) bad.push(`${tcp.currEstab} established connections are counted`);
   return bad;
 }

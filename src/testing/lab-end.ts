@@ -29,7 +29,7 @@ export function finishLab(core: LabCore, place: Place): void {
     }));
   }
   core.advance(core.nowNs + SETTLE_NS);
-  const bad = [...checkNoTcpLeft(host.tcp), ...host.checkPorts(), ...checkPool(host.pool), ...checkDrops(host.pool)];
+  const bad = [...checkNoTcpLeft(host.tcp), ...checkPool(host.pool), ...checkDrops(host.pool)];
   if (host.sim.live !== 0) bad.push(`${host.sim.live} timers are left`);
   if (bad.length > 0) throw new LabFailure(core.trace.story(place, null, [], `after the end of the test: ${bad.join('; ')}`));
 }

@@ -96,8 +96,4 @@ export class LabHost {
     return this.tcp.established.entries().filter((e): e is TcpSock => e instanceof TcpSock);
   }
 
-  /** What is left in the tables of ports. */
-  checkPorts(): string[] {
-    return [];
-  }
 }

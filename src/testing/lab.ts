@@ -23,7 +23,7 @@ import { MIB_NAMES, Mib, type MibName } from '../dev/mib.ts';
 import { TCP_TIME_WAIT } from '../sock/constants.ts';
 import { NR_DROP_REASONS, Drop } from '../skb/drop-reason.ts';
 import type { TcpSock } from '../tcp/sock.ts';
-import { LabConn } from './lab-conn.ts';
+import type { LabConn } from './lab-conn.ts';
 import { LabCore } from './lab-core.ts';
 import { finishLab } from './lab-end.ts';
 import { LabHost, type LabHostOptions } from './lab-host.ts';

@@ -130,7 +130,9 @@ export class ScenarioWorld {
     const end = sim.now + (options.maxMs ?? 600_000) * NS_PER_MS;
     this.drive(() => sim.live === 0 || sim.nextTime() > end, end);
     const stuck = this.hosts.flatMap((h) => h.apps).filter((app) => !app.done);
-    for (const app of this.hosts.flatMap((h) => h.apps)) if (app.error !== null) throw app.error;
+    for (const { error } of this.hosts.flatMap((h) => h.apps)) {
+      if (error !== null) throw error instanceof Error ? error : new Error('a program threw something that is no Error', { cause: error });
+    }
     if (stuck.length > 0) {
       const waits = stuck.map((app) => `${app.name} waits for fd ${app.waiting?.fd ?? -1}`).join('\n  ');
       const sockets = this.hosts.map((h) => `${h.name}:\n${h.kernel.ss('-tan')}`).join('\n');

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/lib/random.ts';
-import { drawWeather, LabFailure, patternBytes, patternMismatch, runLab, runScenario, tableWith, type LabBody } from '../../src/testing.ts';
+import {
+  drawWeather, LabFailure, noLeaks, patternBytes, patternMismatch, runLab, runScenario, tableWith, type LabBody,
+} from '../../src/testing.ts';
 import { parseScript } from '../../src/testing/lab-script.ts';
 import { parseTable } from '../../src/testing/table.ts';
 
@@ -187,4 +189,27 @@ test('a scenario that fails names its seed and the command; one that tells two s
       w.runUntilIdle();
     });
   }, /two runs of one seed differ/);
+});
+
+test('broken invariants, leaked packets and sockets that are left are found', () => {
+  assert.match(failure((t) => {
+    const c = t.established();
+    c.tp.packetsOut++;
+    t.run`quiet 1ms`;
+  }), /broken invariant: :80 > :40001: packetsOut is 1, the retransmission queue is empty/);
+  assert.match(failure((t) => {
+    t.established();
+    t.host.pool.alloc(0);
+  }), /after the end of the test: 1 skbs are leaked/);
+  assert.throws(() => {
+    runScenario('a leak', { seeds: 1 }, (w) => {
+      const [a] = w.twoHosts();
+      a.app(function* (sys) {
+        sys.listen(80);
+        yield sys.sleep(1);
+      });
+      w.runUntilIdle();
+      w.check(noLeaks);
+    });
+  }, /noLeaks at .*\n {2}a: 1 descriptors are open\n {2}a: 1 listeners are left\n {2}a: 1 TCP sockets are left/);
 });
