@@ -3,7 +3,7 @@
  */
 import type { Lane } from '../fabric/lane.ts';
 import { NS_PER_SEC } from '../lib/units.ts';
-import { checkAllTcp, checkDrops, checkNoTcpLeft, checkPool } from './invariants.ts';
+import { checkAllTcp, checkDrops, checkNoTcpLeft, checkNoUdpLeft, checkPool } from './invariants.ts';
 import type { ScenarioWorld } from './scenario-world.ts';
 
 /** Looks at a world that has come to rest. */
@@ -35,7 +35,10 @@ export function noLeaks(w: ScenarioWorld): string[] {
   }
   w.runFor(SETTLE_NS);
   const { sim, pool } = w.world.parts;
-  for (const host of w.hosts) for (const text of checkNoTcpLeft(host.kernel.stack.tcp)) bad.push(`${host.name}: ${text}`);
+  for (const host of w.hosts) {
+    const { tcp, udp } = host.kernel.stack;
+    for (const text of [...checkNoTcpLeft(tcp), ...checkNoUdpLeft(udp)]) bad.push(`${host.name}: ${text}`);
+  }
   bad.push(...checkPool(pool));
   if (sim.live !== 0) bad.push(`${sim.live} timers are left`);
   return bad;

@@ -12,6 +12,7 @@ import {
 } from '../sock/constants.ts';
 import { TcpSock, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS } from '../tcp/sock.ts';
 import type { TcpProto } from '../tcp/proto.ts';
+import type { UdpProto } from '../udp/sock.ts';
 
 /** Segments that an skb of the send queues counts for (Linux: tcp_skb_pcount). */
 export function tcpSkbPcount(skb: SkBuff): number {
@@ -143,6 +144,14 @@ export function checkNoTcpLeft(tcp: TcpProto): string[] {
   const ports = [...tcp.ports.all()].map((bucket) => bucket.port);
   if (ports.length !== 0) bad.push(`TCP ports are held: ${ports.slice(0, 10).join(', ')}`);
   if (tcp.currEstab !== 0) bad.push(`${tcp.currEstab} established connections are counted`);
+  return bad;
+}
+
+/** Nothing may be left of UDP: ports, bytes in receive queues. */
+export function checkNoUdpLeft(udp: UdpProto): string[] {
+  const bad: string[] = [];
+  if (udp.ports.size !== 0) bad.push(`${udp.ports.size} UDP ports are held`);
+  if (udp.memory !== 0) bad.push(`${udp.memory} bytes are left in UDP's receive queues`);
   return bad;
 }
 

@@ -5,7 +5,7 @@
 import { NS_PER_SEC } from '../lib/units.ts';
 import { buildPacket } from '../wire/segment-build.ts';
 import { sysKill } from '../syscall/socket.ts';
-import { checkDrops, checkNoTcpLeft, checkPool } from './invariants.ts';
+import { checkDrops, checkNoTcpLeft, checkNoUdpLeft, checkPool } from './invariants.ts';
 import type { LabCore } from './lab-core.ts';
 import { LabFailure, type Place } from './lab-trace.ts';
 import { parsePacket } from './segment-notation.ts';
@@ -29,7 +29,7 @@ export function finishLab(core: LabCore, place: Place): void {
     }));
   }
   core.advance(core.nowNs + SETTLE_NS);
-  const bad = [...checkNoTcpLeft(host.tcp), ...checkPool(host.pool), ...checkDrops(host.pool)];
+  const bad = [...checkNoTcpLeft(host.tcp), ...checkNoUdpLeft(host.kernel.stack.udp), ...checkPool(host.pool), ...checkDrops(host.pool)];
   if (host.sim.live !== 0) bad.push(`${host.sim.live} timers are left`);
   if (bad.length > 0) throw new LabFailure(core.trace.story(place, null, [], `after the end of the test: ${bad.join('; ')}`));
 }
