@@ -38,6 +38,5 @@ if (given === undefined) {
     assert.ok(SEEDS.length * FRAMES_PER_SEED >= 1_000_000);
     // They get deep: many different things were found wrong with them.
     assert.ok(reasons.size >= 25, [...reasons].join(' '));
-    console.log([...reasons].join(' '));
   });
 }
