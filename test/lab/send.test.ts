@@ -27,7 +27,8 @@ lab('RFC 6928: ten segments go at once, whatever the round trip', { mss: 1000, r
 });
 
 for (const [rttMs, sizes] of [
-  [1, [5000, 5000]], [5, [4000, 4000, 2000]], [5.3, [3000, 3000, 3000, 1000]], [10, [2000, 2000, 2000, 2000, 2000]], [100, [2000, 2000, 2000, 2000, 2000]],
+  [1, [5000, 5000]],
+  [5, [4000, 4000, 2000]], [5.3, [3000, 3000, 3000, 1000]], [10, [2000, 2000, 2000, 2000, 2000]], [100, [2000, 2000, 2000, 2000, 2000]],
 ] as const) {
   lab(`Bursts are sized by the round trip: at ${rttMs} ms ten segments leave as ${sizes.join(' + ')}`, {
     mss: 1000, rttMs, tso: true,

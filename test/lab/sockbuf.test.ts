@@ -42,7 +42,9 @@ lab('TCP_NOTSENT_LOWAT: a socket is writable while little of what it took is uns
   assert.equal(c.poll(), 'out');
 });
 
-lab('MSG_EOR: what is written behind a mark never shares a segment with what is before it', { mss: 1000, rttMs: 100, nodelay: true }, (t) => {
+lab('MSG_EOR: what is written behind a mark never shares a segment with what is before it', {
+  mss: 1000, rttMs: 100, nodelay: true,
+}, (t) => {
   const c = t.established({ win: 0 });
   c.write(400, { flags: MSG_EOR });
   c.write(400, { flags: MSG_EOR });
