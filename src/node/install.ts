@@ -14,8 +14,8 @@ import net from 'node:net';
 import process from 'node:process';
 import tls from 'node:tls';
 import { adoptDatagramSocket } from './dgram.ts';
-import { datagramState, hookTlsWrap, reinitializeHandle, setOwner, type HandleHolder } from './handle/runtime.ts';
-import { TcpHandle } from './handle/tcp.ts';
+import { datagramState, hookTlsWrap, reinitializeHandle, type HandleHolder } from './handle/runtime.ts';
+import { nativeSide, TcpHandle } from './handle/tcp.ts';
 import { UdpHandle } from './handle/udp.ts';
 import type { LookupCallback, LookupOptions } from './lookup.ts';
 import { listen2, type NodeHost, prepareConnect } from './sockets.ts';
@@ -129,15 +129,14 @@ function hookListen(): Undo {
   });
 }
 
-/** A TLS socket that is to connect makes a native handle in its constructor, unless it is given one. */
+/** A TLS socket that is to connect makes a native handle, unless it is given one. */
 function hookTls(): Undo {
-  return hookTlsWrap((socket, below) => {
+  return hookTlsWrap((socket, given, hasBelow) => {
     const host = currentHost.getStore();
-    if (host === undefined || (below !== undefined && below !== null)) return undefined;
-    const handle = new TcpHandle(host.handles);
-    handle.takeOver();
-    setOwner(handle, socket);
-    return handle;
+    if (host === undefined || hasBelow || given instanceof TcpHandle) return undefined;
+    const native = nativeSide(new TcpHandle(host.handles));
+    native.setOwner(socket);
+    return native;
   });
 }
 

@@ -43,6 +43,10 @@ export function nodeProgram(clock: ProgramClock): () => void {
   swap(AbortSignal, 'timeout', abortTimeout(clock));
   swap(net.Socket.prototype, 'setTimeout', socketSetTimeout(clock));
   swap(http.ServerResponse.prototype, 'writeHead', datedWriteHead());
+  for (const name of ['closeAllConnections', 'closeIdleConnections'] as const) {
+    // Deno's server has them, too, in its own way.
+    if (typeof http.Server.prototype[name] === 'function') swap(http.Server.prototype, name, closeInOrder(name));
+  }
   syncBuiltinESMExports();
   return () => {
     for (const step of undo.reverse()) step();
@@ -218,4 +222,36 @@ function datedWriteHead(): AnyFunction {
     if (response.sendDate && !response.headersSent && !response.hasHeader('date')) response.setHeader('Date', new Date().toUTCString());
     return real.apply(this, args);
   };
+}
+
+// ---- http: connections are closed in the order in which they were accepted
+
+interface ConnectionsList {
+  all(): Connection[];
+  idle(): Connection[];
+}
+
+interface Connection {
+  readonly socket?: { readonly _handle?: { readonly kfd?: number } | null } | null;
+}
+
+/**
+ * `server.close()` closes idle connections in the order of a set of Node's, which is by addresses in memory: another one in
+ * each run. Here they come by their descriptors.
+ */
+function closeInOrder(name: 'closeAllConnections' | 'closeIdleConnections'): AnyFunction {
+  const real = http.Server.prototype[name];
+  return function close(this: http.Server, ...args: unknown[]): unknown {
+    const symbol = Object.getOwnPropertySymbols(this as object).find((s) => s.description === 'http.server.connections');
+    const list = symbol === undefined ? undefined : (this as unknown as Record<symbol, ConnectionsList | undefined>)[symbol];
+    if (list !== undefined && !Object.hasOwn(list, 'all')) {
+      const [all, idle] = [list.all.bind(list), list.idle.bind(list)];
+      Object.assign(list, { all: () => all().sort(byDescriptor), idle: () => idle().sort(byDescriptor) });
+    }
+    return real.apply(this, args);
+  };
+}
+
+function byDescriptor(a: Connection, b: Connection): number {
+  return (a.socket?._handle?.kfd ?? -1) - (b.socket?._handle?.kfd ?? -1);
 }

@@ -48,6 +48,11 @@ export class Host extends BaseHost {
     return this.nodeHttp;
   }
 
+  /** @internal The world has stopped: the sockets of this host keep the process no longer. */
+  ended(): void {
+    this.nodeHost?.liveness.end();
+  }
+
   /**
    * Runs `fn` on this host: while it runs, and in all that comes of it, Node's own net, http, https, tls, dgram and
    * dns.lookup mean this host's network. Needs `install()`.
@@ -77,5 +82,11 @@ export class World extends BaseWorld {
   /** All hosts, in the order in which they were added. */
   override get hosts(): readonly Host[] {
     return super.hosts as readonly Host[];
+  }
+
+  /** Ends the world: all processes are killed, time stops for good, and nothing keeps the runtime's own process. */
+  override stop(): void {
+    super.stop();
+    for (const host of this.hosts) host.ended();
   }
 }

@@ -19,14 +19,21 @@ export class Liveness {
   /** How many handles hold the process. */
   holds = 0;
   private timer: Timeout | null = null;
+  private ended = false;
 
   hold(): void {
-    if (this.holds++ !== 0) return;
+    if (this.holds++ !== 0 || this.ended) return;
     if (this.timer === null) this.timer = realSetInterval(() => undefined, FAR_MS);
     else this.timer.ref();
   }
 
   release(): void {
-    if (--this.holds === 0) this.timer!.unref();
+    if (--this.holds === 0) this.timer?.unref();
+  }
+
+  /** The world has stopped: whatever is still held, it keeps nothing. */
+  end(): void {
+    this.ended = true;
+    this.timer?.unref();
   }
 }

@@ -63,8 +63,8 @@ const foundState = findStreamBaseState();
 export const streamBaseState: Int32Array = foundState ?? new Int32Array(4);
 export const hasStreamBaseState: boolean = foundState !== null;
 
-/** The base class of stream handles: Node's C++ JSStream, so that TLS can sit on top; a plain class in Deno. */
-export const StreamBase: StreamConstructor = (binding('js_stream') as { JSStream?: StreamConstructor }).JSStream
+/** Node's C++ JSStream, on which TLS can sit; a plain class in Deno. */
+export const NativeStream: StreamConstructor = (binding('js_stream') as { JSStream?: StreamConstructor }).JSStream
   ?? class Plain {};
 
 /** By this method a socket takes another handle and sets it up: `socket[reinitializeHandle](handle)`. */
@@ -139,25 +139,18 @@ export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
   });
 }
 
-/** The handle of the socket that a TLS socket is about to sit on is told so, before TLS asks whether it may. */
-export function onTlsWrap(wrapped: (handle: unknown) => void): void {
-  hookTlsWrap((_socket, below) => {
-    if (typeof below === 'object' && below !== null && '_handle' in below) wrapped(below._handle);
-    return undefined;
-  });
-}
-
 /**
- * Calls `hook` with a TLS socket and the socket that it is to sit on, if there is one, before the handle is made. What it
- * returns is the handle to be used where there is none. Returns what takes the hook away again.
+ * Calls `hook` before a TLS socket makes its own handle, with that socket, and the handle that it is to sit on (of the socket
+ * below, if there is one). What it returns, if anything, is used in its place. Returns what takes the hook away again.
  */
-export function hookTlsWrap(hook: (socket: object, below: unknown) => object | undefined): () => void {
+export function hookTlsWrap(hook: (socket: object, handle: unknown, hasBelow: boolean) => object | undefined): () => void {
   const prototype = tls.TLSSocket.prototype as unknown as { _wrapHandle?: (this: object, ...args: unknown[]) => unknown };
   const real = prototype._wrapHandle;
   if (real === undefined) return () => undefined; // Deno: its TLS takes no handle from outside
   prototype._wrapHandle = function _wrapHandle(this: object, ...args: unknown[]): unknown {
     const [below, handle, ...rest] = args;
-    return real.call(this, below, hook(this, below) ?? handle, ...rest);
+    const given = handle ?? (below as HandleHolder | null | undefined)?._handle;
+    return real.call(this, below, hook(this, given, below !== null && below !== undefined) ?? handle, ...rest);
   };
   const hooked = prototype._wrapHandle;
   return () => {

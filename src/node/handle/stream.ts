@@ -2,7 +2,7 @@
  * The data side of a connected kernel socket in libuv's stream interface: reads, writes, shutdown, close.
  *
  *   from  lib/net.js        readStart, readStop, writeBuffer…, shutdown, close: integers in, integers out
- *         TLSWrap (C++)     onreadstart, onreadstop, onwrite, onshutdown, once TLS sits on the handle
+ *         handle/native.ts  the same for TLS, once it sits on the handle
  *         sock/wait-queue   the socket is readable or writable: `task` is lined up
  *   to    syscall/socket    the calls that never wait
  *         lib/net.js        onread, req.oncomplete: user code, run by the pump outside the kernel
@@ -10,8 +10,6 @@
  * Next ticks and microtasks run between two callbacks, as they do between two of libuv's; where the runtime cannot be asked for
  * that (Deno), one run of the task makes one callback. Reads report through `streamBaseState` and hand over the very memory
  * that the kernel copied to.
- *
- * The base class is C++ (`JSStream`), for the sake of TLS alone; without TLS nothing of it is used.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
@@ -26,7 +24,7 @@ import { Watch, type HandleHost } from './host.ts';
 import { Pending, PendingWrite, type Req } from './requests.ts';
 import { neverRests } from '../real-work.ts';
 import {
-  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, settle, StreamBase, streamBaseState,
+  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, settle, streamBaseState,
 } from './runtime.ts';
 import { UV_EOF, uv } from './uv.ts';
 
@@ -49,15 +47,22 @@ export const MODE_CLOSED = 4;
 /** lib/net.js's onStreamRead; how much, or which error, stands in `streamBaseState`. */
 type OnRead = (this: object, arrayBuffer: ArrayBufferLike | undefined) => unknown;
 
-/** JSStream's own methods, by which the C++ side is answered. Absent in Deno, where nothing asks. */
-interface NativeSide {
-  readBuffer(bytes: Uint8Array): void;
-  emitEOF(): void;
-  finishWrite(req: Req, status: number): void;
-  finishShutdown(req: Req, status: number): void;
+/** The C++ side of a handle (handle/native.ts), as the handle sees it. */
+interface Native {
+  deliver(bytes: Uint8Array): void;
+  deliverEnd(): void;
+  answerWrite(req: Req, status: number): void;
+  answerShutdown(req: Req, status: number): void;
 }
 
-export abstract class StreamHandle extends StreamBase {
+export abstract class StreamHandle {
+  // Where C++ looks for its half of a handle it finds zero, which means that there is none: a handle that is sent to another
+  // process is refused with EINVAL. First in the object, and never anything else.
+  protected readonly noHalf0: number = 0;
+  protected readonly noHalf1: number = 0;
+  protected readonly noHalf2: number = 0;
+  protected readonly noHalf3: number = 0;
+
   // ---- members that lib/net.js and its users read or set
   onread: OnRead | null = null;
   reading = false;
@@ -67,6 +72,8 @@ export abstract class StreamHandle extends StreamBase {
   writeQueueSize = 0;
   /** A kernel's descriptor is none of the runtime's. */
   readonly fd: number = -1;
+  /** No C++ object: http and http2 stay on the JavaScript path. */
+  readonly isStreamBase: boolean = false;
 
   // ---- the kernel's side
   readonly host: HandleHost;
@@ -80,10 +87,8 @@ export abstract class StreamHandle extends StreamBase {
   sk: Sock | null = null;
   private wantsRead = false;
   private userBuffer: Uint8Array | null = null;
-  /** lib/net.js reads: http and http2 stay on the JavaScript path then. */
-  private netReads = false;
-  /** TLS has taken over. */
-  private nativeReads = false;
+  /** C++ sits on the handle (TLS): what is read goes there. */
+  private native: Native | null = null;
   private firstWrite: PendingWrite | null = null;
   private lastWrite: PendingWrite | null = null;
   private shutdownReq: Pending | null = null;
@@ -96,7 +101,6 @@ export abstract class StreamHandle extends StreamBase {
   private held = false;
 
   constructor(host: HandleHost, kind: string) {
-    super();
     this.host = host;
     this.resource = new AsyncResource(kind, { requireManualDestroy: true });
     this.task = new Task(() => this.run());
@@ -105,11 +109,6 @@ export abstract class StreamHandle extends StreamBase {
 
   getAsyncId(): number {
     return this.resource.asyncId();
-  }
-
-  /** True while C++ may sit on the handle. */
-  get isStreamBase(): boolean {
-    return !this.netReads || this.nativeReads;
   }
 
   // ---- liveness: libuv's rules
@@ -235,11 +234,6 @@ export abstract class StreamHandle extends StreamBase {
   // ---- reading
 
   readStart(): number {
-    this.netReads = true;
-    return this.startReading();
-  }
-
-  private startReading(): number {
     if (this.mode === MODE_CLOSED) return uv(-EBADF);
     if (!this.wantsRead) {
       this.wantsRead = true;
@@ -296,8 +290,8 @@ export abstract class StreamHandle extends StreamBase {
   }
 
   private deliver(bytes: Uint8Array, off: number, n: number): void {
-    if (this.nativeReads) {
-      (this as unknown as NativeSide).readBuffer(bytes.subarray(off, off + n));
+    if (this.native !== null) {
+      this.native.deliver(bytes.subarray(off, off + n));
       return;
     }
     streamBaseState[READ_BYTES_OR_ERROR] = n;
@@ -308,8 +302,10 @@ export abstract class StreamHandle extends StreamBase {
   /** The end of the stream (0), or an error. */
   private endReading(ret: number): void {
     this.readStop();
-    if (this.nativeReads) {
-      this.endNative(ret);
+    if (this.native !== null) {
+      // C++ has no word for a failed read: the socket is told.
+      if (ret === 0) this.native.deliverEnd();
+      else this.nativeError(ret);
       return;
     }
     streamBaseState[READ_BYTES_OR_ERROR] = ret === 0 ? UV_EOF : uv(ret);
@@ -464,7 +460,7 @@ export abstract class StreamHandle extends StreamBase {
     if (this.firstWrite === null && this.shutdownReq !== null) this.shutNow();
     this.updateInterest();
     this.updateLive();
-    if (write.native) (this as unknown as NativeSide).finishWrite(write.req, status);
+    if (write.native) this.native!.answerWrite(write.req, status);
     else write.runInAsyncScope(write.req.oncomplete.bind(write.req), null, status, this, undefined);
   }
 
@@ -494,7 +490,7 @@ export abstract class StreamHandle extends StreamBase {
     const pending = this.shutdownReq!;
     this.shutdownReq = null;
     this.updateLive();
-    if (pending.native) (this as unknown as NativeSide).finishShutdown(pending.req, this.shutdownStatus);
+    if (pending.native) this.native!.answerShutdown(pending.req, this.shutdownStatus);
     else pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, this.shutdownStatus);
   }
 
@@ -546,24 +542,16 @@ export abstract class StreamHandle extends StreamBase {
   /** Answers the request that `requestPending` speaks of. */
   protected abstract cancelRequest(status: number): void;
 
-  // ---- the C++ side (TLSWrap)
+  // ---- the C++ side (TLS)
 
-  /** TLS comes to sit on the handle: from now on all that is read goes to it. */
-  takeOver(): void {
-    this.nativeReads = true;
+  /** C++ comes to sit on the handle: from now on all that is read goes to it. */
+  setNative(native: Native): void {
+    this.native = native;
     this.host.pump.resting = neverRests;
   }
 
-  onreadstart(): number {
-    this.takeOver();
-    return this.startReading();
-  }
-
-  onreadstop(): number {
-    return this.readStop();
-  }
-
-  onwrite(req: Req, chunks: readonly Uint8Array[]): number {
+  /** A write by C++: answered by the task, never at once. */
+  writeNative(req: Req, chunks: readonly Uint8Array[]): number {
     if (this.mode === MODE_CLOSED) return uv(-EBADF);
     let total = 0;
     for (const chunk of chunks) total += chunk.length;
@@ -579,16 +567,11 @@ export abstract class StreamHandle extends StreamBase {
     return 0;
   }
 
-  onshutdown(req: Req): number {
+  shutdownNative(req: Req): number {
     return this.beginShutdown(req, true);
   }
 
-  private endNative(ret: number): void {
-    if (ret === 0) (this as unknown as NativeSide).emitEOF();
-    else this.nativeError(ret);
-  }
-
-  /** The C++ side has no word for a failed read: the socket is told. */
+  /** Tells the socket of a failed read. */
   protected abstract nativeError(ret: number): void;
 }
 

@@ -16,8 +16,9 @@ import {
 import { sysAccept, sysBind, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import type { AddressOut, HandleHost } from './host.ts';
+import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, onTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
+import { admitAsTcp, hookTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -286,13 +287,18 @@ export class TcpHandle extends StreamHandle {
   }
 }
 
+/** Puts the C++ side under a handle, on which TLS can sit. */
+export function nativeSide(handle: TcpHandle): NativeSide {
+  const native = new NativeSide(handle);
+  handle.setNative(native);
+  return native;
+}
+
 /** Makes the runtime's classes accept these handles: once, before the first one is made. */
 export const admitTcpHandles: () => void = once(() => {
   warmUpSockets();
   admitAsTcp((value) => value instanceof TcpHandle);
-  onTlsWrap((handle) => {
-    if (handle instanceof StreamHandle) handle.takeOver();
-  });
+  hookTlsWrap((_socket, handle) => handle instanceof TcpHandle ? nativeSide(handle) : undefined);
 });
 
 function once(f: () => void): () => void {

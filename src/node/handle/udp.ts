@@ -60,6 +60,13 @@ class PendingSend extends Pending {
 }
 
 export class UdpHandle {
+  // Where C++ looks for its half of a handle it finds zero, which means that there is none: a handle that is sent to another
+  // process is refused with EINVAL. First in the object, and never anything else.
+  protected readonly noHalf0: number = 0;
+  protected readonly noHalf1: number = 0;
+  protected readonly noHalf2: number = 0;
+  protected readonly noHalf3: number = 0;
+
   // ---- members that lib/dgram.js sets
   onmessage: OnMessage | null = null;
   onerror: unknown = null;
