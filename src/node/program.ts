@@ -43,10 +43,8 @@ export function nodeProgram(clock: ProgramClock): () => void {
   swap(AbortSignal, 'timeout', abortTimeout(clock));
   swap(net.Socket.prototype, 'setTimeout', socketSetTimeout(clock));
   swap(http.ServerResponse.prototype, 'writeHead', datedWriteHead());
-  for (const name of ['closeAllConnections', 'closeIdleConnections'] as const) {
-    // Deno's server has them, too, in its own way.
-    if (typeof http.Server.prototype[name] === 'function') swap(http.Server.prototype, name, closeInOrder(name));
-  }
+  const server = http.Server.prototype as unknown as Record<string, (this: unknown) => unknown>;
+  for (const name of ['closeAllConnections', 'closeIdleConnections']) swap(server, name, closeInOrder(server[name]!));
   syncBuiltinESMExports();
   return () => {
     for (const step of undo.reverse()) step();
@@ -227,8 +225,8 @@ function datedWriteHead(): AnyFunction {
 // ---- http: connections are closed in the order in which they were accepted
 
 interface ConnectionsList {
-  all(): Connection[];
-  idle(): Connection[];
+  all?(): Connection[];
+  idle?(): Connection[];
 }
 
 interface Connection {
@@ -239,16 +237,16 @@ interface Connection {
  * `server.close()` closes idle connections in the order of a set of Node's, which is by addresses in memory: another one in
  * each run. Here they come by their descriptors.
  */
-function closeInOrder(name: 'closeAllConnections' | 'closeIdleConnections'): AnyFunction {
-  const real = http.Server.prototype[name];
-  return function close(this: http.Server, ...args: unknown[]): unknown {
-    const symbol = Object.getOwnPropertySymbols(this as object).find((s) => s.description === 'http.server.connections');
-    const list = symbol === undefined ? undefined : (this as unknown as Record<symbol, ConnectionsList | undefined>)[symbol];
-    if (list !== undefined && !Object.hasOwn(list, 'all')) {
+function closeInOrder(real: (this: unknown) => unknown): (this: object) => unknown {
+  return function close(this: object): unknown {
+    const symbol = Object.getOwnPropertySymbols(this).find((s) => s.description === 'http.server.connections');
+    const list = symbol === undefined ? undefined : (this as Record<symbol, ConnectionsList | undefined>)[symbol];
+    // Deno keeps its connections in an order of its own.
+    if (typeof list?.all === 'function' && typeof list.idle === 'function' && !Object.hasOwn(list, 'all')) {
       const [all, idle] = [list.all.bind(list), list.idle.bind(list)];
       Object.assign(list, { all: () => all().sort(byDescriptor), idle: () => idle().sort(byDescriptor) });
     }
-    return real.apply(this, args);
+    return real.call(this);
   };
 }
 

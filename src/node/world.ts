@@ -50,7 +50,7 @@ export class Host extends BaseHost {
 
   /** @internal The world has stopped: the sockets of this host keep the process no longer. */
   ended(): void {
-    this.nodeHost?.liveness.end();
+    this.nodeHost?.handles.liveness.end();
   }
 
   /**

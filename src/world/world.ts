@@ -291,8 +291,8 @@ export class World {
   stop(): void {
     if (this.stopped) return;
     this.stopped = true;
+    this.parts.pump.stop(); // first: what dies has nobody to tell
     for (const host of this.hosts) for (const p of [...host.kernel.stack.layer.processes]) sysKill(p);
-    this.parts.pump.stop();
   }
 
   [Symbol.dispose](): void {
