@@ -33,6 +33,8 @@ export class HandleHost {
   /** Where the next small read goes: `slab` from `slabUsed` on. */
   slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   slabUsed = 0;
+  /** Bytes written in this run of a task and answered at once. */
+  burst = 0;
 
   /** The address that was parsed or printed last, in both forms: mostly it is the next one, too. */
   private lastText = '0.0.0.0';

@@ -265,7 +265,6 @@ export abstract class StreamHandle {
   /** Reads what has come, up to 64 KiB, and hands it over: how much that was. */
   private readOnce(): number {
     const { host, userBuffer } = this;
-    if (host.process.dead) return -EAGAIN; // the world has stopped: nobody is told any more
     const { msg } = host;
     const sk = this.sk!;
     let isSlab = false;
@@ -286,7 +285,7 @@ export abstract class StreamHandle {
     msg.flags = 0;
     msg.hasName = false;
     const n = sysRecvmsg(host.process, this.kfd, msg);
-    if (n === -EAGAIN) return n;
+    if (n === -EAGAIN || host.process.dead) return -EAGAIN; // of the dead, nobody is told
     if (n <= 0) this.endReading(n);
     else {
       if (isSlab) host.slabTake(n);
