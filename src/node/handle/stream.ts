@@ -264,8 +264,7 @@ export abstract class StreamHandle {
 
   /** Reads what has come, up to 64 KiB, and hands it over: how much that was. */
   private readOnce(): number {
-    const { host, userBuffer } = this;
-    const { msg } = host;
+    const { host, host: { msg }, userBuffer } = this;
     const sk = this.sk!;
     let isSlab = false;
     let into: Uint8Array;
