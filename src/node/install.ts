@@ -108,7 +108,7 @@ function wrap(owner: object, key: PropertyKey, make: (real: AnyFunction) => AnyF
 function hookConnect(): Undo {
   return wrap(net.Socket.prototype, 'connect', (real) => function connect(...args) {
     const host = currentHost.getStore();
-    return real.apply(this, host === undefined ? args : prepareConnect(host, this as net.Socket, args));
+    return Reflect.apply(real, this, host === undefined ? args : prepareConnect(host, this as net.Socket, args));
   });
 }
 

@@ -37,8 +37,7 @@ const CONNECT_ONLY: ReadonlySet<string> = new Set([
 
 /** False when a socket made without options would be the same: the engine makes those in a tenth of the time. */
 function concernsSocket(options: Options): boolean {
-  for (const key in options) if (!CONNECT_ONLY.has(key)) return true;
-  return false;
+  return !Object.keys(options).every((key) => CONNECT_ONLY.has(key));
 }
 
 interface Options extends Record<string, unknown> {}
@@ -81,7 +80,7 @@ function define(prototype: object, key: PropertyKey, value: AnyFunction): void {
 
 const realSocket = nodeNet.Socket.prototype as unknown as Record<PropertyKey, AnyFunction>;
 define(HostSocket.prototype as object, 'connect', function connect(this: nodeNet.Socket & OnHost, ...args: ConnectArgs): unknown {
-  return realSocket['connect']!.apply(this, prepareConnect(this[HOST]!, this, args));
+  return Reflect.apply(realSocket['connect']!, this, prepareConnect(this[HOST]!, this, args));
 });
 define(HostSocket.prototype as object, reinitializeHandle, function reinitialize(this: OnHost, handle: unknown): void {
   realSocket[reinitializeHandle]!.call(this, swapHandle(this[HOST]!, handle));

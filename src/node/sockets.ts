@@ -39,6 +39,7 @@ export class NodeHost {
 
 /** Options of connect(), as far as they are looked at. */
 interface ConnectOptions extends Record<string, unknown> {
+  readonly host?: unknown;
   readonly lookup?: unknown;
 }
 
@@ -49,7 +50,7 @@ export type ConnectArgs = readonly unknown[];
  * Puts a handle under `socket`, which is about to connect, and returns the arguments for Node's own connect(): the same,
  * but with the host's lookup in place of the machine's.
  */
-export function prepareConnect(host: NodeHost, socket: net.Socket, args: ConnectArgs): unknown[] {
+export function prepareConnect(host: NodeHost, socket: net.Socket, args: ConnectArgs): readonly unknown[] {
   const holder = socket as unknown as HandleHolder;
   if (socket.destroyed) {
     holder._undestroy();
@@ -64,28 +65,36 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
   return withLookup(host, args);
 }
 
-function withLookup(host: NodeHost, args: ConnectArgs): unknown[] {
-  const first = args[0];
+function withLookup(host: NodeHost, args: ConnectArgs): readonly unknown[] {
+  const [first, second] = args;
   if (Array.isArray(first)) {
     // Arguments that lib/net.js has put in order already; it knows them by a symbol.
+    const [options] = first as [ConnectOptions];
+    if (!needsLookup(options)) return args;
     const normal = [...first as unknown[]];
     for (const key of Object.getOwnPropertySymbols(first)) Reflect.set(normal, key, Reflect.get(first, key));
-    normal[0] = addLookup(host, first[0] as ConnectOptions);
+    normal[0] = { ...options, lookup: host.lookup };
     return [normal, ...args.slice(1)];
   }
-  if (typeof first === 'object' && first !== null) return [addLookup(host, first as ConnectOptions), ...args.slice(1)];
-  if (typeof first === 'string' && !isPort(first)) return [...args]; // a path
+  if (typeof first === 'object' && first !== null) {
+    const options = first as ConnectOptions;
+    return needsLookup(options) ? [{ ...options, lookup: host.lookup }, ...args.slice(1)] : args;
+  }
+  if (typeof first === 'string' && !isPort(first)) return args; // a path
+  const name = typeof second === 'string' ? second : undefined;
+  if (name !== undefined && net.isIP(name) !== 0) return args;
   const last = args.at(-1);
-  const named = typeof args[1] === 'string' ? { port: first, host: args[1] } : { port: first };
-  return [addLookup(host, named), ...(typeof last === 'function' && args.length > 1 ? [last] : [])];
+  const options = name === undefined ? { port: first, lookup: host.lookup } : { port: first, host: name, lookup: host.lookup };
+  return typeof last === 'function' && args.length > 1 ? [options, last] : [options];
 }
 
 function isPort(text: string): boolean {
   return text.trim() !== '' && Number(text) >= 0;
 }
 
-function addLookup(host: NodeHost, options: ConnectOptions): ConnectOptions {
-  return options.lookup === undefined || options.lookup === null ? { ...options, lookup: host.lookup } : options;
+/** A name is to be looked up, and the caller has no function for it. An address, the usual case, is left as it is. */
+function needsLookup({ host, lookup }: ConnectOptions): boolean {
+  return (lookup === undefined || lookup === null) && (typeof host !== 'string' || net.isIP(host) === 0);
 }
 
 /** The native handles that happy eyeballs makes for the second address and on are swapped for ours. */

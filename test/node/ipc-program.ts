@@ -19,11 +19,11 @@ if (process.send !== undefined) {
   const datagrams = createDgram(kernel).createSocket('udp4').bind(53);
   await once(datagrams, 'listening');
   const child = fork(process.argv[1]!);
-  child.on('message', (message) => console.log(`the child got ${String(message)}`));
+  child.on('message', (message) => console.log('the child got', message));
   for (const [name, handle] of Object.entries({ socket: net.connect(80, '127.0.0.1'), server, datagrams })) {
     await new Promise<void>((resolve) => {
       child.send(name, handle as never, { keepOpen: true }, (error) => {
-        console.log(`${name}: ${String((error)?.code)}`);
+        console.log(`${name}: ${codeOf(error)}`);
         resolve();
       });
     });
@@ -31,4 +31,8 @@ if (process.send !== undefined) {
   child.send('last');
   await once(child, 'exit');
   process.exit();
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'no error';
 }
