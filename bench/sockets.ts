@@ -158,7 +158,7 @@ async function datagrams(dgram: Dgram, count: number): Promise<number> {
 /** A fresh world with one host, for one round: nothing warm but the code. */
 async function onOurs(body: (host: { net: Net; dgram: Dgram }) => Promise<number>): Promise<number> {
   const world = new World({ seed: 1 });
-  return await body(world.host('bench') as unknown as { net: Net; dgram: Dgram });
+  return await body(world.host('bench'));
 }
 
 const MIB = 1024 * 1024;

@@ -50,7 +50,7 @@ async function udpPackets(count: number): Promise<number> {
   const to = b.kernel.socket(AF_INET, SOCK_DGRAM, 0);
   b.kernel.bind(to, { address: b.ip, port: 9 });
   const from = a.kernel.socket(AF_INET, SOCK_DGRAM, 0);
-  a.kernel.connect(from, { address: b.ip, port: 9 });
+  await a.kernel.connect(from, { address: b.ip, port: 9 });
   const payload = new Uint8Array(1472).fill(0x64);
   const buffer = new Uint8Array(2048);
   let received = 0;
