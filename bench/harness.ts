@@ -30,8 +30,8 @@ export function median(values: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
-/** Turns before those that count: code is compiled and pools are filled, on both sides alike. */
-const WARM_UP = 3;
+/** Turns before those that count, on both sides alike: until the engine has compiled what it will (ours is all JavaScript). */
+const WARM_UP = 8;
 
 /** Runs one measurement: a warm-up of each side, then `rounds` turns. */
 export async function measure(m: Measurement, rounds: number): Promise<Result> {
