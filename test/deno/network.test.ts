@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { Kernel } from '../../mod.ts';
 import { createDeno } from '../../src/deno.ts';
 
-declare const Deno: { test(name: string, f: () => Promise<void>): void; errors: Record<string, new () => Error> };
+type ErrorName = 'AddrInUse' | 'BadResource' | 'ConnectionRefused' | 'NotFound';
+declare const Deno: { test(name: string, f: () => Promise<void>): void; errors: Record<ErrorName, new () => Error> };
 
 Deno.test('connect, listen, read, write, closeWrite', async () => {
   const kernel = new Kernel();
@@ -32,13 +33,13 @@ Deno.test('connect, listen, read, write, closeWrite', async () => {
 
 Deno.test('errors are Deno\'s', async () => {
   const net = createDeno(new Kernel());
-  await assert.rejects(net.connect({ port: 1 }), Deno.errors['ConnectionRefused']);
+  await assert.rejects(net.connect({ port: 1 }), Deno.errors.ConnectionRefused);
   const listener = net.listen({ port: 80 });
-  assert.throws(() => net.listen({ port: 80 }), Deno.errors['AddrInUse']);
+  assert.throws(() => net.listen({ port: 80 }), Deno.errors.AddrInUse);
   listener.close();
-  assert.throws(() => listener.close(), Deno.errors['BadResource']);
-  await assert.rejects(listener.accept(), Deno.errors['BadResource']);
-  await assert.rejects(net.resolveDns('nowhere.test', 'A'), Deno.errors['NotFound']);
+  assert.throws(() => listener.close(), Deno.errors.BadResource);
+  await assert.rejects(listener.accept(), Deno.errors.BadResource);
+  await assert.rejects(net.resolveDns('nowhere.test', 'A'), Deno.errors.NotFound);
   assert.deepEqual(await net.resolveDns('localhost', 'A'), ['127.0.0.1']);
 });
 
