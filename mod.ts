@@ -7,6 +7,7 @@ export { Host, World } from './src/node/world.ts';
 export { RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
 export { Interface, type HostOptions, type InterfaceOptions, type RouteOptions } from './src/world/host.ts';
 export { WorldCapture } from './src/world/capture.ts';
+export { DropTrace } from './src/world/drops.ts';
 export { DeadlockError, type BlockedCall } from './src/world/errors.ts';
 export { VirtualImmediate, VirtualTimer, type ProgramClock, type ProgramHook } from './src/world/program.ts';
 export { Kernel, type Costs, type KernelOptions } from './src/host/kernel.ts';

@@ -5,13 +5,11 @@
  *   node --import tsx examples/09-drops.ts
  */
 import { AF_INET, SO_RCVBUF, SOCK_DGRAM, SOL_SOCKET, World } from '../mod.ts';
-import { dropName } from '../src/skb/drop-reason.ts';
 
 const world = new World({ seed: 9 });
 const alice = world.host('alice');
 const bob = world.host('bob', { interfaces: [{ card: { rxRing: 8, rxUsecs: 500 } }] }); // a small ring, and an interrupt that is late
 const cable = world.cable(alice, bob, { delay: '1ms', rate: '1gbit' });
-const { drops } = world.parts.pool;
 
 const from = alice.kernel.socket(AF_INET, SOCK_DGRAM);
 const to = bob.kernel.socket(AF_INET, SOCK_DGRAM);
@@ -19,10 +17,11 @@ bob.kernel.bind(to, { port: 9 });
 
 /** Sends datagrams, waits a second, and says what became of them. */
 async function send(what: string, count: number = 1, port: number = 9): Promise<void> {
-  const before = [...drops];
+  const before = world.drops();
   for (let i = 0; i < count; i++) alice.kernel.sys.sendto(from, new Uint8Array(1000), { address: bob.ip, port });
   await alice.kernel.sleep('1s');
-  const lost = [...drops].flatMap((n, reason) => (n > before[reason]! ? [`${dropName(reason)} ${String(n - before[reason]!)}`] : []));
+  const lost = Object.entries(world.drops()).map(([reason, n]) => [reason, n - (before[reason] ?? 0)] as const)
+    .flatMap(([reason, n]) => (n > 0 ? [`${reason} ${String(n)}`] : []));
   console.log(`${what.padEnd(42)} ${lost.join(', ') || 'nothing is dropped'}`);
 }
 

@@ -22,6 +22,7 @@ import { Timer } from '../time/timer.ts';
 import { AddressPlan } from './addresses.ts';
 import { WorldCapture } from './capture.ts';
 import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
+import { dropCounts, DropTrace } from './drops.ts';
 import { Host, Interface, type HostOptions } from './host.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
@@ -264,6 +265,17 @@ export class World {
       }
     }
     return new WorldCapture([...ports], [...loopbacks], options.limit ?? Infinity, `seed ${String(this.seed)}`);
+  }
+
+  /** How many packets were dropped so far, by reason: `{ NO_SOCKET: 1, CABLE_LOSS: 12 }`. Hosts and cables together. */
+  drops(): Record<string, number> {
+    return dropCounts(this.parts.pool);
+  }
+
+  /** Tells each packet that is dropped from now on, with reason and place: to `print`, or in `lines`. Ends with its scope. */
+  traceDrops(print?: (line: string) => void): DropTrace {
+    if (print !== undefined && typeof print !== 'function') throw new TypeError('traceDrops: print: expected a function of a line');
+    return new DropTrace(this.parts.sim, this.parts.pool, print ?? null);
   }
 
   /** All calls that wait for the network, host by host. */

@@ -14,12 +14,13 @@ import { checkOptions } from '../../lib/units.ts';
 import { PORT_IN, type Port, type PortObserver } from '../../fabric/port.ts';
 import { skbFrameBytes } from '../../fabric/capture.ts';
 import { copyBits } from '../../skb/copy.ts';
+import { Task } from '../../time/task.ts';
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import { FlowTable, formatTime, printEthernet } from '../../wire/print.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { devAddTap, devRemoveTap, type PacketTap } from '../../dev/taps.ts';
 import { devGetByName } from '../../dev/registry.ts';
-import { unknownWord, type Names, type ToolHost } from './command.ts';
+import { unknownWord, type ToolHost } from './command.ts';
 import { parseFilter, type PacketFilter } from './packet-filter.ts';
 
 /** How to watch. */
@@ -49,14 +50,14 @@ export class Tcpdump implements PacketTap, PortObserver {
   packets = 0;
   missed = 0;
   private readonly options: TcpdumpOptions;
-  private readonly names: Names;
+  private readonly names: ToolHost;
   private readonly filter: PacketFilter | null;
   private readonly flows: FlowTable = new FlowTable();
   private readonly devices: readonly NetDevice[];
   private readonly port: Port | null;
   private running = true;
 
-  constructor(devices: readonly NetDevice[], port: Port | null, names: Names, options: TcpdumpOptions) {
+  constructor(devices: readonly NetDevice[], port: Port | null, names: ToolHost, options: TcpdumpOptions) {
     checkOptions(options, OPTIONS, 'tcpdump');
     this.devices = devices;
     this.port = port;
@@ -100,9 +101,20 @@ export class Tcpdump implements PacketTap, PortObserver {
     const line = `${formatTime(time)} ${where}${this.options.names === false ? what : this.named(what)}`;
     this.packets++;
     if (this.options.count !== undefined && this.packets >= this.options.count) this.stop();
-    if (this.options.print !== undefined) this.options.print(line);
+    if (this.options.print !== undefined) this.tell(this.options.print, line);
     else if (this.lines.length < TCPDUMP_LINES_MAX) this.lines.push(line);
     else this.missed++;
+  }
+
+  /** What the user's function throws surfaces outside of the kernel, and the packet goes on. */
+  private tell(print: (line: string) => void, line: string): void {
+    try {
+      print(line);
+    } catch (error) {
+      this.names.net.sim.ready(new Task(() => {
+        throw error;
+      }));
+    }
   }
 
   /** Addresses as names, where somebody knows one: `10.0.0.1.33000` becomes `alice.33000`. */
@@ -137,7 +149,7 @@ export function tcpdump(host: ToolHost, options: TcpdumpOptions = {}): Tcpdump {
 }
 
 /** Starts a printer at a port: what is on the wire there. */
-export function tcpdumpPort(port: Port, names: Names, options: Omit<TcpdumpOptions, 'device'> = {}): Tcpdump {
+export function tcpdumpPort(port: Port, names: ToolHost, options: Omit<TcpdumpOptions, 'device'> = {}): Tcpdump {
   return new Tcpdump([], port, names, options);
 }
 
