@@ -15,7 +15,7 @@ import process from 'node:process';
 import tls from 'node:tls';
 import { adoptDatagramSocket } from './dgram.ts';
 import { datagramState, hookTlsWrap, reinitializeHandle, type HandleHolder } from './handle/runtime.ts';
-import { nativeSide, TcpHandle } from './handle/tcp.ts';
+import { frontOf, isTcpHandle, nativeSide, TcpHandle } from './handle/tcp.ts';
 import { UdpHandle } from './handle/udp.ts';
 import type { LookupCallback, LookupOptions } from './lookup.ts';
 import { listen2, type NodeHost, prepareConnect } from './sockets.ts';
@@ -116,8 +116,9 @@ function hookConnect(): Undo {
 function hookReinitialize(): Undo {
   return wrap(net.Socket.prototype, reinitializeHandle, (real) => function reinitialize(handle, ...rest) {
     const old = (this as HandleHolder)._handle;
-    const isOurs = old instanceof TcpHandle && !(handle instanceof TcpHandle);
-    return real.call(this, isOurs ? new TcpHandle(old.host) : handle, ...rest);
+    if (!isTcpHandle(old) || isTcpHandle(handle)) return real.call(this, handle, ...rest);
+    const { host } = old instanceof TcpHandle ? old : old.handle;
+    return real.call(this, frontOf(new TcpHandle(host)), ...rest);
   });
 }
 
@@ -133,7 +134,7 @@ function hookListen(): Undo {
 function hookTls(): Undo {
   return hookTlsWrap((socket, given, hasBelow) => {
     const host = currentHost.getStore();
-    if (host === undefined || hasBelow || given instanceof TcpHandle) return undefined;
+    if (host === undefined || hasBelow || isTcpHandle(given)) return undefined;
     const native = nativeSide(new TcpHandle(host.handles));
     native.setOwner(socket);
     return native;

@@ -13,7 +13,7 @@ import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import { NS_PER_SEC } from '../lib/units.ts';
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
-import { StreamHandle } from './handle/stream.ts';
+import { isTcpHandle } from './handle/tcp.ts';
 import { socketTimer, type HandleHolder } from './handle/runtime.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
@@ -204,7 +204,7 @@ function socketSetTimeout(clock: ProgramClock): AnyFunction {
     const result = real.apply(this, args);
     const socket = this as net.Socket & HandleHolder & { _onTimeout(): void };
     const ms = args[0];
-    if (clock.ended || !(socket._handle instanceof StreamHandle) || typeof ms !== 'number' || ms <= 0 || socket.destroyed) return result;
+    if (clock.ended || !isTcpHandle(socket._handle) || typeof ms !== 'number' || ms <= 0 || socket.destroyed) return result;
     socketTimer(socket, new SocketTimer(clock, ms, () => socket._onTimeout()));
     return result;
   };

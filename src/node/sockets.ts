@@ -10,7 +10,7 @@ import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
 import { restProbe } from './real-work.ts';
-import { admitTcpHandles, TcpHandle } from './handle/tcp.ts';
+import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { Process } from '../syscall/process.ts';
 import type { Pump } from '../time/pump.ts';
@@ -59,7 +59,7 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
     holder._sockname = undefined;
   }
   // A TLS socket has one from its constructor on, below TLS's own.
-  if (!(holder._handle instanceof TcpHandle) && !(socket instanceof tls.TLSSocket)) giveHandle(socket, new TcpHandle(host.handles));
+  if (!isTcpHandle(holder._handle) && !(socket instanceof tls.TLSSocket)) giveHandle(socket, frontOf(new TcpHandle(host.handles)));
   // A timeout that was set before now counts by the clock that this socket's host has.
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
   return withLookup(host, args);
@@ -99,7 +99,7 @@ function needsLookup({ host, lookup }: ConnectOptions): boolean {
 
 /** The native handles that happy eyeballs makes for the second address and on are swapped for ours. */
 export function swapHandle(host: NodeHost, handle: unknown): object {
-  return handle instanceof TcpHandle ? handle : new TcpHandle(host.handles);
+  return isTcpHandle(handle) ? handle : frontOf(new TcpHandle(host.handles));
 }
 
 export { reinitializeHandle };

@@ -11,6 +11,7 @@
 import type dgram from 'node:dgram';
 import net from 'node:net';
 import process from 'node:process';
+import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 
 /** A handle's side of `streamBaseState`: indices into it. */
@@ -65,7 +66,23 @@ export const hasStreamBaseState: boolean = foundState !== null;
 
 /** Node's C++ JSStream, on which TLS can sit; a plain class in Deno. */
 export const NativeStream: StreamConstructor = (binding('js_stream') as { JSStream?: StreamConstructor }).JSStream
-  ?? class Plain {};
+  ?? findNativeStream() ?? class Plain {};
+
+/** The same from public objects, where bindings are refused: Node puts one under a TLS socket that is on top of a Duplex. */
+function findNativeStream(): StreamConstructor | null {
+  return classBelowTls(new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }), 'JSStream');
+}
+
+/** The class of the handle below a new TLS socket's own, if it has the name that is expected. */
+function classBelowTls(over: Duplex | undefined, name: string): StreamConstructor | null {
+  if ('deno' in process.versions) return null;
+  const socket = new tls.TLSSocket(over as net.Socket);
+  socket.on('error', () => undefined);
+  const { _handle } = socket as unknown as { _handle?: { _parent?: object } };
+  const found = _handle?._parent?.constructor as StreamConstructor | undefined;
+  socket.destroy();
+  return found?.name === name ? found : null;
+}
 
 /** By this method a socket takes another handle and sets it up: `socket[reinitializeHandle](handle)`. */
 const foundReinitialize = symbolOf(net.Socket.prototype, /^kReinitializeHandle$/);
@@ -128,8 +145,8 @@ export function datagramState(socket: dgram.Socket): DatagramState {
 
 /** Lets `resetAndDestroy()` and `listen({ _handle })`, which ask for Node's own TCP class, accept `isOurs`. */
 export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
-  const { TCP } = binding('tcp_wrap') as { TCP?: object };
-  if (TCP === undefined || Object.hasOwn(TCP, Symbol.hasInstance)) return;
+  const { TCP = classBelowTls(undefined, 'TCP') } = binding('tcp_wrap') as { TCP?: object };
+  if (TCP === null || Object.hasOwn(TCP, Symbol.hasInstance)) return;
   const isInstance = Function.prototype[Symbol.hasInstance] as (this: object, value: unknown) => boolean;
   Object.defineProperty(TCP, Symbol.hasInstance, {
     configurable: true,

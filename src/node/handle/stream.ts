@@ -94,7 +94,7 @@ export abstract class StreamHandle {
   private wantsRead = false;
   private userBuffer: Uint8Array | null = null;
   /** C++ sits on the handle (TLS): what is read goes there. */
-  private native: Native | null = null;
+  native: Native | null = null;
   private firstWrite: PendingWrite | null = null;
   private lastWrite: PendingWrite | null = null;
   private shutdownReq: Pending | null = null;

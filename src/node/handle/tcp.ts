@@ -18,7 +18,7 @@ import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, hookTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
+import { admitAsTcp, hasStreamBaseState, hookTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -29,7 +29,7 @@ const KEEPALIVE_INTERVAL_S = 1;
 const KEEPALIVE_COUNT = 10;
 
 /** lib/net.js's onconnection. */
-type OnConnection = (this: object, status: number, client: TcpHandle | undefined) => unknown;
+type OnConnection = (this: object, status: number, client: object | undefined) => unknown;
 
 export class TcpHandle extends StreamHandle {
   onconnection: OnConnection | null = null;
@@ -156,7 +156,7 @@ export class TcpHandle extends StreamHandle {
     this.exhausted = kfd < 0; // no descriptor is left: the next connection is tried when it comes
     const { onconnection } = this;
     if (kfd < 0) onconnection?.call(this, uv(kfd), undefined);
-    else onconnection?.call(this, 0, TcpHandle.accepted(host, kfd));
+    else onconnection?.call(this, 0, frontOf(TcpHandle.accepted(host, kfd)));
     return kfd >= 0;
   }
 
@@ -216,7 +216,8 @@ export class TcpHandle extends StreamHandle {
     const pending = this.connectReq!;
     this.connectReq = null;
     this.updateLive();
-    pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, this, pending.req, true, true);
+    const front = this.native ?? this;
+    pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, front, pending.req, true, true);
   }
 
   protected override requestPending(): boolean {
@@ -283,8 +284,22 @@ export class TcpHandle extends StreamHandle {
   protected override nativeError(ret: number): void {
     const code = errnoName(ret);
     const error = Object.assign(new Error(`read ${code}`), { errno: uv(ret), code, syscall: 'read' });
-    ownerOf(this)?.destroy(error);
+    const owner = ownerOf(this) ?? (this.native === null ? null : ownerOf(this.native));
+    owner?.destroy(error);
   }
+}
+
+/**
+ * What the runtime's sockets are given: the handle itself. Where it cannot tell them how much was read and written
+ * (`process.binding` is refused), its C++ side, which can: slower, and the same in all else.
+ */
+export function frontOf(handle: TcpHandle): object {
+  return hasStreamBaseState ? handle : nativeSide(handle);
+}
+
+/** Is it a kernet handle, or the C++ side of one? */
+export function isTcpHandle(value: unknown): value is TcpHandle | NativeSide {
+  return value instanceof TcpHandle || value instanceof NativeSide;
 }
 
 /** Puts the C++ side under a handle, on which TLS can sit. */
@@ -297,7 +312,7 @@ export function nativeSide(handle: TcpHandle): NativeSide {
 /** Makes the runtime's classes accept these handles: once, before the first one is made. */
 export const admitTcpHandles: () => void = once(() => {
   warmUpSockets();
-  admitAsTcp((value) => value instanceof TcpHandle);
+  admitAsTcp(isTcpHandle);
   hookTlsWrap((_socket, handle) => handle instanceof TcpHandle ? nativeSide(handle) : undefined);
 });
 
