@@ -4,6 +4,7 @@
  * The public face. `World` joins hosts by cables under one virtual clock and one seed; `Kernel` is one host by itself.
  */
 export { Host, World } from './src/node/world.ts';
+export { install } from './src/node/install.ts';
 export { RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
 export { Interface, type HostOptions, type InterfaceOptions, type RouteOptions } from './src/world/host.ts';
 export { WorldCapture } from './src/world/capture.ts';
