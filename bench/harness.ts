@@ -37,7 +37,8 @@ const WARM_UP = 8;
 export async function measure(m: Measurement, rounds: number): Promise<Result> {
   const ours: number[] = [];
   const real: number[] = [];
-  for (let round = -WARM_UP; round < rounds; round++) {
+  const warmUp = m.rounds === 1 ? 0 : m.real === null ? 2 : WARM_UP; // memory has nothing to warm up
+  for (let round = -warmUp; round < rounds; round++) {
     const a = await m.ours();
     if (round >= 0) ours.push(a);
     if (m.real !== null) {
