@@ -8,7 +8,7 @@ import { createDgram } from '../../src/node/dgram.ts';
 import { createNet } from '../../src/node/net.ts';
 
 /** Milliseconds after which a process that is still there is called alive. */
-const ALIVE_MS = 60;
+const ALIVE_MS = 200;
 
 const isReal = process.argv[2] === 'real';
 const kernel = new Kernel();
