@@ -132,8 +132,6 @@ export class SkbPool {
     skb.inRtx = false;
     skb.cb0 = 0;
     skb.cb1 = 0;
-    skb.cb2 = 0;
-    skb.cb3 = 0;
   }
 }
 

@@ -124,8 +124,6 @@ export class SkBuff {
   /** Free numbers for the layer that holds the packet now (sender's address of a datagram, queue stamps…). */
   cb0 = 0;
   cb1 = 0;
-  cb2 = 0;
-  cb3 = 0;
 
   constructor(pool: SkbPool) {
     this.pool = pool;

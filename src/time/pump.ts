@@ -4,7 +4,8 @@
  * HOW. One turn of the pump is one macrotask. It runs kernel events, in a batch and without a pause, until one of them
  * makes user code ready; then it runs all tasks that are ready; then it ends, and the next turn comes as a new
  * macrotask, after microtasks, next ticks and whatever else the runtime had in line. So virtual time never passes while
- * user code computes, and a macrotask is paid per wake-up of user code, not per packet.
+ * user code computes, and a macrotask is paid per wake-up of user code at most, not per packet: where the runtime can be
+ * asked whether user code rests (`settle`, `resting`), up to WAKE_BUDGET wake-ups share a turn.
  *
  *   from  time/simulation  onBusy: something became due while nobody was running
  *   to    Simulation.step  events
