@@ -3,7 +3,8 @@
  * TypeError or RangeError that names the call and the argument. What has the right form but is not possible is the
  * kernel's business, and an errno.
  */
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../lib/addr.ts';
+import { formatIpv4, parseIpv4 } from '../lib/addr.ts';
+import { formatIpv6, parseIpv6 } from '../lib/addr6.ts';
 import { parseDuration, type Duration } from '../lib/units.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC } from '../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';

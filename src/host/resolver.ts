@@ -2,7 +2,8 @@
  * Names of hosts: the hosts file (hosts(5)), this host's own, that of the world behind it. Answers at once: nothing is
  * asked over the network.
  */
-import { parseIpv4, parseIpv6 } from '../lib/addr.ts';
+import { parseIpv4 } from '../lib/addr.ts';
+import { parseIpv6 } from '../lib/addr6.ts';
 
 /** An answer. */
 export interface ResolvedAddress {

@@ -1,11 +1,11 @@
 /**
- * Addresses: how they are written, read and classified. Inside the stack an IPv4 address is an int32 (the network value as
- * a host integer), a MAC is 6 bytes and an IPv6 address 16 bytes in a buffer; strings exist only at the door.
+ * IPv4 and hardware addresses: how they are written, read and classified (IPv6: `lib/addr6.ts`). Inside the stack an IPv4
+ * address is an int32 (the network value as a host integer), a MAC is 6 bytes; strings exist only at the door.
  *
  * Parsers are as strict as inet_pton(3): four decimal numbers, no octal, no hex, no short forms, no blanks. They return
  * `null` when the text is not an address; the door decides which error that is.
  */
-import { get16, get32, get8, put16, put8 } from './bytes.ts';
+import { get16, get32, get8, put8 } from './bytes.ts';
 
 export const INADDR_ANY = 0;
 export const INADDR_BROADCAST = -1;
@@ -14,8 +14,6 @@ export const INADDR_LOOPBACK = 0x7f000001;
 export const INADDR_ALLHOSTS: number = 0xe0000001 | 0;
 /** Bytes of a hardware address. */
 export const ETH_ALEN = 6;
-/** Bytes of an IPv6 address. */
-export const IN6_ALEN = 16;
 
 // ---- IPv4 ----
 
@@ -73,7 +71,8 @@ export function formatIpv4Prefix(addr: number, prefixLen: number): string {
   return `${formatIpv4(addr)}/${prefixLen}`;
 }
 
-function parsePrefixLen(text: string, max: number): number | null {
+/** A prefix length: a decimal number up to `max`, without leading zeros. */
+export function parsePrefixLen(text: string, max: number): number | null {
   if (!/^(0|[1-9]\d{0,2})$/.test(text)) return null;
   const n = Number(text);
   return n <= max ? n : null;
@@ -195,96 +194,4 @@ export function isZeroEtherAddr(buf: Uint8Array, off: number): boolean {
 /** Could a card have this address? Neither zero nor a group. */
 export function isValidEtherAddr(buf: Uint8Array, off: number): boolean {
   return !isMulticastEtherAddr(buf, off) && !isZeroEtherAddr(buf, off);
-}
-
-// ---- IPv6 ----
-
-/**
- * Reads an IPv6 address into 16 new bytes: groups of 1 to 4 hex digits, one `::` for at least one group (RFC 4291 §2.2),
- * a dotted quad in the last two places. No zone, no brackets.
- */
-export function parseIpv6(text: string): Uint8Array | null {
-  const out = new Uint8Array(IN6_ALEN);
-  const halves = text.split('::');
-  if (halves.length > 2) return null;
-  const head = parseGroups(halves[0]!, halves.length === 1);
-  const tail = halves.length === 2 ? parseGroups(halves[1]!, true) : [];
-  if (head === null || tail === null) return null;
-  const groups = head.length + tail.length;
-  if (halves.length === 1 ? groups !== 8 : groups > 7) return null;
-  head.forEach((v, i) => put16(out, 2 * i, v));
-  tail.forEach((v, i) => put16(out, 2 * (8 - tail.length + i), v));
-  return out;
-}
-
-/** The 16-bit groups of one side of the `::`; a dotted quad may end it when it is the last side. */
-function parseGroups(text: string, last: boolean): number[] | null {
-  if (text === '') return [];
-  const groups: number[] = [];
-  const parts = text.split(':');
-  for (let i = 0; i < parts.length; i++) {
-    const part = parts[i]!;
-    if (/^[0-9a-f]{1,4}$/i.test(part)) {
-      groups.push(Number.parseInt(part, 16));
-      continue;
-    }
-    const quad = last && i === parts.length - 1 ? parseIpv4(part) : null;
-    if (quad === null) return null;
-    groups.push(quad >>> 16, quad & 0xffff);
-  }
-  return groups;
-}
-
-/**
- * Prints 16 bytes by RFC 5952: lower case, no leading zeros, the longest run of two or more zero groups (the first of
- * equals) as `::`, and mapped IPv4 (`::ffff:10.0.0.1`) with its dotted quad.
- */
-export function formatIpv6(buf: Uint8Array, off: number = 0): string {
-  if (ipv6IsV4Mapped(buf, off)) return `::ffff:${formatIpv4(get32(buf, off + 12))}`;
-  let bestStart = -1;
-  let bestLen = 1;
-  for (let i = 0; i < 8; i++) {
-    let run = 0;
-    while (i + run < 8 && get16(buf, off + 2 * (i + run)) === 0) run++;
-    if (run > bestLen) {
-      bestStart = i;
-      bestLen = run;
-    }
-    i += run;
-  }
-  let s = '';
-  for (let i = 0; i < 8; i++) {
-    if (i === bestStart) {
-      s += '::';
-      i += bestLen - 1;
-    } else {
-      s += (s === '' || s.endsWith(':') ? '' : ':') + get16(buf, off + 2 * i).toString(16);
-    }
-  }
-  return s;
-}
-
-/** ::ffff:0:0/96 (RFC 4291 §2.5.5.2). */
-export function ipv6IsV4Mapped(buf: Uint8Array, off: number = 0): boolean {
-  return get32(buf, off) === 0 && get32(buf, off + 4) === 0 && get32(buf, off + 8) === 0xffff;
-}
-
-/** `::` */
-export function ipv6IsAny(buf: Uint8Array, off: number = 0): boolean {
-  return (get32(buf, off) | get32(buf, off + 4) | get32(buf, off + 8) | get32(buf, off + 12)) === 0;
-}
-
-/** `::1` */
-export function ipv6IsLoopback(buf: Uint8Array, off: number = 0): boolean {
-  return (get32(buf, off) | get32(buf, off + 4) | get32(buf, off + 8)) === 0 && get32(buf, off + 12) === 1;
-}
-
-/** ff00::/8 */
-export function ipv6IsMulticast(buf: Uint8Array, off: number = 0): boolean {
-  return get8(buf, off) === 0xff;
-}
-
-/** fe80::/10 */
-export function ipv6IsLinklocal(buf: Uint8Array, off: number = 0): boolean {
-  return (get16(buf, off) & 0xffc0) === 0xfe80;
 }

@@ -2,6 +2,7 @@
  * Any socket, kernel end (Linux: struct sock): its queues and their accounting, its errors, its waiters, and the table of
  * what its protocol can do. `InetSock` adds the addresses of the Internet families.
  */
+import type { In6Addr } from '../lib/addr6.ts';
 import type { Net } from '../dev/net.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
@@ -151,9 +152,10 @@ export class InetSock extends Sock {
   /** Local port, bound or chosen; 0 when none. */
   num = 0;
   dport = 0;
-  /** IPv6 forms of the above; null on IPv4 sockets. */
-  rcvSaddr6: Uint8Array | null = null;
-  daddr6: Uint8Array | null = null;
+  /** IPv6 forms of `rcvSaddr`, `saddr` and `daddr`; null on IPv4 sockets. */
+  v6RcvSaddr: In6Addr | null = null;
+  v6Saddr: In6Addr | null = null;
+  v6Daddr: In6Addr | null = null;
   v6only = false;
   tos = 0;
   /** IP_TTL, -1 = the system's default. */

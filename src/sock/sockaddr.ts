@@ -1,4 +1,5 @@
 /** A socket address in the kernel's form: numbers, no strings. Reused by its owner; the callee copies what it keeps. */
+import type { In6Addr } from '../lib/addr6.ts';
 import { AF_INET } from './constants.ts';
 
 export class SockAddr {
@@ -7,8 +8,9 @@ export class SockAddr {
   addr = 0;
   /** Host order. */
   port = 0;
-  /** IPv6, 16 bytes; null for IPv4. */
-  addr6: Uint8Array | null = null;
+  /** IPv6; null for IPv4. */
+  addr6: In6Addr | null = null;
+  /** The link that a link-local address is meant on: an ifindex, 0 = not said. */
   scopeId = 0;
 
   set(addr: number, port: number): this {

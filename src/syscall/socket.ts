@@ -215,7 +215,7 @@ export function sysGetsockname(p: Process, fd: number, out: SockAddr): number {
   out.set(sk.rcvSaddr !== 0 ? sk.rcvSaddr : sk.saddr, sk.num);
   if (sk.family === AF_INET6) {
     out.family = AF_INET6;
-    out.addr6 = sk.rcvSaddr6;
+    out.addr6 = sk.v6RcvSaddr;
   }
   return 0;
 }
@@ -235,7 +235,7 @@ function peerName(sk: Sock, out: SockAddr): void {
   out.set(inet.daddr, inet.dport);
   if (sk.family === AF_INET6) {
     out.family = AF_INET6;
-    out.addr6 = inet.daddr6;
+    out.addr6 = inet.v6Daddr;
   }
 }
 

@@ -17,7 +17,7 @@ export const TCP_MIN_MSS = 88;
 const OPTION_SPACE = 40;
 
 function networkHeaderLen(tp: TcpSock): number {
-  return tp.family === AF_INET6 && tp.daddr6 !== null ? 40 : 20;
+  return tp.family === AF_INET6 && tp.v6Daddr !== null ? 40 : 20;
 }
 
 /** The MSS for packets of `pmtu` bytes, options agreed on not counted (Linux: __tcp_mtu_to_mss). */

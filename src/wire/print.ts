@@ -5,7 +5,8 @@
  *
  * Called only when somebody looks. Whatever the bytes are, nothing here throws: bad ones print as `[malformed ...]`.
  */
-import { formatIpv4, formatIpv6, formatMac } from '../lib/addr.ts';
+import { formatIpv4, formatMac } from '../lib/addr.ts';
+import { formatIpv6At } from '../lib/addr6.ts';
 import { get16, get8 } from '../lib/bytes.ts';
 import { csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
 import { ARP_SHA, ARPOP_REQUEST, ArpCheck, arpCheck, arpOp, arpSpa, arpTpa } from './arp.ts';
@@ -200,5 +201,5 @@ function printIpv6(buf: Uint8Array, off: number, len: number, options: PrintOpti
   let p: PacketSpec | string = `protocol ${next} (${payload})`;
   if (next === IPPROTO_TCP) p = decodeTcp(buf, at, payload, ip);
   else if (next === IPPROTO_UDP) p = decodeUdp(buf, at, payload, ip);
-  return `IP6 ${printPacket(p, formatIpv6(buf, off + 8), formatIpv6(buf, off + 24), options)}`;
+  return `IP6 ${printPacket(p, formatIpv6At(buf, off + 8), formatIpv6At(buf, off + 24), options)}`;
 }

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4 } from 'node:net';
 import { test } from 'node:test';
 import * as addr from '../../src/lib/addr.ts';
 import { fromHex, toHex } from '../../src/lib/bytes.ts';
 import { Random } from '../../src/lib/random.ts';
 
-const { formatIpv4, formatIpv6, parseIpv4, parseIpv4Prefix, parseIpv6, parseMac } = addr;
+const { formatIpv4, parseIpv4, parseIpv4Prefix, parseMac } = addr;
 
 /** The int32 of an address that the test knows to be one. */
 function ip(text: string): number {
@@ -45,7 +45,6 @@ test("random texts: we accept what Node's own parser accepts", () => {
     const n = random.below(20);
     for (let i = 0; i < n; i++) text += letters[random.below(random.chance(0.7) ? 12 : letters.length)];
     assert.equal(parseIpv4(text) !== null, isIPv4(text), `seed 11: ${JSON.stringify(text)}`);
-    if (!text.includes('%')) assert.equal(parseIpv6(text) !== null, isIPv6(text), `seed 11: ${JSON.stringify(text)}`);
   }
 });
 
@@ -150,66 +149,4 @@ test('kinds of hardware addresses', () => {
   assert.ok(!addr.etherAddrEqual(a, 0, a, 6));
   addr.etherAddrCopy(a, 6, a, 0);
   assert.ok(addr.etherAddrEqual(a, 0, a, 6));
-});
-
-test('RFC 5952: the text of an IPv6 address', () => {
-  for (const [text, want] of [
-    ['::', '::'],
-    ['::1', '::1'],
-    ['1::', '1::'],
-    ['2001:DB8::1', '2001:db8::1'],
-    ['2001:db8:0:0:0:0:2:1', '2001:db8::2:1'],
-    ['2001:0db8::0001', '2001:db8::1'],
-    ['2001:db8:0:1:1:1:1:1', '2001:db8:0:1:1:1:1:1'], // §4.2.2: a single zero group stays
-    ['2001:0:0:1:0:0:0:1', '2001:0:0:1::1'], // §4.2.3: the longest run
-    ['2001:db8:0:0:1:0:0:1', '2001:db8::1:0:0:1'], // the first of equals
-    ['::ffff:10.0.0.1', '::ffff:10.0.0.1'],
-    ['::ffff:a00:1', '::ffff:10.0.0.1'],
-    ['64:ff9b::1.2.3.4', '64:ff9b::102:304'],
-    ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8'],
-    ['1:2:3:4:5:6:7::', '1:2:3:4:5:6:7:0'],
-    ['::2:3:4:5:6:7:8', '0:2:3:4:5:6:7:8'],
-    ['1:2:3:4:5:6:1.2.3.4', '1:2:3:4:5:6:102:304'],
-    ['fe80::', 'fe80::'],
-  ] as const) {
-    const bytes = parseIpv6(text);
-    assert.notEqual(bytes, null, text);
-    assert.equal(formatIpv6(bytes!), want);
-  }
-});
-
-test('what is no IPv6 address is null', () => {
-  for (const bad of ['', ':', ':::', '1', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '1::2::3', '12345::', 'g::', '::1.2.3',
-    '1.2.3.4', '1.2.3.4::',
-    '::1.2.3.4:5', '1:2:3:4:5:6:7:1.2.3.4', '1:2:3:4::5:6:7:8', 'fe80::1%eth0', '[::1]', ' ::1', '1:', ':1', '1:2:3:4:5:6:7:8:']) {
-    assert.equal(parseIpv6(bad), null, JSON.stringify(bad));
-  }
-});
-
-test('random IPv6 addresses survive text', () => {
-  const random = new Random(12);
-  for (let round = 0; round < 2000; round++) {
-    const bytes = random.bytes(16);
-    for (let i = 0; i < 16; i += 2) if (random.chance(0.5)) bytes.fill(0, i, i + 2);
-    assert.deepEqual(parseIpv6(formatIpv6(bytes)), bytes, `seed 12: ${toHex(bytes)}`);
-  }
-});
-
-test('kinds of IPv6 addresses', () => {
-  for (const [text, any, loopback, multicast, linklocal, mapped] of [
-    ['::', true, false, false, false, false],
-    ['::1', false, true, false, false, false],
-    ['ff02::1', false, false, true, false, false],
-    ['fe80::1', false, false, false, true, false],
-    ['febf::1', false, false, false, true, false],
-    ['fec0::1', false, false, false, false, false],
-    ['::ffff:0.0.0.0', false, false, false, false, true],
-  ] as const) {
-    const b = parseIpv6(text)!;
-    assert.deepEqual(
-      [addr.ipv6IsAny(b), addr.ipv6IsLoopback(b), addr.ipv6IsMulticast(b), addr.ipv6IsLinklocal(b), addr.ipv6IsV4Mapped(b)],
-      [any, loopback, multicast, linklocal, mapped],
-      text,
-    );
-  }
 });

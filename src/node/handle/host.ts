@@ -4,7 +4,8 @@
  */
 import { Buffer } from 'node:buffer';
 import { EAFNOSUPPORT, EINVAL } from '../../lib/errno.ts';
-import { formatIpv4, formatIpv6, parseIpv4, parseIpv6 } from '../../lib/addr.ts';
+import { formatIpv4, parseIpv4 } from '../../lib/addr.ts';
+import { formatIpv6, parseIpv6 } from '../../lib/addr6.ts';
 import { AF_INET, AF_INET6, POLLERR, POLLHUP } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { WaitEntry } from '../../sock/wait-queue.ts';

@@ -11,7 +11,7 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
-import { formatIpv6 } from '../../lib/addr.ts';
+import { formatIpv6 } from '../../lib/addr6.ts';
 import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOSYS, ENOTCONN } from '../../lib/errno.ts';
 import {
   AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
