@@ -1,51 +1,18 @@
 /**
- * `npm run bench -- [--json FILE] [--only NAME[,NAME]] [--quick]`: kernet beside the real loopback, in one process and one run.
+ * `npm run bench`: compiles the benches with what they measure, and runs main.ts.
+ *
+ * Compiled, because that is what users run: the loader under which tests and examples run notes the name of each function
+ * as it is made, and a program that makes closures pays for that, ours and Node's own classes unequally.
  */
-import { cpus } from 'node:os';
-import { writeFileSync } from 'node:fs';
-import { measure, table, type Measurement, type Result } from './harness.ts';
-import { socketMeasurements } from './sockets.ts';
-import { stackMeasurements } from './stack.ts';
+import { join } from 'node:path';
+import { build } from 'esbuild';
+import { spawnToEnd } from '../scripts/spawn.ts';
+import { ROOT } from '../scripts/tidy.ts';
 
-interface Options {
-  json: string | null;
-  only: ReadonlySet<string> | null;
-  quick: boolean;
-}
-
-function usage(problem: string): never {
-  process.stderr.write(`bench: ${problem}. Usage: npm run bench -- [--json FILE] [--only NAME[,NAME…]] [--quick]\n`);
-  process.exit(2);
-}
-
-function parse(args: readonly string[]): Options {
-  const options: Options = { json: null, only: null, quick: false };
-  for (let i = 0; i < args.length; i++) {
-    const arg = args[i]!;
-    if (arg === '--quick') options.quick = true;
-    else if (arg === '--json') options.json = args[++i] ?? usage('--json needs a file name');
-    else if (arg === '--only') options.only = new Set((args[++i] ?? usage('--only needs names')).split(','));
-    else usage(`unknown option ${arg}`);
-  }
-  return options;
-}
-
-const options = parse(process.argv.slice(2));
-const all: Measurement[] = [...socketMeasurements(options.quick ? 0.1 : 1), ...stackMeasurements(options.quick ? 0.1 : 1)];
-for (const name of options.only ?? []) {
-  if (!all.some((m) => m.name === name)) usage(`no measurement is called ${name}; there are ${all.map((m) => m.name).join(', ')}`);
-}
-const results: Result[] = [];
-for (const m of all) {
-  if (options.only !== null && !options.only.has(m.name)) continue;
-  process.stderr.write(`${m.name} … `);
-  const started = performance.now();
-  results.push(await measure(m, options.quick ? 1 : m.rounds));
-  process.stderr.write(`${((performance.now() - started) / 1000).toFixed(1)} s\n`);
-}
-const cpu = cpus()[0]?.model.trim() ?? 'unknown';
-process.stdout.write(`node ${process.versions.node}, ${cpu}, medians\n\n${table(results)}\n`);
-if (options.json !== null) {
-  writeFileSync(options.json, `${JSON.stringify({ node: process.versions.node, cpu, results }, null, 2)}\n`);
-}
-process.exit(0);
+const outfile = join(ROOT, '.cache/bench/main.mjs');
+await build({
+  entryPoints: [join(ROOT, 'bench/main.ts')], outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20',
+  packages: 'external', logLevel: 'error',
+});
+const { code } = await spawnToEnd(process.execPath, [outfile, ...process.argv.slice(2)], { cwd: process.cwd() });
+process.exitCode = code;
