@@ -1,5 +1,6 @@
 /**
- * `npm run bench -- [--json FILE] [--only NAME[,NAME]] [--quick]`: kernet beside the real loopback, in one process and one run. Started by run.ts.
+ * `npm run bench -- [--json FILE] [--only NAME[,NAME]] [--quick]`: kernet beside the real loopback, in one process and one run.
+ * Compiled and started by run.ts.
  */
 import { cpus } from 'node:os';
 import { writeFileSync } from 'node:fs';
