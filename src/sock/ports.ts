@@ -5,12 +5,16 @@
  * bucket's list: sockets, accepted connections, TIME_WAITs. The rules of sharing are those of socket(7) and ip(7), as Linux
  * applies them (inet_bind_conflict):
  *
- *   two overlap            same port; same device or one of them any; same address or one of them any
+ *   two overlap            same port; same device or one of them any; same address or one of them any, in IPv4 or in IPv6
  *   SO_REUSEADDR on both   may overlap, unless the one that is there is listening
  *   SO_REUSEPORT on both   may overlap
  *
+ * A socket of AF_INET6 claims addresses of both families when it is bound to `::` (without IPV6_V6ONLY), of IPv4 when it is
+ * bound to a mapped one.
+ *
  * An ephemeral port never overlaps. connect() may use a port again that only other connect()s use: the 4-tuple differs.
  */
+import { in6Any, in6Equal, in6IsAny, in6IsV4Mapped, type In6Addr } from '../lib/addr6.ts';
 import { EADDRINUSE, EADDRNOTAVAIL } from '../lib/errno.ts';
 import { SipKey } from '../lib/hash.ts';
 import type { Random } from '../lib/random.ts';
@@ -21,6 +25,9 @@ import type { InetSock } from './sock.ts';
 export interface Bound {
   readonly num: number;
   readonly rcvSaddr: number;
+  /** Null: only IPv4 concerns it. */
+  readonly v6RcvSaddr: In6Addr | null;
+  readonly v6only: boolean;
   readonly state: number;
   readonly boundDevIf: number;
   readonly reuse: boolean;
@@ -95,16 +102,24 @@ export class PortTable {
     const { random } = this;
     this.key ??= new SipKey(random.next32(), random.next32(), random.next32(), random.next32());
     this.perturb ??= new Int32Array(PERTURB_SIZE);
-    const low = this.key.hash4(sk.saddr, sk.daddr, sk.dport, 0);
+    const low = hashPeer(this.key, sk);
     return (this.perturb[low & (PERTURB_SIZE - 1)]! + this.key.hi) >>> 0;
   }
 
   /** A port was found `tried` steps after the offset: the next connect() begins behind it, and a little farther. */
   connectAdvance(sk: InetSock, tried: number): void {
-    const low = this.key!.hash4(sk.saddr, sk.daddr, sk.dport, 0);
+    const low = hashPeer(this.key!, sk);
     const step = Math.max(tried, this.random.below(8) * 2) + 2;
     this.perturb![low & (PERTURB_SIZE - 1)]! += step;
   }
+}
+
+/** Who talks to whom: addresses, and the peer's port. */
+function hashPeer(key: SipKey, sk: InetSock): number {
+  const to = sk.v6Daddr;
+  if (to === null) return key.hash4(sk.saddr, sk.daddr, sk.dport, 0);
+  const from = sk.v6Saddr ?? in6Any;
+  return key.hashWords(Int32Array.of(from.a, from.b, from.c, from.d, to.a, to.b, to.c, to.d, sk.dport), 9);
 }
 
 /**
@@ -135,7 +150,26 @@ function conflict(sk: InetSock, bucket: PortBucket, share: boolean): boolean {
 
 function overlaps(a: Bound, b: Bound): boolean {
   const devices = a.boundDevIf === 0 || b.boundDevIf === 0 || a.boundDevIf === b.boundDevIf;
-  return devices && (a.rcvSaddr === 0 || b.rcvSaddr === 0 || a.rcvSaddr === b.rcvSaddr);
+  return devices && (overlapsV4(a, b) || overlapsV6(a, b));
+}
+
+/** Do both claim the same IPv4 address? */
+function overlapsV4(a: Bound, b: Bound): boolean {
+  if (!claimsV4(a) || !claimsV4(b)) return false;
+  return a.rcvSaddr === 0 || b.rcvSaddr === 0 || a.rcvSaddr === b.rcvSaddr;
+}
+
+function claimsV4(sk: Bound): boolean {
+  const { v6RcvSaddr } = sk;
+  return v6RcvSaddr === null || in6IsV4Mapped(v6RcvSaddr) || (!sk.v6only && in6IsAny(v6RcvSaddr));
+}
+
+/** Do both claim the same IPv6 address? */
+function overlapsV6(a: Bound, b: Bound): boolean {
+  const x = a.v6RcvSaddr;
+  const y = b.v6RcvSaddr;
+  if (x === null || y === null || in6IsV4Mapped(x) || in6IsV4Mapped(y)) return false;
+  return in6IsAny(x) || in6IsAny(y) || in6Equal(x, y);
 }
 
 function take(bucket: PortBucket, sk: InetSock, port: number): void {

@@ -2,11 +2,12 @@
  * Any socket, kernel end (Linux: struct sock): its queues and their accounting, its errors, its waiters, and the table of
  * what its protocol can do. `InetSock` adds the addresses of the Internet families.
  */
-import type { In6Addr } from '../lib/addr6.ts';
+import { in6Any, type In6Addr } from '../lib/addr6.ts';
 import type { Net } from '../dev/net.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
-import { EPOLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, TCP_CLOSE } from './constants.ts';
+import { AF_INET6, EPOLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, TCP_CLOSE } from './constants.ts';
+import { Ipv6Pinfo } from './ipv6-pinfo.ts';
 import type { MsgHdr, SockAddr } from './sockaddr.ts';
 import { WaitQueue } from './wait-queue.ts';
 
@@ -152,11 +153,20 @@ export class InetSock extends Sock {
   /** Local port, bound or chosen; 0 when none. */
   num = 0;
   dport = 0;
-  /** IPv6 forms of `rcvSaddr`, `saddr` and `daddr`; null on IPv4 sockets. */
+  /**
+   * The bound address of an AF_INET6 socket: `::` before bind(), mapped IPv4 when it speaks IPv4, null on AF_INET sockets. Beside
+   * it `rcvSaddr` is what IPv4 finds the socket by: 0, the mapped address, or LOOPBACK4_IPV6, which is nobody's.
+   */
   v6RcvSaddr: In6Addr | null = null;
+  /** Where its packets come from (null: not chosen yet), and the peer. Set only when the packets themselves are IPv6. */
   v6Saddr: In6Addr | null = null;
   v6Daddr: In6Addr | null = null;
+  /** IPV6_V6ONLY. */
   v6only = false;
+  /** Options of SOL_IPV6; null on AF_INET sockets. */
+  np: Ipv6Pinfo | null = null;
+  /** Stands for the flow in IPv6's automatic flow labels (Linux: sk_txhash); 0 = not chosen. */
+  txhash = 0;
   tos = 0;
   /** IP_TTL, -1 = the system's default. */
   ttl = -1;
@@ -189,7 +199,18 @@ export class InetSock extends Sock {
   dst: object | null = null;
   /** Identification counter of IPv4 datagrams without DF. */
   inetId = 0;
+
+  constructor(net: Net, prot: Proto, family: number, type: number, protocol: number) {
+    super(net, prot, family, type, protocol);
+    if (family === AF_INET6) {
+      this.v6RcvSaddr = in6Any;
+      this.np = new Ipv6Pinfo();
+    }
+  }
 }
+
+/** 127.0.0.6: the IPv4 address of a socket that is bound to an IPv6 one, so that no IPv4 packet finds it (as in Linux). */
+export const LOOPBACK4_IPV6 = 0x7f000006;
 
 /** Charges a received skb to its socket; undone when the skb is freed (Linux: skb_set_owner_r). */
 export function skbSetOwnerR(skb: SkBuff, sk: Sock): void {

@@ -1,6 +1,6 @@
 /** A socket address in the kernel's form: numbers, no strings. Reused by its owner; the callee copies what it keeps. */
-import type { In6Addr } from '../lib/addr6.ts';
-import { AF_INET } from './constants.ts';
+import { in6FromV4, type In6Addr } from '../lib/addr6.ts';
+import { AF_INET, AF_INET6 } from './constants.ts';
 
 export class SockAddr {
   family: number = AF_INET;
@@ -12,12 +12,33 @@ export class SockAddr {
   addr6: In6Addr | null = null;
   /** The link that a link-local address is meant on: an ifindex, 0 = not said. */
   scopeId = 0;
+  /** Flow label of IPv6 (20 bits), given or received; 0 = none. */
+  flowinfo = 0;
 
   set(addr: number, port: number): this {
     this.family = AF_INET;
     this.addr = addr;
     this.port = port;
+    this.addr6 = null;
+    this.scopeId = 0;
+    this.flowinfo = 0;
     return this;
+  }
+
+  /** An IPv6 address. `scopeId` 0: no zone. */
+  set6(addr: In6Addr, port: number, scopeId: number): this {
+    this.family = AF_INET6;
+    this.addr = 0;
+    this.port = port;
+    this.addr6 = addr;
+    this.scopeId = scopeId;
+    this.flowinfo = 0;
+    return this;
+  }
+
+  /** An IPv4 address as an AF_INET6 socket shows it: `::ffff:10.0.0.1`. */
+  setMapped(addr: number, port: number): this {
+    return this.set6(in6FromV4(addr), port, 0);
   }
 }
 

@@ -5,6 +5,7 @@
  * connection, and acknowledges the peer's FIN again if our ACK was lost (RFC 9293 §3.6.1). A server that closes first has
  * tens of thousands of them: a few numbers and one timer each.
  */
+import type { In6Addr } from '../lib/addr6.ts';
 import { TCP_TIME_WAIT } from '../sock/constants.ts';
 import type { Bound } from '../sock/ports.ts';
 import { Timer } from '../time/timer.ts';
@@ -46,6 +47,8 @@ export class TimewaitSock implements EhashEntry, Bound {
   entryStampMs = 0;
   /** The bound local address, and its seat in the bind bucket: the port stays taken (`sock/ports.ts`). */
   rcvSaddr = 0;
+  v6RcvSaddr: In6Addr | null = null;
+  v6only = false;
   bindBucket: object | null = null;
   nextBound: Bound | null = null;
   prevBound: Bound | null = null;
