@@ -10,7 +10,7 @@ const names = [
   'IpExtOutMcastPkts', 'IpExtInOctets', 'IpExtOutOctets', 'IpExtInNoECTPkts', 'IpExtInECT1Pkts', 'IpExtInECT0Pkts', 'IpExtInCEPkts',
   'IcmpInMsgs', 'IcmpInErrors', 'IcmpInCsumErrors', 'IcmpInDestUnreachs', 'IcmpInTimeExcds', 'IcmpInParmProbs',
   'IcmpInRedirects', 'IcmpInEchos', 'IcmpInEchoReps', 'IcmpOutMsgs', 'IcmpOutErrors', 'IcmpOutDestUnreachs',
-  'IcmpOutTimeExcds', 'IcmpOutParmProbs', 'IcmpOutEchoReps', 'IcmpOutRateLimitHost', 'IcmpOutRateLimitGlobal',
+  'IcmpOutTimeExcds', 'IcmpOutParmProbs', 'IcmpOutEchos', 'IcmpOutEchoReps', 'IcmpOutRateLimitHost', 'IcmpOutRateLimitGlobal',
   'TcpActiveOpens', 'TcpPassiveOpens', 'TcpAttemptFails', 'TcpEstabResets', 'TcpInSegs', 'TcpOutSegs',
   'TcpRetransSegs', 'TcpInErrs', 'TcpOutRsts', 'TcpInCsumErrors',
   'UdpInDatagrams', 'UdpNoPorts', 'UdpInErrors', 'UdpOutDatagrams', 'UdpRcvbufErrors', 'UdpSndbufErrors',

@@ -16,14 +16,18 @@ import { inetIsLocal } from '../ip/devinet.ts';
 import { ipv4Init, type Ipv4 } from '../ip/ipv4.ts';
 import { INADDR_LOOPBACK } from '../lib/addr.ts';
 import { assert } from '../lib/assert.ts';
-import { EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../lib/errno.ts';
+import { EACCES, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../lib/errno.ts';
 import { Random } from '../lib/random.ts';
 import { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import type { SkbPool } from '../skb/pool.ts';
-import { AF_INET, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_STREAM } from '../sock/constants.ts';
+import { PingTable, pingAllowed, pingCreateSock } from '../raw/ping.ts';
+import { rawCreateSock, rawInit, type RawTable } from '../raw/raw.ts';
+import {
+  AF_INET, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+} from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
-import { SocketLayer } from '../syscall/process.ts';
+import { SocketLayer, type Process } from '../syscall/process.ts';
 import { tcpCreateSock, tcpInit } from '../tcp/init.ts';
 import type { TcpProto } from '../tcp/proto.ts';
 import { Cpu, type CostModel } from '../time/cpu.ts';
@@ -45,6 +49,7 @@ export interface HostStack {
   readonly ip: Ipv4;
   readonly tcp: TcpProto;
   readonly udp: UdpProto;
+  readonly ping: PingTable;
   readonly layer: SocketLayer;
   readonly lo: NetDevice;
 }
@@ -69,21 +74,36 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel): Hos
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);
   const layer = new SocketLayer(net);
-  layer.families.set(AF_INET, (type, protocol) => createInet(tcp, udp, type, protocol));
+  const raw = rawInit(net, ip);
+  const ping = new PingTable(raw);
+  layer.families.set(AF_INET, (type, protocol, process) => createInet({ tcp, udp, raw, ping }, type, protocol, process));
   if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();
   cpu.enter(0);
   const lo = registerLoopback(net);
   devOpen(lo); // gets its address with that
   cpu.exit();
   assert(inetIsLocal(ip, INADDR_LOOPBACK), 'the loopback device has 127.0.0.1');
-  return { net, ip, tcp, udp, layer, lo };
+  return { net, ip, tcp, udp, ping, layer, lo };
 }
 
 /** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */
-function createInet(tcp: TcpProto, udp: UdpProto, type: number, protocol: number): Sock | number {
-  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? tcpCreateSock(tcp) : -EPROTONOSUPPORT;
-  if (type === SOCK_DGRAM) return protocol === 0 || protocol === IPPROTO_UDP ? udpCreateSock(udp) : -EPROTONOSUPPORT;
-  return -ESOCKTNOSUPPORT;
+function createInet(to: InetProtocols, type: number, protocol: number, process: Process): Sock | number {
+  if (type === SOCK_STREAM) return protocol === 0 || protocol === IPPROTO_TCP ? tcpCreateSock(to.tcp) : -EPROTONOSUPPORT;
+  if (type === SOCK_DGRAM) {
+    if (protocol === IPPROTO_ICMP) return pingAllowed(to.ping, process.gid) ? pingCreateSock(to.ping) : -EACCES;
+    return protocol === 0 || protocol === IPPROTO_UDP ? udpCreateSock(to.udp) : -EPROTONOSUPPORT;
+  }
+  if (type !== SOCK_RAW) return -ESOCKTNOSUPPORT;
+  if (protocol === IPPROTO_IP) return -EPROTONOSUPPORT;
+  return process.uid === 0 ? rawCreateSock(to.raw, protocol) : -EPERM; // raw(7): root, or CAP_NET_RAW
+}
+
+/** Who makes sockets of AF_INET. */
+interface InetProtocols {
+  readonly tcp: TcpProto;
+  readonly udp: UdpProto;
+  readonly raw: RawTable;
+  readonly ping: PingTable;
 }
 
 /** Gives a host an Ethernet card; the device is up. */

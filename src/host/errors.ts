@@ -69,8 +69,10 @@ const hints: ReadonlyMap<number, string> = new Map([
 
 /** Where an errno means something of its own in one call. */
 const callHints: ReadonlyMap<string, string> = new Map([
-  ['socket EINVAL', 'type is SOCK_STREAM or SOCK_DGRAM, with SOCK_NONBLOCK and SOCK_CLOEXEC as its only flags'],
-  ['socket EPROTONOSUPPORT', 'leave protocol out: the type decides'],
+  ['socket EINVAL', 'type is SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET or SOCK_RAW, with SOCK_NONBLOCK and SOCK_CLOEXEC as its only flags'],
+  ['socket EPROTONOSUPPORT', 'leave protocol out: the type decides; SOCK_RAW needs one, such as IPPROTO_ICMP'],
+  ['socket EPERM', 'raw and packet sockets are for root: a process with uid 0'],
+  ['socket EACCES', 'net.ipv4.ping_group_range does not have this process\'s group'],
   ['bind EINVAL', 'the socket is bound already'],
   ['listen EINVAL', 'the socket is connected or connecting'],
   ['accept EINVAL', 'the socket does not listen, or flags has more than SOCK_NONBLOCK and SOCK_CLOEXEC'],

@@ -105,6 +105,7 @@ export class Kernel extends KernelProcess {
       neigh: ip.arp.table.parms,
       arp: ip.arp.sysctl,
       udp: udp.sysctl,
+      ping: stack.ping,
       tcp: tcp.sysctl,
       congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
     });

@@ -11,10 +11,17 @@ export interface ProcessOptions {
   readonly name?: string;
   /** RLIMIT_NOFILE. Default 1024. */
   readonly openFiles?: number;
+  /** Its user. Default 0: root, who may open raw and packet sockets. */
+  readonly uid?: number;
+  /** Its group; default the same number as `uid`. */
+  readonly gid?: number;
 }
 
+/** The largest number of a user or a group. */
+const MAX_UID = 0xfffffffe;
+
 /** The names of all options. */
-export const PROCESS_OPTIONS: readonly string[] = ['name', 'openFiles'];
+export const PROCESS_OPTIONS: readonly string[] = ['name', 'openFiles', 'uid', 'gid'];
 
 export class KernelProcess extends Calls {
   /** @internal The kernel's form: what `node/` and tests build on. */
@@ -22,7 +29,9 @@ export class KernelProcess extends Calls {
 
   constructor(layer: SocketLayer, options: ProcessOptions = {}) {
     const openFiles = parseInteger(options.openFiles ?? DEFAULT_NOFILE, 'openFiles', 0, MAX_NOFILE);
-    const process = new Process(layer, options.name ?? `process-${String(layer.nextPid)}`, openFiles);
+    const uid = parseInteger(options.uid ?? 0, 'uid', 0, MAX_UID);
+    const gid = parseInteger(options.gid ?? uid, 'gid', 0, MAX_UID);
+    const process = new Process(layer, options.name ?? `process-${String(layer.nextPid)}`, openFiles, uid, gid);
     super(process);
     this.proc = process;
   }

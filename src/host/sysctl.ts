@@ -73,6 +73,11 @@ const UDP: Readonly<Record<string, readonly [string, Shape?]>> = {
   udp_mem: ['udpMem'],
 };
 
+/** net.ipv4.*: name → field of PingTable. */
+const PING: Readonly<Record<string, readonly [string, Shape?]>> = {
+  ping_group_range: ['pingGroupRange'],
+};
+
 /** net.ipv4.neigh.default.*: name → field of NeighParms. */
 const NEIGH: Readonly<Record<string, readonly [string, Shape?]>> = {
   base_reachable_time: ['baseReachableTimeMs', { min: 1, factor: 1000 }],
@@ -137,6 +142,7 @@ export interface SysctlOwners {
   readonly neigh: object;
   readonly arp: object;
   readonly udp: object;
+  readonly ping: object;
   readonly tcp: object | null;
   /** Names that net.ipv4.tcp_congestion_control may take. */
   readonly congestion: () => readonly string[];
@@ -152,6 +158,7 @@ export class SysctlTable {
     this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
     this.bind('net.ipv4.conf.all.', owners.arp, ARP);
     this.bind('net.ipv4.', owners.udp, UDP);
+    this.bind('net.ipv4.', owners.ping, PING);
     if (owners.tcp === null) return;
     for (const field of Object.keys(owners.tcp)) {
       const name = field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -4,7 +4,7 @@
  *   from  ip/input.ts       icmpRcv, `data` at the ICMP header
  *   to    ip/icmp.ts        the answer to an echo
  *         protocols[].err   an error, to the protocol whose packet is quoted
- *         ip.raw            echo replies, to whoever asked (ping)
+ *         ip.ping           echo replies, to whoever asked; ip.raw has had its copies before
  */
 import { get8, get16, put8, put16 } from '../lib/bytes.ts';
 import { csumReplace2 } from '../lib/checksum.ts';
@@ -39,9 +39,10 @@ export class IcmpProtocol implements IpProtocol {
     icmpRcv(this.ip, skb);
   }
 
-  /** An error about one of our own messages: an echo of ping that did not arrive. Nobody asks yet. */
-  err(_skb: SkBuff, _type: number, _code: number, _info: number): void {
-    // Errors about ICMP go to ping sockets, once there are any.
+  /** An error about one of our own messages: an echo that did not arrive. */
+  err(skb: SkBuff, type: number, code: number, info: number): void {
+    const { ping } = this.ip;
+    if (ping !== null) ping.err(skb, type, code, info);
   }
 }
 
@@ -71,11 +72,12 @@ function icmpRcv(ip: Ipv4, skb: SkBuff): void {
       break; // heard, and not followed
     case ICMP_ECHOREPLY:
       net.inc(Mib.IcmpInEchoReps);
+      if (ip.ping !== null && ip.ping.rcv(skb)) return;
       if (ip.raw === null) {
         net.drop(skb, Drop.NoSocket);
         return;
       }
-      break; // whoever asked has got his copy
+      break; // a raw socket may have asked, and has its copy
   }
   consumeSkb(skb);
 }
@@ -125,8 +127,10 @@ function icmpUnreach(ip: Ipv4, skb: SkBuff, type: number): void {
   }
   // RFC 792: at least 64 bits of the packet's data, by which the socket is known.
   if (!mayPull(skb, hlen + 8)) return bad(ip, skb, Drop.PktTooSmall);
-  const protocol = ip.protocols[get8(skb.buf, skb.data + IPV4_PROTOCOL)] ?? null;
+  const number = get8(skb.buf, skb.data + IPV4_PROTOCOL);
+  const protocol = ip.protocols[number] ?? null;
   const info = type === ICMP_PARAMETERPROB ? rest >>> 24 : type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED ? mtu : 0;
+  if (ip.raw !== null) ip.raw.err(skb, number, type, code, info);
   if (protocol !== null) protocol.err(skb, type, code, info);
   consumeSkb(skb);
 }

@@ -14,8 +14,8 @@ import {
 } from '../lib/errno.ts';
 import { NS_PER_MS, NS_PER_SEC } from '../lib/units.ts';
 import {
-  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED, icmpIsError, icmpWriteHeader,
-  NR_ICMP_TYPES,
+  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
+  icmpIsError, icmpWriteHeader, NR_ICMP_TYPES,
 } from '../wire/icmp.ts';
 import {
   IP_OFFSET, IPPROTO_ICMP, IPV4_DADDR, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_SADDR, IPV4_TOS, iphHlen,
@@ -80,7 +80,7 @@ export function icmpSend(skb: SkBuff, type: number, code: number, info: number):
   const message = quote(skb, Math.min(rt.mtu, ICMP_MAX_PACKET) - IPV4_HLEN_MIN - ICMP_HLEN);
   const at = message.push(ICMP_HLEN);
   icmpWriteHeader(message.buf, at, type, code, info);
-  countOut(ip, type);
+  icmpOutCount(ip, type);
   icmpXmit(ip, message, saddr, daddr, tos, rt);
 }
 
@@ -129,7 +129,7 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
   skb.ipSummed = CHECKSUM_NONE;
   skb.dst = null;
   const rt = ipRouteOutput(ip, daddr, saddr, 0);
-  countOut(ip, type);
+  icmpOutCount(ip, type);
   skb.th = skb.data;
   ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, typeof rt === 'number' ? null : rt, false);
 }
@@ -142,13 +142,15 @@ function icmpXmit(ip: Ipv4, skb: SkBuff, saddr: number, daddr: number, tos: numb
   if (rc < 0) ip.net.inc(Mib.IcmpOutErrors);
 }
 
-function countOut(ip: Ipv4, type: number): void {
+/** Counts a message that goes out, whoever made it (Linux: icmp_out_count). */
+export function icmpOutCount(ip: Ipv4, type: number): void {
   const { net } = ip;
   net.inc(Mib.IcmpOutMsgs);
   if (type === ICMP_DEST_UNREACH) net.inc(Mib.IcmpOutDestUnreachs);
   else if (type === ICMP_TIME_EXCEEDED) net.inc(Mib.IcmpOutTimeExcds);
   else if (type === ICMP_PARAMETERPROB) net.inc(Mib.IcmpOutParmProbs);
-  else net.inc(Mib.IcmpOutEchoReps);
+  else if (type === ICMP_ECHO) net.inc(Mib.IcmpOutEchos);
+  else if (type === ICMP_ECHOREPLY) net.inc(Mib.IcmpOutEchoReps);
 }
 
 // ---- limits ---------------------------------------------------------------------------------------------------------

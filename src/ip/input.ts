@@ -4,6 +4,7 @@
  *   from  dev/receive.ts       ipRcv, `data` at the IP header
  *   to    protocols[].rcv      TCP, UDP, ICMP: `data` at the transport header, padding trimmed
  *         ip/forward.ts        what is for others, when this host forwards
+ *         ip.raw               a copy to each raw socket that wants it, before
  *         ip/icmp.ts           "protocol unreachable", "parameter problem"
  *
  * Check and finish: ipRcv looks at the header alone (RFC 1122 §3.2.1), ipRcvFinish asks where it goes, ipLocalDeliver
@@ -18,6 +19,7 @@ import {
 import { mayPull, trimTail } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { skbOrphan } from '../skb/owner.ts';
+import { consumeSkb } from '../skb/pool.ts';
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
@@ -148,11 +150,16 @@ function ipLocalDeliver(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   if (ip.hookLocalIn !== null && !ip.hookLocalIn.run(whole, dev, null)) return;
   whole.pull(whole.th - whole.nh);
   const number = get8(whole.buf, whole.nh + IPV4_PROTOCOL);
-  if (ip.raw !== null) ip.raw.rcv(whole, number);
+  const shown = ip.raw !== null && ip.raw.rcv(whole, number);
   const protocol = ip.protocols[number]!;
   if (protocol !== null) {
     ip.net.mib[InDelivers]!++;
     protocol.rcv(whole);
+    return;
+  }
+  if (shown) {
+    ip.net.mib[InDelivers]!++;
+    consumeSkb(whole);
     return;
   }
   // RFC 1122 §3.2.2.1: a host should say that it does not speak the protocol.

@@ -29,9 +29,20 @@ export interface IpProtocol {
   err(skb: SkBuff, type: number, code: number, info: number): void;
 }
 
-/** Sockets that see whole packets (raw, ping): shown each one before its protocol gets it. The skb stays the caller's. */
+/** Sockets that see whole packets (SOCK_RAW). The skbs stay the caller's. */
 export interface RawDelivery {
-  rcv(skb: SkBuff, protocol: number): void;
+  /** Shown each packet before its protocol gets it, `data` at the transport header. True when some socket took a copy. */
+  rcv(skb: SkBuff, protocol: number): boolean;
+  /** An ICMP error about a packet of that protocol, which this host sent; as {@link IpProtocol.err}. */
+  err(skb: SkBuff, protocol: number, type: number, code: number, info: number): void;
+}
+
+/** Sockets that send echo requests (ICMP datagram sockets). */
+export interface PingDelivery {
+  /** An echo reply, `data` at its ICMP header, which lies in the header area. True when a socket took the skb. */
+  rcv(skb: SkBuff): boolean;
+  /** An ICMP error about an ICMP message that this host sent; as {@link IpProtocol.err}. */
+  err(skb: SkBuff, type: number, code: number, info: number): void;
 }
 
 /** `net.ipv4.*`: exact kernel names are bound to these in host/sysctl. */
@@ -71,7 +82,9 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   readonly sysctl: IpSysctl = new IpSysctl();
   /** By protocol number. */
   readonly protocols: (IpProtocol | null)[] = new Array<IpProtocol | null>(256).fill(null);
+  /** Null while there is no such socket. */
   raw: RawDelivery | null = null;
+  ping: PingDelivery | null = null;
   readonly fib: Fib = new Fib();
   /** Ways out and ways in, by destination. */
   readonly routes: RouteCache = new RouteCache();

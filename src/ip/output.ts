@@ -153,7 +153,7 @@ export class IpIdents {
  * An identification for a packet that may be fragmented: unique for its addresses and protocol for long enough
  * (RFC 6864 §4.3), and not to be guessed: idle time adds a random step.
  */
-function ipSelectIdent(ip: Ipv4, saddr: number, daddr: number, protocol: number, segs: number): number {
+export function ipSelectIdent(ip: Ipv4, saddr: number, daddr: number, protocol: number, segs: number): number {
   const idents = (ip.idents ??= new IpIdents(ip.net.random.next32()));
   const at = hashMix(hashMix(idents.secret ^ daddr, saddr), protocol) & (IDENT_BUCKETS - 1);
   const now = Math.floor(ip.net.cpu.now / NS_PER_MS);

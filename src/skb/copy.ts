@@ -36,6 +36,17 @@ export function cloneSkb(skb: SkBuff): SkBuff {
   return copy;
 }
 
+/** Copies a writer's bytes to the end of the payload, in a page of their own. */
+export function appendBytes(skb: SkBuff, from: Uint8Array, off: number, len: number): void {
+  if (len === 0) return;
+  const page = skb.pool.allocPage(len);
+  copyBytes(from, off, page.bytes, 0, len);
+  page.fill = len;
+  skb.addFrag(page, 0, len);
+  skb.truesize += len;
+  skb.pool.putPage(page);
+}
+
 /** Adds references to the `len` payload bytes of `from` that start `off` bytes into its payload. */
 export function sharePayload(from: SkBuff, to: SkBuff, off: number, len: number): void {
   let skip = off;

@@ -27,6 +27,7 @@ export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
+export const SOL_RAW = 255;
 
 export const SO_DEBUG = 1;
 export const SO_REUSEADDR = 2;
@@ -73,6 +74,8 @@ export const IP_MULTICAST_TTL = 33;
 export const IP_MULTICAST_LOOP = 34;
 export const IP_ADD_MEMBERSHIP = 35;
 export const IP_DROP_MEMBERSHIP = 36;
+/** The option of SOL_RAW: a bit per ICMP type that the socket does not want. */
+export const ICMP_FILTER = 1;
 export const IP_LOCAL_PORT_RANGE = 51;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;

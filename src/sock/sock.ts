@@ -7,6 +7,7 @@ import type { Net } from '../dev/net.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { AF_INET6, EPOLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, TCP_CLOSE } from './constants.ts';
+import type { ErrorQueue } from './extended-err.ts';
 import { Ipv6Pinfo } from './ipv6-pinfo.ts';
 import type { MsgHdr, SockAddr } from './sockaddr.ts';
 import { WaitQueue } from './wait-queue.ts';
@@ -41,6 +42,8 @@ export interface Proto {
   getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError;
   /** FIONREAD, SIOCOUTQ…: the number asked for, or a negative errno. */
   ioctl(sk: Sock, cmd: number): number;
+  /** getsockname, or getpeername when `peer`; families other than the Internet's say it themselves. */
+  getname?(sk: Sock, out: SockAddr, peer: boolean): number;
 }
 
 /** A failed getsockopt. */
@@ -65,6 +68,8 @@ export class Sock {
   err = 0;
   /** An error that may go away (ICMP unreachable during a handshake). */
   errSoft = 0;
+  /** IP_RECVERR: errors with what they are about (`sock/error-queue.ts`); null until there is one. */
+  errorQueue: ErrorQueue | null = null;
   /** No descriptor refers to it any more. */
   dead = false;
   /** Unhashed and done: only freed from here on. */

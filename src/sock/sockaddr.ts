@@ -15,6 +15,23 @@ export class SockAddr {
   /** Flow label of IPv6 (20 bits), given or received; 0 = none. */
   flowinfo = 0;
 
+  /** AF_UNIX: where it is; '' when it has no name, `\0name` in the abstract namespace. Null for other families. */
+  path: string | null = null;
+  /** AF_PACKET. Null for other families. */
+  ll: LinkAddr | null = null;
+
+  /** Takes over all that `from` says. */
+  copy(from: SockAddr): this {
+    this.family = from.family;
+    this.addr = from.addr;
+    this.port = from.port;
+    this.addr6 = from.addr6;
+    this.scopeId = from.scopeId;
+    this.path = from.path;
+    this.ll = from.ll;
+    return this;
+  }
+
   set(addr: number, port: number): this {
     this.family = AF_INET;
     this.addr = addr;
@@ -40,6 +57,20 @@ export class SockAddr {
   setMapped(addr: number, port: number): this {
     return this.set6(in6FromV4(addr), port, 0);
   }
+}
+
+/** Where a frame came from or is to go (Linux: struct sockaddr_ll). */
+export interface LinkAddr {
+  /** EtherType, host order; 0: none is meant. */
+  readonly protocol: number;
+  /** 0: any device. */
+  readonly ifindex: number;
+  /** ARPHRD_* of the device. */
+  readonly hatype: number;
+  /** PACKET_HOST, PACKET_BROADCAST… */
+  readonly pkttype: number;
+  /** The hardware address of the sender, or of the destination. */
+  readonly addr: Uint8Array;
 }
 
 /** A message of sendmsg or recvmsg in the kernel's form. Reused by its owner. */

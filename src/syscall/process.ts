@@ -7,7 +7,7 @@ import type { Sock } from '../sock/sock.ts';
 import { FdTable } from './fd-table.ts';
 
 /** Makes sockets of one address family; the new socket, or a negative errno. `type` comes without SOCK_NONBLOCK and the like. */
-export type SocketFactory = (type: number, protocol: number) => Sock | number;
+export type SocketFactory = (type: number, protocol: number, process: Process) => Sock | number;
 
 /** A call (or a handle of a runtime's own socket class) that waits for the network: what a deadlock report lists. */
 export interface Waiting {
@@ -46,14 +46,19 @@ export class Process {
   readonly pid: number;
   readonly name: string;
   readonly fds: FdTable;
+  /** Who it belongs to; 0 (root) may do everything. */
+  readonly uid: number;
+  readonly gid: number;
   /** Killed: every call answers -ESRCH, every descriptor is gone. */
   dead = false;
 
-  constructor(layer: SocketLayer, name: string, nofile?: number) {
+  constructor(layer: SocketLayer, name: string, nofile?: number, uid: number = 0, gid: number = uid) {
     this.net = layer.net;
     this.layer = layer;
     this.pid = layer.nextPid++;
     this.name = name;
+    this.uid = uid;
+    this.gid = gid;
     this.fds = new FdTable(nofile);
     layer.processes.add(this);
   }

@@ -102,7 +102,7 @@ export function sysSocket(p: Process, family: number, type: number, protocol: nu
   const room = p.fds.lowestFree();
   if (room < 0) return room;
   p.enter();
-  const sk = create(kind, protocol);
+  const sk = create(kind, protocol, p);
   const fd = typeof sk === 'number' ? sk : installSock(p, sk, flags);
   p.leave();
   return fd;
@@ -211,6 +211,7 @@ export function sysShutdown(p: Process, fd: number, how: number): number {
 export function sysGetsockname(p: Process, fd: number, out: SockAddr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
+  if (sk.prot.getname !== undefined) return sk.prot.getname(sk, out, false);
   if (!(sk instanceof InetSock)) return -EOPNOTSUPP;
   out.set(sk.rcvSaddr !== 0 ? sk.rcvSaddr : sk.saddr, sk.num);
   if (sk.family === AF_INET6) {
@@ -224,6 +225,7 @@ export function sysGetsockname(p: Process, fd: number, out: SockAddr): number {
 export function sysGetpeername(p: Process, fd: number, out: SockAddr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
+  if (sk.prot.getname !== undefined) return sk.prot.getname(sk, out, true);
   if (!(sk instanceof InetSock)) return -EOPNOTSUPP;
   if (sk.dport === 0 || sk.state === TCP_CLOSE || sk.state === TCP_SYN_SENT) return -ENOTCONN;
   peerName(sk, out);
@@ -231,6 +233,10 @@ export function sysGetpeername(p: Process, fd: number, out: SockAddr): number {
 }
 
 function peerName(sk: Sock, out: SockAddr): void {
+  if (sk.prot.getname !== undefined) {
+    sk.prot.getname(sk, out, true);
+    return;
+  }
   const inet = sk as InetSock;
   out.set(inet.daddr, inet.dport);
   if (sk.family === AF_INET6) {

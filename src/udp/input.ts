@@ -22,6 +22,7 @@ import { icmpSend, icmpUnreachErrno, icmpUnreachFatal } from '../ip/icmp.ts';
 import type { IpProtocol } from '../ip/ipv4.ts';
 import { inetIif, ipUpdatePmtu, type Rtable } from '../ip/route.ts';
 import { IP_PMTUDISC_DONT, TCP_ESTABLISHED } from '../sock/constants.ts';
+import { ipIcmpError } from '../sock/error-queue.ts';
 import type { InetSock } from '../sock/sock.ts';
 import { udpHearsMany, udpLookup } from './demux.ts';
 import type { UdpProto, UdpSock } from './sock.ts';
@@ -168,6 +169,7 @@ function udpErr(udp: UdpProto, skb: SkBuff, type: number, code: number, info: nu
     final = icmpUnreachFatal(code);
   }
   if (!sk.recverr && (!final || sk.state !== TCP_ESTABLISHED)) return;
+  if (sk.recverr) ipIcmpError(sk, skb, errno, type, code, info, get16(buf, at + UDP_DPORT), at + UDP_HLEN - data);
   sk.err = errno;
   sk.errorReport();
 }

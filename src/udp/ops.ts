@@ -13,6 +13,7 @@ import {
   AF_INET, AF_UNSPEC, FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN,
   SHUTDOWN_MASK, SIOCOUTQ, SOL_IP, SOL_UDP, TCP_CLOSE, TCP_ESTABLISHED,
 } from '../sock/constants.ts';
+import { hasQueuedError, sockPurgeErrors } from '../sock/error-queue.ts';
 import { portsUnbind } from '../sock/ports.ts';
 import type { ReuseportGroup } from '../sock/reuseport.ts';
 import { type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
@@ -85,7 +86,7 @@ function udpDisconnect(sock: Sock): number {
 function udpPoll(sock: Sock): number {
   const sk = sock as UdpSock;
   let mask = 0;
-  if (sk.err !== 0) mask |= POLLERR;
+  if (sk.err !== 0 || hasQueuedError(sk)) mask |= POLLERR;
   if ((sk.shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLRDHUP | POLLIN | POLLRDNORM;
   if (sk.shutdown === SHUTDOWN_MASK) mask |= POLLHUP;
   if (!sk.receiveQueue.empty) mask |= POLLIN | POLLRDNORM;
@@ -110,6 +111,7 @@ function udpClose(sock: Sock): void {
   sk.destroyed = true;
   sk.shutdown = SHUTDOWN_MASK;
   udpFlushPending(sk);
+  sockPurgeErrors(sk);
   udpFreePage(sk);
   udpHashRemove(sk);
   portsUnbind(sk.udp.ports, sk);

@@ -16,18 +16,19 @@ import { Drop } from '../skb/drop-reason.ts';
 import type { Page } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
+import { ipCmsgInt, ipCmsgPktInfo } from '../ip/cmsg.ts';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../ip/fib.ts';
 import { ipSendSkb, ipXmitErrno } from '../ip/output.ts';
 import { ipRouteOutput, ipRouteSock, type Rtable } from '../ip/route.ts';
 import {
-  AF_INET, AF_UNSPEC, IP_PKTINFO, IP_PMTUDISC_PROBE, IP_TOS, IP_TTL, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, SOL_IP, TCP_ESTABLISHED,
+  AF_INET, AF_UNSPEC, IP_PMTUDISC_PROBE, IP_TOS, IP_TTL, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, TCP_ESTABLISHED,
 } from '../sock/constants.ts';
+import { ipLocalError } from '../sock/error-queue.ts';
 import { portsBind } from '../sock/ports.ts';
 import type { Sock } from '../sock/sock.ts';
-import type { MsgHdr } from '../sock/sockaddr.ts';
+import { type MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { skbSetOwnerW } from '../sock/wmem.ts';
 import { udpHashAdd } from './demux.ts';
-import type { PktInfo } from './recv.ts';
 import type { UdpSock } from './sock.ts';
 
 const OutDatagrams: number = Mib.UdpOutDatagrams;
@@ -71,7 +72,7 @@ export function udpSendmsg(sock: Sock, msg: MsgHdr): number {
       return -EDESTADDRREQ;
     }
     if (msg.control !== null) {
-      const info = pktInfoOf(msg);
+      const info = ipCmsgPktInfo(msg);
       if (info !== null) {
         saddr = info.specDst;
         if (info.ifindex !== 0) oif = info.ifindex;
@@ -85,7 +86,7 @@ export function udpSendmsg(sock: Sock, msg: MsgHdr): number {
   }
   if (rt.type === RTN_BROADCAST && !sk.broadcast) return -EACCES;
   if (saddr === 0) saddr = rt.src;
-  const err = checkSend(sk, rt, msg.len);
+  const err = checkSend(sk, rt, msg.len, daddr, dport);
   if (err < 0) return err;
   const skb = sk.net.pool.alloc(MAX_HEADER);
   addPayload(sk, skb, msg);
@@ -111,9 +112,12 @@ export function udpAutobind(sk: UdpSock): number {
 }
 
 /** May a datagram of `len` bytes go along `rt` now? Linux's order: size, pending error, shutdown, room. */
-function checkSend(sk: UdpSock, rt: Rtable, len: number): number {
+function checkSend(sk: UdpSock, rt: Rtable, len: number, daddr: number, dport: number): number {
   const mtu = sk.pmtudisc >= IP_PMTUDISC_PROBE ? Math.min(rt.dev.mtu, LENGTH_MAX) : rt.mtu;
-  if (len + UDP_HLEN + IPV4_HLEN_MIN > mtu) return -EMSGSIZE;
+  if (len + UDP_HLEN + IPV4_HLEN_MIN > mtu) {
+    if (sk.recverr) ipLocalError(sk, EMSGSIZE, new SockAddr().set(daddr, dport), mtu);
+    return -EMSGSIZE;
+  }
   if (sk.err !== 0) return sk.sockError();
   if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
   if (sk.wmemAlloc >= sk.sndbuf) {
@@ -171,8 +175,8 @@ function sendSkb(
   let ttl = sk.ttl >= 0 ? sk.ttl : sk.udp.ip.sysctl.ipDefaultTtl;
   if (rt.type === RTN_MULTICAST) ttl = sk.mcTtl;
   if (msg !== null && msg.control !== null) {
-    tos = intOf(msg, IP_TOS, tos);
-    ttl = intOf(msg, IP_TTL, ttl);
+    tos = ipCmsgInt(msg, IP_TOS, tos);
+    ttl = ipCmsgInt(msg, IP_TTL, ttl);
   }
   const rc = ipXmitErrno(ipSendSkb(sk.udp.ip, sk, skb, rt, saddr, daddr, tos, ttl));
   if (rc === -ENOBUFS) {
@@ -232,18 +236,4 @@ export function datagramTruesize(len: number): number {
   if (head <= 320) return 896;
   if (head + 320 > 16384) return 896 + len;
   return 256 + (1 << (32 - Math.clz32(head + 319)));
-}
-
-// ---- control messages -----------------------------------------------------------------------------------------------
-
-function pktInfoOf(msg: MsgHdr): PktInfo | null {
-  for (const c of msg.control!) {
-    if (c.level === SOL_IP && c.type === IP_PKTINFO && typeof c.data === 'object') return c.data as PktInfo;
-  }
-  return null;
-}
-
-function intOf(msg: MsgHdr, type: number, otherwise: number): number {
-  for (const c of msg.control!) if (c.level === SOL_IP && c.type === type && typeof c.data === 'number') return c.data;
-  return otherwise;
 }
