@@ -4,8 +4,8 @@
  */
 const names = [
   'IpInReceives', 'IpInHdrErrors', 'IpInAddrErrors', 'IpInUnknownProtos',
-  'IpInDelivers', 'IpOutRequests', 'IpOutDiscards', 'IpOutNoRoutes', 'IpOutTransmits', 'IpReasmReqds',
-  'IpReasmFails', 'IpFragFails',
+  'IpInDelivers', 'IpOutRequests', 'IpOutDiscards', 'IpOutNoRoutes', 'IpOutTransmits', 'IpForwDatagrams', 'IpReasmReqds',
+  'IpReasmFails', 'IpFragOKs', 'IpFragFails', 'IpFragCreates',
   'IpExtInNoRoutes', 'IpExtInTruncatedPkts', 'IpExtInCsumErrors', 'IpExtInBcastPkts', 'IpExtOutBcastPkts', 'IpExtInMcastPkts',
   'IpExtOutMcastPkts', 'IpExtInOctets', 'IpExtOutOctets', 'IpExtInNoECTPkts', 'IpExtInECT1Pkts', 'IpExtInECT0Pkts', 'IpExtInCEPkts',
   'IcmpInMsgs', 'IcmpInErrors', 'IcmpInCsumErrors', 'IcmpInDestUnreachs', 'IcmpInTimeExcds', 'IcmpInParmProbs',

@@ -44,6 +44,7 @@ const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
 const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   ip_default_ttl: ['ipDefaultTtl', { min: 1, max: 255 }],
   ip_forward: ['ipForward', BOOL],
+  ip_forward_update_priority: ['ipFwdUpdatePriority', BOOL],
   ip_no_pmtu_disc: ['ipNoPmtuDisc', { max: 3 }],
   ip_nonlocal_bind: ['ipNonlocalBind', BOOL],
   ip_local_port_range: ['ipLocalPortRange', { min: 1, max: 65535 }],
@@ -56,6 +57,8 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   icmp_msgs_burst: ['icmpMsgsBurst'],
   'route.min_pmtu': ['minPmtu', { min: 68 }],
   'route.mtu_expires': ['mtuExpires'],
+  'conf.all.forwarding': ['ipForward', BOOL],
+  'conf.all.shared_media': ['sharedMedia', BOOL],
   'conf.all.rp_filter': ['rpFilter', { max: 2 }],
   'conf.all.drop_unicast_in_l2_multicast': ['dropUnicastInL2Multicast', BOOL],
 };

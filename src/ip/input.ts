@@ -24,8 +24,8 @@ import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKE
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
-import { ipForward } from './forward.ts';
-import { ipDefrag } from './fragment.ts';
+import { ipError, ipForward } from './forward.ts';
+import { ipDefrag } from './reassembly.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipOptionsCheck, OPTIONS_OK, OPTIONS_SOURCE_ROUTE } from './options.ts';
@@ -91,8 +91,6 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
   } else {
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
     if (typeof found === 'number') {
-      if (found === Drop.IpInAddrErrors) ip.net.inc(Mib.IpInAddrErrors);
-      else if (found === Drop.IpInNoRoutes) ip.net.inc(Mib.IpExtInNoRoutes);
       ip.net.drop(skb, found);
       return;
     }
@@ -102,10 +100,8 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
   if (hlen > IPV4_HLEN_MIN && !ipRcvOptions(ip, skb, hlen)) return;
   if (rt.type !== RTN_LOCAL || skb.pktType !== PACKET_HOST) {
     if (!countMany(ip, skb, rt)) return;
-    if (rt.type === RTN_UNICAST) {
-      ipForward(ip, skb, rt);
-      return;
-    }
+    if (rt.error !== 0) return ipError(ip, skb, rt);
+    if (rt.type === RTN_UNICAST) return ipForward(ip, skb, rt, dev);
   }
   ipLocalDeliver(ip, skb, dev);
 }

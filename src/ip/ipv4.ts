@@ -49,10 +49,14 @@ export interface PingDelivery {
 export class IpSysctl {
   ipDefaultTtl = 64;
   ipForward = 0;
+  /** Forwarded packets get the priority of their TOS. */
+  ipFwdUpdatePriority = 1;
   /** 1: new sockets do not discover the path MTU (IP_PMTUDISC_DONT). */
   ipNoPmtuDisc = 0;
   ipNonlocalBind = 0;
   ipLocalPortRange: [number, number] = [32768, 60999];
+  /** conf.all.shared_media: hosts of several subnets may be on one link. */
+  sharedMedia = 1;
   /** conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704). */
   rpFilter = 0;
   /** conf.all.drop_unicast_in_l2_multicast. */
@@ -89,6 +93,8 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   /** Ways out and ways in, by destination. */
   readonly routes: RouteCache = new RouteCache();
   readonly inRoutes: RouteCache = new RouteCache();
+  /** The settings under which `inRoutes` was filled (`ip/route-input.ts`). */
+  inSettings = 0;
   /** Path MTUs learned, by destination. */
   readonly exceptions: Map<number, PmtuException> = new Map();
   readonly arp: Arp;

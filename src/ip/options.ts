@@ -5,6 +5,8 @@
 import { get8 } from '../lib/bytes.ts';
 import { IPV4_HLEN_MIN } from '../wire/ipv4.ts';
 
+/** Bit of a kind: the option goes into every fragment. */
+export const IPOPT_COPIED = 0x80;
 export const IPOPT_END = 0;
 export const IPOPT_NOOP = 1;
 export const IPOPT_RR = 7;

@@ -4,17 +4,17 @@
  *   from  tcp/ipv4.ts              ipQueueXmit: a packet of a connected socket
  *         udp/output.ts            ipSendSkb: a datagram on a route of its own
  *         tcp/ipv4.ts, ip/icmp.ts  ipBuildAndSendPkt: an answer without a socket
+ *         ip/forward.ts            ipOutput: a packet of another host
  *   to    neigh/neighbour.ts       neighOutput, which writes the link header
- *         ip/icmp.ts               icmpSend to ourselves, when a packet is too long for its way
+ *         ip/fragment.ts           ipFragment, when a packet is too long for its way
  *
  * In this order: header, filter (local out), filter (post routing), size, neighbour.
  */
-import { EHOSTUNREACH, EMSGSIZE, ENOBUFS } from '../lib/errno.ts';
+import { EHOSTUNREACH, ENOBUFS } from '../lib/errno.ts';
 import { hashMix } from '../lib/hash.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
-import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from '../wire/icmp.ts';
-import { iphDaddr, iphFragOff, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, ipv4WriteHeader } from '../wire/ipv4.ts';
+import { iphDaddr, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, ipv4WriteHeader } from '../wire/ipv4.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
 import { cloneSkb } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
@@ -28,6 +28,7 @@ import { neighOutput } from '../neigh/neighbour.ts';
 import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../sock/constants.ts';
 import type { InetSock } from '../sock/sock.ts';
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
+import { ipFragment } from './fragment.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipRouteOutput, ipRouteSock, type Rtable } from './route.ts';
@@ -187,7 +188,12 @@ export function ipOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   mib[OutOctets]! += skb.len;
   if (rt.type === RTN_BROADCAST || rt.type === RTN_MULTICAST) toMany(ip, rt, skb);
   if (ip.hookPostRouting !== null && !ip.hookPostRouting.run(skb, null, rt.dev)) return 0;
-  if (skb.len > rt.mtu && !fits(skb, rt.mtu)) return tooLong(ip, rt, skb);
+  if ((skb.len > rt.mtu || skb.fragMaxSize !== 0) && !gsoFits(skb, rt.mtu)) return ipFragment(ip, rt, skb);
+  return ipFinishOutput(ip, rt, skb);
+}
+
+/** To the next hop: a whole packet, or a fragment. Takes the skb. */
+export function ipFinishOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   const { neigh } = rt;
   if (neigh !== null && !neigh.dead) return neighOutput(neigh, skb);
   return outputSlow(ip, rt, skb);
@@ -207,23 +213,12 @@ function outputSlow(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   return neighOutput(neigh, skb);
 }
 
-/** A super-packet is as long as its segments. */
-function fits(skb: SkBuff, mtu: number): boolean {
+/** A super-packet is as long as its segments: does each of them fit? False for all other packets. */
+export function gsoFits(skb: SkBuff, mtu: number): boolean {
   if (skb.gsoSize === 0) return false;
   const { buf, nh, th } = skb;
   const l4 = buf[nh + IPV4_PROTOCOL] === IPPROTO_TCP ? (buf[th + 12]! >> 4) << 2 : UDP_HLEN;
   return th - nh + l4 + skb.gsoSize <= mtu;
-}
-
-/**
- * Longer than the way allows. With DF the sender is told, as by a router (RFC 1191 §3); without, it would be cut in
- * pieces, which this host does not do yet.
- */
-function tooLong(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
-  ip.net.inc(Mib.IpFragFails);
-  if ((iphFragOff(skb.buf, skb.nh) & IP_DF) !== 0) icmpSend(skb, ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, rt.mtu);
-  ip.net.drop(skb, Drop.PktTooBig);
-  return -EMSGSIZE;
 }
 
 /** To all or to a group: counted, and heard by this host too. */

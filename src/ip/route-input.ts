@@ -5,57 +5,93 @@
 import {
   INADDR_ALLHOSTS, ipv4IsLbcast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsZeronet,
 } from '../lib/addr.ts';
+import { EHOSTUNREACH, ENETUNREACH } from '../lib/errno.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
-import { inetIsLocal } from './devinet.ts';
-import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
+import { inetIsLocal, inetOnLink } from './devinet.ts';
+import { type FibRoute, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
-import { Rtable } from './route.ts';
+import { routeError, Rtable } from './route.ts';
 
 /** The way of a packet from `saddr` to `daddr` that came in by `dev`, or the reason (a Drop) why it has none. */
 export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): Rtable | Drop {
+  const settings = inputSettings(ip);
+  if (settings !== ip.inSettings) {
+    ip.inSettings = settings;
+    ip.fib.generation++; // what was found under other settings is worth nothing
+  }
   const known = ip.inRoutes.find(ip, daddr, saddr, dev.ifindex);
-  // With rp_filter every source is looked at: the setting may have changed since the way was found.
-  if (known !== null && ip.sysctl.rpFilter === 0) return known;
-  const type = inputType(ip, daddr, saddr, dev);
-  if (type < 0) return -type as Drop;
   if (known !== null) return known;
-  const rt = new Rtable(ip, dev, type, daddr, saddr, 0, saddr, dev.ifindex);
-  ip.inRoutes.add(rt);
+  const rt = routeInputSlow(ip, daddr, saddr, dev);
+  if (typeof rt !== 'number') ip.inRoutes.add(rt);
   return rt;
 }
 
-/** RTN_LOCAL, RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST (to be forwarded), or minus a Drop. */
-function inputType(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): number {
-  if (ipv4IsMulticast(saddr) || ipv4IsLbcast(saddr)) return -Drop.IpInvalidSource;
-  // A host that does not know its address yet may ask everybody.
-  if (ipv4IsLbcast(daddr) || (saddr === 0 && daddr === 0)) return RTN_BROADCAST;
-  if (ipv4IsMulticast(daddr)) {
-    // Groups are joined by IP_ADD_MEMBERSHIP; every host is in "all hosts" (RFC 1112 §4).
-    return daddr === INADDR_ALLHOSTS ? RTN_MULTICAST : -Drop.IpInvalidDest;
-  }
-  if (ipv4IsZeronet(saddr)) return -Drop.IpInvalidSource;
-  if (ipv4IsZeronet(daddr)) return -Drop.IpInvalidDest;
-  if ((dev.flags & IFF_LOOPBACK) === 0) {
-    if (ipv4IsLoopback(daddr)) return -Drop.IpInvalidDest;
-    if (ipv4IsLoopback(saddr)) return -Drop.IpInvalidSource;
-  }
-  const route = ip.fib.lookup(daddr, 0);
-  if (route === null && ip.sysctl.ipForward !== 0) return -Drop.IpInNoRoutes;
-  if (route === null || (route.type !== RTN_LOCAL && route.type !== RTN_BROADCAST)) {
-    return route !== null && ip.sysctl.ipForward !== 0 && route.type === RTN_UNICAST ? RTN_UNICAST : -Drop.IpInAddrErrors;
-  }
-  const reason = validateSource(ip, saddr, dev);
-  return reason === 0 ? route.type : -reason;
+/** The settings that decide about ways in, as one number. */
+function inputSettings(ip: Ipv4): number {
+  const { ipForward, rpFilter, sharedMedia } = ip.sysctl;
+  return ipForward | (rpFilter << 1) | (sharedMedia << 3);
 }
 
-/** May a packet from `saddr` come in by `dev`? 0, or the reason why not (Linux: fib_validate_source). */
-function validateSource(ip: Ipv4, saddr: number, dev: NetDevice): number {
-  if ((dev.flags & IFF_LOOPBACK) !== 0) return 0;
+function routeInputSlow(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): Rtable | Drop {
+  const reason = martian(daddr, saddr, dev);
+  if (reason !== Drop.NotDropped) return reason;
+  // A host that does not know its address yet may ask everybody.
+  if (ipv4IsLbcast(daddr) || (saddr === 0 && daddr === 0)) return toUs(ip, dev, RTN_BROADCAST, daddr, saddr);
+  // Groups are joined by IP_ADD_MEMBERSHIP; every host is in "all hosts" (RFC 1112 §4).
+  if (ipv4IsMulticast(daddr)) return daddr === INADDR_ALLHOSTS ? toUs(ip, dev, RTN_MULTICAST, daddr, saddr) : Drop.IpInvalidDest;
+  const route = ip.fib.lookup(daddr, 0);
+  if (route !== null && (route.type === RTN_LOCAL || route.type === RTN_BROADCAST)) {
+    const wrong = validateSource(ip, saddr, dev);
+    return wrong === Drop.NotDropped ? toUs(ip, dev, route.type, daddr, saddr) : wrong;
+  }
+  if (ip.sysctl.ipForward === 0) return nowhere(ip, dev, daddr, saddr, -EHOSTUNREACH);
+  if (route === null) return nowhere(ip, dev, daddr, saddr, -ENETUNREACH);
+  if (route.type !== RTN_UNICAST) return nowhere(ip, dev, daddr, saddr, routeError(route.type));
+  const wrong = validateSource(ip, saddr, dev);
+  return wrong === Drop.NotDropped ? onward(ip, route, daddr, saddr, dev) : wrong;
+}
+
+/** Addresses that must not be seen on a link. */
+function martian(daddr: number, saddr: number, dev: NetDevice): Drop {
+  if (ipv4IsMulticast(saddr) || ipv4IsLbcast(saddr)) return Drop.IpInvalidSource;
+  if (ipv4IsLbcast(daddr) || (saddr === 0 && daddr === 0)) return Drop.NotDropped;
+  if (ipv4IsMulticast(daddr)) return Drop.NotDropped;
+  if (ipv4IsZeronet(saddr)) return Drop.IpInvalidSource;
+  if (ipv4IsZeronet(daddr)) return Drop.IpInvalidDest;
+  if ((dev.flags & IFF_LOOPBACK) !== 0) return Drop.NotDropped;
+  if (ipv4IsLoopback(daddr)) return Drop.IpInvalidDest;
+  return ipv4IsLoopback(saddr) ? Drop.IpInvalidSource : Drop.NotDropped;
+}
+
+/** To this host: the device is the one that it came in by. */
+function toUs(ip: Ipv4, dev: NetDevice, type: number, daddr: number, saddr: number): Rtable {
+  return new Rtable(ip, dev, type, daddr, saddr, 0, saddr, dev.ifindex);
+}
+
+function nowhere(ip: Ipv4, dev: NetDevice, daddr: number, saddr: number, error: number): Rtable {
+  const rt = toUs(ip, dev, RTN_UNREACHABLE, daddr, saddr);
+  rt.error = error;
+  return rt;
+}
+
+/** On to another host (Linux: __mkroute_input). The way's own MTU counts, not what was learned of the path (ip_forward_use_pmtu is off). */
+function onward(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, dev: NetDevice): Rtable {
+  const out = route.dev!;
+  const rt = new Rtable(ip, out, RTN_UNICAST, daddr, saddr, route.gateway, saddr, dev.ifindex);
+  // RFC 1812 §5.2.7.2: out by the link that it came in by, and its sender is on that link: there is a shorter way.
+  rt.redirect = out === dev && inetOnLink(dev, saddr)
+    && (ip.sysctl.sharedMedia !== 0 || (route.gateway !== 0 && inetOnLink(dev, route.gateway)));
+  return rt;
+}
+
+/** May a packet from `saddr` come in by `dev`? NotDropped, or the reason why not (Linux: fib_validate_source). */
+function validateSource(ip: Ipv4, saddr: number, dev: NetDevice): Drop {
+  if ((dev.flags & IFF_LOOPBACK) !== 0) return Drop.NotDropped;
   if (inetIsLocal(ip, saddr)) return Drop.IpLocalSource;
-  if (ip.sysctl.rpFilter === 0) return 0;
+  if (ip.sysctl.rpFilter === 0) return Drop.NotDropped;
   // RFC 3704: strict (1) wants the way back by the same device, loose (2) any way back.
   const back = ip.fib.lookup(saddr, 0);
   if (back === null || back.type !== RTN_UNICAST) return Drop.IpRpFilter;
-  return ip.sysctl.rpFilter === 1 && back.dev !== dev ? Drop.IpRpFilter : 0;
+  return ip.sysctl.rpFilter === 1 && back.dev !== dev ? Drop.IpRpFilter : Drop.NotDropped;
 }

@@ -53,6 +53,10 @@ export class Rtable implements Dst {
   pmtuExpires = 0;
   /** The path claims less than `min_pmtu`: packets of that size go without DF. */
   mtuLocked = false;
+  /** Why it leads nowhere, a negative errno; 0 for all others (`ip/forward.ts` ipError). */
+  error = 0;
+  /** Forwarded packets go out by the link that they came by: their sender is told of the shorter way. */
+  redirect = false;
   next: Rtable | null = null;
 
   constructor(
@@ -245,13 +249,20 @@ function routeOutputSlow(ip: Ipv4, daddr: number, saddr: number, oif: number): R
   return followRoute(ip, found, daddr, saddr, oif);
 }
 
-function followRoute(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, oif: number): Rtable | number {
-  switch (route.type) {
+/** What a route of a type that leads nowhere says to who asks (Linux: fib_props); 0 for the other types. */
+export function routeError(type: number): number {
+  switch (type) {
     case RTN_BLACKHOLE: return -EINVAL;
     case RTN_UNREACHABLE: return -EHOSTUNREACH;
     case RTN_PROHIBIT: return -EACCES;
-    case RTN_LOCAL: return makeLocal(ip, daddr, saddr !== 0 ? saddr : localSource(route, daddr), saddr, oif);
+    default: return 0;
   }
+}
+
+function followRoute(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, oif: number): Rtable | number {
+  const error = routeError(route.type);
+  if (error !== 0) return error;
+  if (route.type === RTN_LOCAL) return makeLocal(ip, daddr, saddr !== 0 ? saddr : localSource(route, daddr), saddr, oif);
   const dev = route.dev!;
   const hop = route.gateway !== 0 ? route.gateway : daddr;
   const src = saddr !== 0 ? saddr : route.src !== 0 ? route.src : inetSelectAddr(ip, dev, hop);

@@ -255,3 +255,38 @@ export function dropPayloadFront(skb: SkBuff, n: number): void {
   skb.len += head;
 }
 
+/**
+ * Makes at least `n` bytes of headroom: the header area is the skb's own, so its bytes are moved back, and what then finds no
+ * room in it goes to the front of the payload. Offsets of headers follow.
+ */
+export function growHeadroom(skb: SkBuff, n: number): void {
+  const shift = n - skb.data;
+  if (shift <= 0) return;
+  const over = skb.tail + shift - SKB_HEAD_SIZE;
+  if (over > 0) spillTail(skb, over);
+  skb.buf.copyWithin(skb.data + shift, skb.data, skb.tail);
+  skb.data += shift;
+  skb.tail += shift;
+  if (skb.mac >= 0) skb.mac += shift;
+  if (skb.nh >= 0) skb.nh += shift;
+  if (skb.th >= 0) skb.th += shift;
+}
+
+/** Moves the last `n` bytes of the header area to the front of the payload. */
+function spillTail(skb: SkBuff, n: number): void {
+  const { pool } = skb;
+  const all = skb.nrFrags === MAX_SKB_FRAGS;
+  const len = n + (all ? skb.dataLen : 0);
+  const page = pool.allocPage(len);
+  const from = skb.tail - skb.data - n;
+  copyBits(skb, from, page.bytes, 0, len);
+  page.fill = len;
+  if (all) pool.dropFrags(skb);
+  skb.tail -= n;
+  skb.len -= n;
+  skb.addFrag(page, 0, len);
+  pool.putPage(page);
+  const last = skb.frags[skb.nrFrags - 1]!;
+  for (let i = skb.nrFrags - 1; i > 0; i--) skb.frags[i] = skb.frags[i - 1]!;
+  skb.frags[0] = last;
+}

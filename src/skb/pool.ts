@@ -115,6 +115,8 @@ export class SkbPool {
     skb.mark = 0;
     skb.hash = 0;
     skb.tstamp = 0;
+    skb.fragMaxSize = 0;
+    skb.ignoreDf = false;
     skb.dev = null;
     skb.dst = null;
     skb.sk = null;

@@ -90,6 +90,9 @@ export class SkBuff {
   tstamp = 0;
   /** Bytes it occupies in a socket's accounting. */
   truesize = 0;
+  /** It was put together from fragments on its way through: the longest of them, and whether it may be cut again in spite of DF. */
+  fragMaxSize = 0;
+  ignoreDf = false;
   /** The NetDevice it came in by or goes out by (`dev/`). */
   dev: Opaque = null;
   /** The route it follows (`ip/`). */

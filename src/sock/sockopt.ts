@@ -48,12 +48,17 @@ export function ipSetsockopt(sk: InetSock, name: number, value: SockoptValue): n
 /** A stream's ECN bits belong to TCP; the precedence becomes the priority of its packets. */
 function setTos(sk: InetSock, tos: number): void {
   sk.tos = sk.type === SOCK_STREAM ? (tos & ~INET_ECN_MASK) | (sk.tos & INET_ECN_MASK) : tos;
-  sk.priority = TOS_TO_PRIORITY[(sk.tos & 0x1e) >> 1]!;
+  sk.priority = tosPriority(sk.tos);
   sk.dst = null;
 }
 
 /** Linux's ip_tos2prio: best effort, bulk, interactive bulk, interactive. */
 const TOS_TO_PRIORITY: readonly number[] = [0, 0, 0, 0, 2, 2, 2, 2, 6, 6, 6, 6, 4, 4, 4, 4];
+
+/** The priority of packets with this TOS byte (Linux: rt_tos2priority). */
+export function tosPriority(tos: number): number {
+  return TOS_TO_PRIORITY[(tos & 0x1e) >> 1]!;
+}
 
 function setTtl(sk: InetSock, ttl: number): number {
   if (ttl !== -1 && (ttl < 1 || ttl > 255)) return -EINVAL;

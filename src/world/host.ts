@@ -37,6 +37,8 @@ export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'o
   readonly interfaces?: readonly InterfaceOptions[];
   /** More names of this host; its own is known to the whole world. */
   readonly aliases?: readonly string[];
+  /** A router: packets for others are passed on (net.ipv4.ip_forward). Default false. */
+  readonly forward?: boolean;
 }
 
 /** Where packets for a network go. */
@@ -49,7 +51,7 @@ export interface RouteOptions {
 }
 
 const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mac', 'mtu', 'card'];
-const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'costs', 'sysctl', 'openFiles'];
+const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'costs', 'sysctl', 'openFiles'];
 const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 
 /** A network card of a host. */
@@ -124,6 +126,9 @@ export class Host {
     this.plan = plan;
     this.aliases = options.aliases ?? [];
     this.kernel = new Kernel(options, { parts: world.parts, name, names: world.names });
+    const forward = options.forward ?? false;
+    if (typeof forward !== 'boolean') throw new TypeError(`forward: ${String(forward)} is not understood; expected true or false`);
+    if (forward) this.kernel.sysctl('net.ipv4.ip_forward', 1);
     const interfaces = options.interfaces ?? (options.ip === undefined ? [] : [{ ip: options.ip }]);
     if (options.interfaces !== undefined && options.ip !== undefined) {
       throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
