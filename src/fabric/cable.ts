@@ -7,14 +7,15 @@
  * Pulled (down), it loses what is on it, and both ends are told. A partition is quieter: frames vanish, the link stays up.
  */
 import { Random } from '../lib/random.ts';
-import type { Duration } from '../lib/units.ts';
+import { checkOptions, type Duration } from '../lib/units.ts';
 import { assert } from '../lib/assert.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Lane } from './lane.ts';
 import type { Link, Port } from './port.ts';
 import { parseDirection, RuleSet, type Direction, type FramePredicate, type Rule, type RuleFunction, type RuleOptions } from './rules.ts';
-import { applyWeather, type WeatherOptions } from './weather.ts';
+import { checkCableWeather, Forecast, Sky, type ForecastEntry, type WeatherFunction } from './sky.ts';
+import { applyWeather, type CableWeather } from './weather.ts';
 
 /** What a cable is made with. */
 export interface CableConfig {
@@ -31,12 +32,14 @@ export class Cable implements Link {
   readonly ab: Lane;
   readonly ba: Lane;
   readonly rules: RuleSet;
+  private readonly sim: Simulation;
   private isUp = true;
 
   /** Plugs a cable into two free ports; both ends are told that the link is up. */
   constructor(sim: Simulation, a: Port, b: Port, config: CableConfig) {
     assert(a !== b && a.link === null && b.link === null, 'a cable is plugged into two ports that are free');
     const { name, seed } = config;
+    this.sim = sim;
     this.name = name;
     this.a = a;
     this.b = b;
@@ -59,11 +62,35 @@ export class Cable implements Link {
     (port === this.a ? this.ab : this.ba).send(skb, time);
   }
 
-  /** Changes the weather of one direction or of both; frames that are on their way keep theirs. */
-  setWeather(options: WeatherOptions, direction: Direction = 'both'): void {
+  /**
+   * Changes the weather of one direction or of both, `{ delay: '10ms', ba: { loss: 0.1 } }`; frames that are on their way keep
+   * theirs. Nothing changes when an option is wrong.
+   */
+  setWeather(options: CableWeather, direction: Direction = 'both'): void {
     parseDirection(direction);
-    if (direction !== 'ba') applyWeather(this.ab.weather, options);
-    if (direction !== 'ab') applyWeather(this.ba.weather, options);
+    checkCableWeather(options);
+    const { ab, ba, ...both } = options;
+    if (direction !== 'ba') applyWeather(this.ab.weather, { ...both, ...ab });
+    if (direction !== 'ab') applyWeather(this.ba.weather, { ...both, ...ba });
+    this.ab.sky?.forget();
+    this.ba.sky?.forget();
+  }
+
+  /**
+   * Weather as a function of the frame and of the time (virtual milliseconds): what it answers holds for that frame, over the
+   * cable's own. Until it is lifted, or another one comes: `using fog = cable.weather((f, now) => (now > 500 ? heavy : undefined))`.
+   */
+  weather(decide: WeatherFunction, options: { readonly direction?: Direction } = {}): Sky {
+    checkOptions(options, ['direction'], 'weather');
+    const direction = parseDirection(options.direction);
+    return new Sky(this.sim, decide, direction, direction === 'ab' ? [this.ab] : direction === 'ba' ? [this.ba] : [this.ab, this.ba]);
+  }
+
+  /** Weather that changes at given times from now: `cable.forecast([{ after: '1s', loss: 0.3 }, { after: '5s', loss: 0 }])`. */
+  forecast(entries: readonly ForecastEntry[]): Forecast {
+    return new Forecast(this.sim, entries, (weather) => {
+      this.setWeather(weather);
+    });
   }
 
   /** Plugs the cable in again, or pulls it: what is on it is lost, and both ends see the link go. */

@@ -1,14 +1,15 @@
 /**
  * One direction of a cable.
  *
- *     send → rules → loss → duplicate → corrupt → [ queue | serialised at the rate ] → delay ± jitter → due
+ *     send → rules → loss → duplicate → corrupt → [ queue | serialised at the rate ] → delay ± jitter → slot → due
  *
  * A frame is due when its last bit has come. Frames in flight are a list in the order in which they are due; one timer
  * stands at the first of them, so a cable costs one event per instant of arrival, whatever is on it.
  *
- * Chance: one stream per direction, drawn in the order loss, duplicate, corrupt (and the bit), reorder, jitter; a fault that is turned
- * off draws nothing.
+ * Chance: one stream per direction, drawn in the order loss, duplicate, corrupt (and the bit), reorder, jitter, slot; a fault that is
+ * turned off draws nothing.
  */
+import { drawAround } from '../lib/distribution.ts';
 import type { Random } from '../lib/random.ts';
 import { cloneSkb } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
@@ -21,6 +22,7 @@ import { Backlog } from './backlog.ts';
 import { flipBit } from './corrupt.ts';
 import { FCS_BAD, FCS_OK, type Port } from './port.ts';
 import { VERDICT_CORRUPT, VERDICT_DROP, VERDICT_DUPLICATE, type Direction, type RuleSet } from './rules.ts';
+import type { Sky } from './sky.ts';
 import { Weather } from './weather.ts';
 
 /** What happened to the frames of one direction. `sent + duplicated = delivered + all drops + in flight`. */
@@ -65,6 +67,8 @@ export class Lane {
   up = true;
   /** Frames are swallowed, and nobody is told: a partition. The link stays up. */
   blocked = false;
+  /** Says for each frame what it meets besides; null: the weather is the same for all. */
+  sky: Sky | null = null;
   private readonly sim: Simulation;
   private readonly random: Random;
   private readonly inFlight: SkBuffHead = new SkBuffHead();
@@ -101,7 +105,7 @@ export class Lane {
 
   /** Sends a frame that is ready at `time`. Takes the skb. */
   send(skb: SkBuff, time: number): void {
-    const { stats, weather, random, rules } = this;
+    const { stats, random, rules } = this;
     stats.sent++;
     stats.sentBytes += skb.len;
     skb.cb0 = FCS_OK;
@@ -121,19 +125,20 @@ export class Lane {
       this.drop(skb, this.up ? Drop.Partition : Drop.CableDown);
       return;
     }
-    if (random.chance(weather.loss)) {
+    const weather = this.sky === null ? this.weather : this.sky.above(this, skb, time);
+    if (weather.loss.lost(random)) {
       stats.lost++;
       this.drop(skb, Drop.CableLoss);
       return;
     }
     let copy: SkBuff | null = null;
-    if ((verdict & VERDICT_DUPLICATE) !== 0 || random.chance(weather.duplicate)) {
+    if ((verdict & VERDICT_DUPLICATE) !== 0 || weather.duplicate.happens(random)) {
       stats.duplicated++;
       copy = cloneSkb(skb);
     }
-    if ((verdict & VERDICT_CORRUPT) !== 0 || random.chance(weather.corrupt)) this.corrupt(skb);
-    this.enqueue(skb, time, extra);
-    if (copy !== null) this.enqueue(copy, time, extra);
+    if ((verdict & VERDICT_CORRUPT) !== 0 || weather.corrupt.happens(random)) this.corrupt(skb, weather);
+    this.enqueue(skb, time, extra, weather);
+    if (copy !== null) this.enqueue(copy, time, extra, weather);
   }
 
   /** Ends everything in flight: the cable is cut. */
@@ -153,15 +158,16 @@ export class Lane {
     kfreeSkbReason(skb, reason, this.name);
   }
 
-  private corrupt(skb: SkBuff): void {
+  private corrupt(skb: SkBuff, weather: Weather): void {
     this.stats.corrupted++;
     flipBit(skb, this.random);
-    if (!this.weather.corruptFcs) skb.cb0 = FCS_BAD;
+    if (!weather.corruptFcs) skb.cb0 = FCS_BAD;
   }
 
   /** Through the queue and onto the cable. */
-  private enqueue(skb: SkBuff, time: number, extra: number): void {
-    const { weather, stats, backlog } = this;
+  private enqueue(skb: SkBuff, time: number, extra: number, weather: Weather): void {
+    const { stats, backlog, random } = this;
+    const { slot } = weather;
     let leaves = time;
     if (weather.rate !== 0) {
       backlog.expire(time);
@@ -176,32 +182,26 @@ export class Lane {
       if (backlog.packets > stats.maxQueued) stats.maxQueued = backlog.packets;
       if (backlog.bytes > stats.maxQueuedBytes) stats.maxQueuedBytes = backlog.bytes;
     }
-    if (weather.reorder > 0 && this.overtakes()) {
+    if (weather.reorder.p > 0 && this.overtakes(weather)) {
       stats.reordered++;
-      this.fly(skb, leaves + extra);
+      this.fly(skb, (slot === null ? leaves : slot.pass(random, leaves, skb.len)) + extra);
       return;
     }
-    let due = leaves + this.drawDelay();
+    let due = leaves + Math.max(0, drawAround(random, weather.correlation, weather.delay, weather.jitter, weather.distribution));
+    if (slot !== null) due = slot.pass(random, due, skb.len);
     if (due > this.lastDue) this.lastDue = due;
     else if (weather.ordered) due = this.lastDue;
     this.fly(skb, due + extra); // a rule holds back this frame alone; others may pass it
   }
 
   /** netem's rule: each `gap`-th frame, with the probability `reorder`, goes at once; then the count begins again. */
-  private overtakes(): boolean {
-    if (this.sinceReorder < this.weather.gap - 1 || !this.random.chance(this.weather.reorder)) {
+  private overtakes(weather: Weather): boolean {
+    if (this.sinceReorder < weather.gap - 1 || !weather.reorder.happens(this.random)) {
       this.sinceReorder++;
       return false;
     }
     this.sinceReorder = 0;
     return true;
-  }
-
-  private drawDelay(): number {
-    const { delay, jitter, normal } = this.weather;
-    if (jitter === 0) return delay;
-    const by = normal ? Math.round(this.random.normal() * jitter) : this.random.below(2 * jitter + 1) - jitter;
-    return Math.max(0, delay + by);
   }
 
   /** Puts the frame where it belongs among those in flight: behind all that are due no later. */

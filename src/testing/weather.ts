@@ -21,12 +21,15 @@ export interface Climate {
   readonly corruptFcs?: boolean;
 }
 
+/** Weather that was drawn: its chances are plain probabilities. */
+export interface DrawnWeather extends WeatherOptions { loss?: number; duplicate?: number; reorder?: number; corrupt?: number }
+
 /** How often a fault that is named is on. */
 const ON = 0.5;
 
 /** Weather of this seed. Draws the same number of times whatever comes out, so that faults do not shift one another. */
-export function drawWeather(random: Random, climate: Climate): WeatherOptions {
-  const out: WeatherOptions = {};
+export function drawWeather(random: Random, climate: Climate): DrawnWeather {
+  const out: DrawnWeather = {};
   const delay = durations(random, climate.delay, 'delay', 1);
   if (delay !== null) out.delay = delay;
   const jitter = durations(random, climate.jitter, 'jitter', ON);

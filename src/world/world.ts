@@ -10,7 +10,7 @@ import type { NetDevice } from '../dev/net-device.ts';
 import { Cable } from '../fabric/cable.ts';
 import { Digest } from '../fabric/digest.ts';
 import { Port } from '../fabric/port.ts';
-import type { WeatherOptions } from '../fabric/weather.ts';
+import type { CableWeather } from '../fabric/weather.ts';
 import type { WorldParts } from '../host/boot.ts';
 import { costModel, makeParts, type Costs } from '../host/kernel.ts';
 import { HostsFile } from '../host/resolver.ts';
@@ -40,7 +40,7 @@ export interface WorldOptions {
 }
 
 /** A cable's name and weather. */
-export interface CableOptions extends WeatherOptions {
+export interface CableOptions extends CableWeather {
   /** Names it in drops and reports, and its streams of chance. Default: by the two ports. */
   readonly name?: string;
 }
