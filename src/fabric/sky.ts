@@ -91,7 +91,9 @@ export class Forecast {
 
   /** Every entry is checked now; `change` is called when its time has come. */
   constructor(sim: Simulation, entries: readonly ForecastEntry[], change: (weather: CableWeather) => void) {
-    if (!Array.isArray(entries)) throw new TypeError("forecast: expected an array such as [{ after: '1s', loss: 0.1 }, { after: '3s', loss: 0 }]");
+    if (!Array.isArray(entries)) {
+      throw new TypeError("forecast: expected an array such as [{ after: '1s', loss: 0.1 }, { after: '3s', loss: 0 }]");
+    }
     const plan = (entries as readonly ForecastEntry[]).map((entry, i) => {
       if (typeof entry !== 'object' || entry === null) throw new TypeError(`forecast: entry ${String(i)} is not an object`);
       const { after, ...weather } = entry;

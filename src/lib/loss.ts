@@ -146,7 +146,8 @@ const LOSS_FORM = 'a number from 0 to 1, { p, correlation }, { p, r, h, k }, { p
 export function parseLoss(value: Loss, name: string): LossModel {
   if (typeof value === 'number') return new RandomLoss(parseProbability(value, name), 0);
   if (typeof value !== 'object' || value === null) {
-    throw new TypeError(`${name}: ${typeof value === 'string' ? `'${String(value)}'` : typeof value} is not understood; expected ${LOSS_FORM}`);
+    const shown = typeof value === 'string' ? `'${String(value)}'` : typeof value;
+    throw new TypeError(`${name}: ${shown} is not understood; expected ${LOSS_FORM}`);
   }
   if ('trace' in value) return parseTrace(value, name);
   const p = (key: string, otherwise: number): number => {

@@ -26,7 +26,14 @@ class Listener implements PortOwner {
   linkChanged(): void { /* nobody cares */ }
 }
 
-interface Bench { sim: Simulation; pool: SkbPool; cable: Cable; a: Listener; b: Listener; send: (seq: number, from?: 'a' | 'b', port?: number) => void }
+interface Bench {
+  sim: Simulation;
+  pool: SkbPool;
+  cable: Cable;
+  a: Listener;
+  b: Listener;
+  send: (seq: number, from?: 'a' | 'b', port?: number) => void;
+}
 
 function bench(weather: CableWeather = {}): Bench {
   const sim = new Simulation();
@@ -88,7 +95,9 @@ test('slots let frames through in groups, in order', () => {
 
 test('a forecast changes the weather when its time has come, and keeps nothing running', () => {
   const b = bench({ delay: '1ms' });
-  const forecast = b.cable.forecast([{ after: '10ms', loss: 1 }, { after: '20ms', loss: 0, ba: { delay: '7ms' } }, { after: '30ms', loss: 1 }]);
+  const forecast = b.cable.forecast([
+    { after: '10ms', loss: 1 }, { after: '20ms', loss: 0, ba: { delay: '7ms' } }, { after: '30ms', loss: 1 },
+  ]);
   assert.equal(b.sim.live, 0);
   const sent = [5, 15, 25].map((ms) => {
     run(b, ms * 1e6);

@@ -25,7 +25,7 @@ function runs(marks: readonly boolean[]): number[] {
   return marks.map((m) => (m ? 'x' : ' ')).join('').split(' ').filter((run) => run !== '').map((run) => run.length);
 }
 
-/** `count` events of probability `p` out of `n`, within five deviations; runs widen it by (1 + lag) / (1 - lag), lag their correlation. */
+/** `count` events of probability `p` of `n`, within five deviations; runs widen them: (1 + lag) / (1 - lag), lag their correlation. */
 function near(count: number, n: number, p: number, lag = 0): void {
   const deviation = Math.sqrt(n * p * (1 - p) * ((1 + lag) / (1 - lag)));
   assert.ok(Math.abs(count - n * p) < 5 * deviation, `${String(count)} of ${String(n)}, expected ${String(n * p)} ± ${String(5 * deviation)}`);
@@ -137,10 +137,12 @@ test('slots open at drawn times, and so much passes in each', () => {
 
 test('what is wrong names itself and the accepted form', () => {
   for (const [value, message] of [
-    [1.5, /^loss: 1\.5 is out of range/], ['1%', /^loss: '1%' is not understood; expected a number from 0 to 1, /], [null, /^loss: object/],
+    [1.5, /^loss: 1\.5 is out of range/], ['1%', /^loss: '1%' is not understood; expected a number from 0 to 1, /],
+    [null, /^loss: object/],
     [{}, /^loss: p is missing/], [{ p: 2 }, /^loss: p: 2 is out of range/], [{ p: 0.1, q: 1 }, /^loss: q: no such option/],
     [{ p: 0.1, correlation: 0.2, r: 1 }, /^loss: r: no such option; expected p, correlation/], [{ p13: 0.6, p14: 0.6 }, /more than 1 together/],
-    [{ p13: 0.1, p31: 0.6, p32: 0.6 }, /^loss: p31 and p32/], [{ trace: '01a' }, /^loss: trace is not understood/], [{ trace: [] }, /^loss: trace/],
+    [{ p13: 0.1, p31: 0.6, p32: 0.6 }, /^loss: p31 and p32/], [{ trace: '01a' }, /^loss: trace is not understood/],
+    [{ trace: [] }, /^loss: trace/],
     [{ trace: '1', repeat: 1 }, /^loss: repeat/],
   ] as [Loss, RegExp][]) assert.throws(() => parseLoss(value, 'loss'), { message }, JSON.stringify(value));
   assert.throws(() => parseChance({ p: 0.1, correlation: 7 }, 'corrupt'), /^RangeError: corrupt: correlation: 7/);
