@@ -28,7 +28,8 @@ function runs(marks: readonly boolean[]): number[] {
 /** `count` events of probability `p` of `n`, within five deviations; runs widen them: (1 + lag) / (1 - lag), lag their correlation. */
 function near(count: number, n: number, p: number, lag = 0): void {
   const deviation = Math.sqrt(n * p * (1 - p) * ((1 + lag) / (1 - lag)));
-/** `count` events of probability `p` of `n`, within five deviations; runs widen them by (1 + lag) / (1 - lag). */
+  const allowed = 5 * deviation;
+  assert.ok(Math.abs(count - n * p) < allowed, `${String(count)} of ${String(n)}, expected ${String(n * p)} ± ${String(allowed)}`);
 }
 
 test('the normal table: mean 0, deviation 1, and known quantiles', () => {
@@ -140,7 +141,8 @@ test('what is wrong names itself and the accepted form', () => {
     [1.5, /^loss: 1\.5 is out of range/], ['1%', /^loss: '1%' is not understood; expected a number from 0 to 1, /],
     [null, /^loss: object/],
     [{}, /^loss: p is missing/], [{ p: 2 }, /^loss: p: 2 is out of range/], [{ p: 0.1, q: 1 }, /^loss: q: no such option/],
-    [{ p: 0.1, correlation: 0.2, r: 1 }, /^loss: r: no such option; expected p, correlation/], [{ p13: 0.6, p14: 0.6 }, /more than 1 together/],
+    [{ p: 0.1, correlation: 0.2, r: 1 }, /^loss: r: no such option; expected p, correlation/],
+    [{ p13: 0.6, p14: 0.6 }, /more than 1 together/],
     [{ p13: 0.1, p31: 0.6, p32: 0.6 }, /^loss: p31 and p32/], [{ trace: '01a' }, /^loss: trace is not understood/],
     [{ trace: [] }, /^loss: trace/],
     [{ trace: '1', repeat: 1 }, /^loss: repeat/],
