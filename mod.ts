@@ -19,7 +19,10 @@ export type {
 } from './src/host/sys-calls.ts';
 export type { Address, BindAddress, Data, SocketAddress } from './src/host/door.ts';
 export { ToolError } from './src/host/tools/command.ts';
+export type { PingOptions, PingReply, PingResult } from './src/host/tools/ping.ts';
 export type { Tcpdump, TcpdumpOptions } from './src/host/tools/tcpdump.ts';
+export type { TracerouteHop, TracerouteOptions, TracerouteProbe, TracerouteResult } from './src/host/tools/traceroute.ts';
+export type { SockExtendedErr } from './src/sock/extended-err.ts';
 export { KernelError } from './src/host/errors.ts';
 export { HostsFile, type ResolvedAddress } from './src/host/resolver.ts';
 export type { SysctlValue } from './src/host/sysctl.ts';

@@ -25,7 +25,10 @@ import { HostsFile, type ResolvedAddress } from './resolver.ts';
 import { SysctlTable, type SysctlValue } from './sysctl.ts';
 import { toolHost } from './tools/adapter.ts';
 import type { ToolHost } from './tools/command.ts';
+import { exec } from './tools/exec.ts';
+import { ping, type PingOptions, type PingResult } from './tools/ping.ts';
 import { sh } from './tools/sh.ts';
+import { traceroute, type TracerouteOptions, type TracerouteResult } from './tools/traceroute.ts';
 import { tcpdump, type Tcpdump, type TcpdumpOptions } from './tools/tcpdump.ts';
 
 /** What work costs: a real machine's order, nothing, or single figures in nanoseconds over the real ones. */
@@ -145,6 +148,21 @@ export class Kernel extends KernelProcess {
    */
   sh(line: string): string {
     return sh(this.tools, line);
+  }
+
+  /** Runs a tool that takes time, and resolves to what it prints: `await kernel.exec('ping -c 3 bob')`. Others as `sh`. */
+  async exec(line: string): Promise<string> {
+    return await exec(this.tools, (name) => this.process({ name }), line);
+  }
+
+  /** Asks a host for an echo, several times: what came, when, and from whom. `String(result)` reads like ping(8). */
+  async ping(target: string, options: PingOptions = {}): Promise<PingResult> {
+    return await ping(this.tools, this.process({ name: 'ping' }), target, options);
+  }
+
+  /** The routers on the way to a host. `String(result)` reads like traceroute(8). */
+  async traceroute(target: string, options: TracerouteOptions = {}): Promise<TracerouteResult> {
+    return await traceroute(this.tools, this.process({ name: 'traceroute' }), target, options);
   }
 
   /** The sockets, as ss(8) lists them: `kernel.ss('-tani')`. */

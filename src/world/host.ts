@@ -6,6 +6,8 @@ import { addEthernet } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import { Kernel, type KernelOptions } from '../host/kernel.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
+import type { PingOptions, PingResult } from '../host/tools/ping.ts';
+import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
 import { tcpdumpPort, type Tcpdump, type TcpdumpOptions } from '../host/tools/tcpdump.ts';
 import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
@@ -161,6 +163,21 @@ export class Host {
   /** What a tool prints: `host.sh('ss -tan')`; see {@link Kernel.sh}. */
   sh(line: string): string {
     return this.kernel.sh(line);
+  }
+
+  /** Runs a tool that takes time, and resolves to what it prints: `await host.exec('ping -c 3 bob')`. Others as `sh`. */
+  exec(line: string): Promise<string> {
+    return this.kernel.exec(line);
+  }
+
+  /** Pings a host by name or address: `await host.ping('bob', { count: 3 })`; see {@link Kernel.ping}. */
+  ping(target: string, options?: PingOptions): Promise<PingResult> {
+    return this.kernel.ping(target, options);
+  }
+
+  /** The routers on the way to a host; see {@link Kernel.traceroute}. */
+  traceroute(target: string, options?: TracerouteOptions): Promise<TracerouteResult> {
+    return this.kernel.traceroute(target, options);
   }
 
   /** The sockets, as ss(8) lists them: `host.ss('-tani')`. */

@@ -23,13 +23,17 @@ export function sh(host: ToolHost, line: string): string {
   const known = [...TOOLS.keys()].join(', ');
   if (name === undefined) throw new ToolError(`sh: the command is missing; known are ${known}`);
   if (name === 'tcpdump') throw new ToolError("sh: 'tcpdump' does not end by itself → host.tcpdump({ … }) starts one, stop() ends it");
+  if (name === 'ping' || name === 'traceroute') {
+    const say = `await host.exec('${name} …'), or host.${name}(target, { … })`;
+    throw new ToolError(`sh: '${name}' takes time, and sh does not wait → ${say}`);
+  }
   const tool = TOOLS.get(name);
   if (tool === undefined) throw unknownWord('sh', name, `a tool: ${known}`);
   return tool(host, args);
 }
 
 /** The words of a line; quotes of both kinds keep blanks. */
-function splitWords(line: string): string[] {
+export function splitWords(line: string): string[] {
   const words: string[] = [];
   for (const m of line.matchAll(/'([^']*)'|"([^"]*)"|([^\s'"]+)|(['"])/g)) {
     if (m[4] !== undefined) throw new ToolError(`sh: a quote is not closed: ${line.slice(m.index)}`);
