@@ -25,7 +25,7 @@ import {
 } from './flags.ts';
 import { tcpHighestSackSeq, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
-import { tcpConfirmNeigh } from './ipv4.ts';
+import { tcpConfirmNeigh } from './dst.ts';
 import { tcpCurrentMss, tcpSyncMss } from './mss.ts';
 import { pawsCheck } from './paws.ts';
 import { tcpRackAdvance, tcpRackUpdateReoWnd } from './rack.ts';

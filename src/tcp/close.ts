@@ -7,11 +7,12 @@
  *         tcp/timewait.ts       tcpTimeWait
  */
 import { Mib } from '../dev/mib.ts';
+import { in6Any } from '../lib/addr6.ts';
 import { assert } from '../lib/assert.ts';
 import { ECONNRESET, ENOTCONN, ETIMEDOUT } from '../lib/errno.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import {
-  POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK,
+  AF_INET6, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK,
   TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_ESTABLISHED, TCPF_FIN_WAIT1, TCPF_FIN_WAIT2, TCPF_LAST_ACK, TCPF_SYN_RECV, TCPF_SYN_SENT,
   TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
@@ -334,9 +335,13 @@ function needsReset(tp: TcpSock, state: number): boolean {
 function tcpResetState(tp: TcpSock): void {
   tp.dport = 0;
   tp.daddr = 0;
+  tp.v6Daddr = null;
+  if (tp.family === AF_INET6) tp.af = tp.tcp.v6!;
   if (!tp.bindAddrLock) {
     tp.saddr = 0;
     tp.rcvSaddr = 0;
+    tp.v6Saddr = null;
+    if (tp.v6RcvSaddr !== null) tp.v6RcvSaddr = in6Any;
   }
   if (tp.bindBucket === null) tp.num = 0;
   tp.shutdown = 0;

@@ -10,15 +10,17 @@ import { Mib } from '../dev/mib.ts';
 import {
   EADDRNOTAVAIL, EAFNOSUPPORT, EALREADY, ECONNABORTED, EINPROGRESS, EINVAL, EISCONN, ENETUNREACH,
 } from '../lib/errno.ts';
+import { in6IsLoopback } from '../lib/addr6.ts';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../ip/fib.ts';
-import { ipRouteOutput, type Rtable } from '../ip/route.ts';
+import { ipRouteOutput } from '../ip/route.ts';
 import { AF_INET, TCP_CLOSE, TCP_FIN_WAIT2, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT } from '../sock/constants.ts';
 import { portsConnectBind, type PortChecker } from '../sock/ports.ts';
+import type { Dst } from '../sock/dst.ts';
 import type { InetSock } from '../sock/sock.ts';
 import type { SockAddr } from '../sock/sockaddr.ts';
 import { tcpDisconnect, tcpSetState } from './close.ts';
+import { tcpSetupCaps } from './dst.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
-import { tcpV4Advmss, tcpV4SetupCaps } from './ipv4.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpSendSyn } from './output.ts';
 import type { TcpProto } from './proto.ts';
@@ -47,7 +49,10 @@ export class ConnectChecker implements PortChecker {
 
   isFree(sk: InetSock, port: number): boolean {
     this.tw = null;
-    const entry = this.tcp.established.lookup(sk.saddr, port, sk.daddr, sk.dport, sk.boundDevIf);
+    const { established } = this.tcp;
+    const entry = sk.v6Daddr === null
+      ? established.lookup(sk.saddr, port, sk.daddr, sk.dport, sk.boundDevIf)
+      : established.find6(sk.v6Saddr!, port, sk.v6Daddr, sk.dport, sk.boundDevIf);
     if (entry === null) return true;
     if (entry.state !== TCP_TIME_WAIT || !this.twReusable(entry as TimewaitSock)) return false;
     this.tw = entry as TimewaitSock;
@@ -60,9 +65,15 @@ export class ConnectChecker implements PortChecker {
     if (!tw.tstampOk) return false;
     if (this.bound) return true;
     if (tw.substate === TCP_FIN_WAIT2 || sysctl.tcpTwReuse === 0) return false;
-    if (sysctl.tcpTwReuse === 2 && tw.saddr >>> 24 !== LOOPBACK_NET && tw.daddr >>> 24 !== LOOPBACK_NET) return false;
+    if (sysctl.tcpTwReuse === 2 && !isLoopback(tw)) return false;
     return net.jiffies > tw.entryStampMs + sysctl.tcpTwReuseDelay;
   }
+}
+
+/** Does the connection stay within the host? */
+function isLoopback(tw: TimewaitSock): boolean {
+  if (tw.v6Daddr !== null) return in6IsLoopback(tw.v6Daddr) || in6IsLoopback(tw.v6Saddr!);
+  return tw.saddr >>> 24 === LOOPBACK_NET || tw.daddr >>> 24 === LOOPBACK_NET;
 }
 
 /**
@@ -75,7 +86,7 @@ export function tcpConnect(tp: TcpSock, addr: SockAddr): number {
   switch (tp.sockState) {
     case SS_UNCONNECTED: {
       if (tp.state !== TCP_CLOSE) return -EISCONN;
-      const err = tcpV4Connect(tp, addr);
+      const err = tp.af.connect(tp, addr);
       if (err < 0) return err;
       tp.sockState = SS_CONNECTING;
       return -EINPROGRESS;
@@ -102,10 +113,15 @@ function connectFailed(tp: TcpSock): number {
   return err !== 0 ? err : -ECONNABORTED;
 }
 
-function tcpV4Connect(tp: TcpSock, addr: SockAddr): number {
+/** connect() of a socket of AF_INET. */
+export function tcpV4Connect(tp: TcpSock, addr: SockAddr): number {
+  return addr.family === AF_INET ? tcpConnectV4(tp, addr.addr, addr.port) : -EAFNOSUPPORT;
+}
+
+/** To an IPv4 address: of a socket of AF_INET, or one of AF_INET6 that was given a mapped address. 0 or a negative errno. */
+export function tcpConnectV4(tp: TcpSock, to: number, dport: number): number {
   const { tcp, net } = tp;
-  if (addr.family !== AF_INET) return -EAFNOSUPPORT;
-  let daddr = addr.addr;
+  let daddr = to;
   if (daddr === 0) daddr = tp.saddr !== 0 ? tp.saddr : INADDR_LOOPBACK;
   const rt = ipRouteOutput(tcp.ip, daddr, tp.saddr, tp.boundDevIf);
   if (typeof rt === 'number') {
@@ -118,26 +134,37 @@ function tcpV4Connect(tp: TcpSock, addr: SockAddr): number {
     tp.saddr = rt.src;
     tp.rcvSaddr = rt.src;
   }
-  if (tp.tsRecentStamp !== 0 && tp.daddr !== daddr) {
-    tp.tsRecent = 0; // what was learned from another peer says nothing of this one
-    tp.tsRecentStamp = 0;
-    tp.writeSeq = 0;
-  }
+  if (tp.daddr !== daddr) tcpForgetPeer(tp);
   tp.daddr = daddr;
-  tp.dport = addr.port;
-  tp.mssClamp = TCP_MSS_DEFAULT;
-  tcpSetState(tp, TCP_SYN_SENT);
-  let err = hashConnect(tp);
-  if (err === 0) err = sendFirst(tp, rt);
+  tp.dport = dport;
+  const err = tcpConnectStart(tp, rt);
   if (err === 0) return 0;
-  tcpSetState(tp, TCP_CLOSE);
-  tp.dst = null;
-  tp.dport = 0;
   tp.daddr = 0;
   if (!hadSaddr) {
     tp.saddr = 0;
     tp.rcvSaddr = 0;
   }
+  return err;
+}
+
+/** What was learned from another peer says nothing of the one to come. */
+export function tcpForgetPeer(tp: TcpSock): void {
+  if (tp.tsRecentStamp === 0) return;
+  tp.tsRecent = 0;
+  tp.tsRecentStamp = 0;
+  tp.writeSeq = 0;
+}
+
+/** Addresses, port of the peer and way are known: finds a local port and sends the SYN. On failure the socket is in CLOSE. */
+export function tcpConnectStart(tp: TcpSock, dst: Dst): number {
+  tp.mssClamp = TCP_MSS_DEFAULT;
+  tcpSetState(tp, TCP_SYN_SENT);
+  let err = hashConnect(tp);
+  if (err === 0) err = sendFirst(tp, dst);
+  if (err === 0) return 0;
+  tcpSetState(tp, TCP_CLOSE);
+  tp.dst = null;
+  tp.dport = 0;
   return err;
 }
 
@@ -170,14 +197,13 @@ function hashConnect(tp: TcpSock): number {
   return 0;
 }
 
-function sendFirst(tp: TcpSock, rt: Rtable): number {
+function sendFirst(tp: TcpSock, dst: Dst): number {
   const { tcp } = tp;
-  tp.dst = rt;
-  tcpV4SetupCaps(tp, rt);
-  tp.advmss = tcpV4Advmss(rt);
-  if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(tcp, tp.saddr, tp.daddr, tp.num, tp.dport);
-  tp.tsoffset = secureTcpTsOffset(tcp, tp.saddr, tp.daddr);
+  tcpSetupCaps(tp, dst);
+  tp.advmss = tp.af.advmss(dst);
+  if (tp.writeSeq === 0) tp.writeSeq = secureTcpSeq(tcp, tp);
+  tp.tsoffset = secureTcpTsOffset(tcp, tp);
   tp.iss = tp.writeSeq;
-  tp.inetId = tp.net.random.next32() & 0xffff;
+  if (tp.v6Daddr === null) tp.inetId = tp.net.random.next32() & 0xffff;
   return tcpSendSyn(tp);
 }

@@ -1,7 +1,7 @@
 /**
  * TCP, which socket is it for?
  *
- *   from  ip/input.ts      tcpRcv, `data` at the TCP header, trimmed to the IP packet
+ *   from  ip/input.ts      tcpRcv (of IPv6 ip/v6/input.ts), `data` at the TCP header, trimmed to the IP packet
  *   to    tcp/input.ts     tcpRcvEstablished, the steady path
  *         tcp/state.ts     tcpRcvStateProcess, all other states of a connection
  *         tcp/request.ts   a SYN to a listener; tcp/minisocks.ts a segment for a half-open connection or a TIME_WAIT
@@ -22,6 +22,7 @@ import { CHECKSUM_NONE, PACKET_HOST, type SkBuff } from '../skb/sk-buff.ts';
 import {
   IPPROTO_TCP, POLLIN, POLLRDNORM, TCP_ESTABLISHED, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
+import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
 import { TCPOLEN_MD5SIG, TCPOPT_EOL, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
 import {
@@ -30,6 +31,7 @@ import {
 } from '../wire/tcp.ts';
 import { tcpRcvEstablished } from './input.ts';
 import { tcpCheckReq } from './minisocks.ts';
+import type { EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { tcpConnRequest, reqskDrop } from './request.ts';
@@ -40,6 +42,10 @@ import { cookieCheck } from './syncookies.ts';
 import { TwVerdict, twDeschedule, tcpTimewaitStateProcess } from './timewait.ts';
 import type { TimewaitSock } from './timewait-sock.ts';
 
+/** Where an IPv6 header has its addresses. */
+const IPV6_SADDR = 8;
+const IPV6_DADDR = 24;
+
 /** A TCP segment for this host. Takes the skb. */
 export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
   const { net } = tcp;
@@ -49,15 +55,10 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
   }
   net.inc(Mib.TcpInSegs);
   if (!tcpHeaderOk(tcp, skb)) return;
-  const { buf, nh, th } = skb;
-  const saddr = iphSaddr(buf, nh);
-  const daddr = iphDaddr(buf, nh);
-  const sport = thSport(buf, th);
-  const dport = thDport(buf, th);
   const dif = (skb.dev as NetDevice).ifindex;
   // Twice at most, but for requests whose listener has gone: each look-up of such a one removes it.
   for (;;) {
-    const entry = tcp.established.lookup(daddr, dport, saddr, sport, dif);
+    const entry = findEntry(tcp, skb, dif);
     if (entry === null) break;
     if (entry.state === TCP_NEW_SYN_RECV) {
       if (tcpReqRcv(entry as RequestSock, skb)) return;
@@ -67,8 +68,7 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
     else tcpDoRcv(entry as TcpSock, skb);
     return;
   }
-  const hash = tcp.established.hash(daddr, dport, saddr, sport);
-  const listener = tcp.listening.lookup(daddr, dport, dif, hash);
+  const listener = findListener(tcp, skb, dif);
   if (listener !== null) {
     tcpListenRcv(listener, skb, 0);
     return;
@@ -77,6 +77,29 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
     tcpSendReset(tcp, false, skb);
     net.drop(skb, Drop.NoSocket);
   }
+}
+
+/** Who owns the 4-tuple of the segment, or null. */
+function findEntry(tcp: TcpProto, skb: SkBuff, dif: number): EhashEntry | null {
+  const { buf, nh, th } = skb;
+  if (skb.protocol === ETH_P_IPV6) {
+    return tcp.established.lookup6At(buf, nh + IPV6_DADDR, thDport(buf, th), nh + IPV6_SADDR, thSport(buf, th), dif);
+  }
+  return tcp.established.lookup(iphDaddr(buf, nh), thDport(buf, th), iphSaddr(buf, nh), thSport(buf, th), dif);
+}
+
+/** Who listens there, or null. */
+function findListener(tcp: TcpProto, skb: SkBuff, dif: number): TcpSock | null {
+  const { established, listening } = tcp;
+  const { buf, nh, th } = skb;
+  const sport = thSport(buf, th);
+  const dport = thDport(buf, th);
+  if (skb.protocol === ETH_P_IPV6) {
+    const hash = established.hash6At(buf, nh + IPV6_DADDR, dport, nh + IPV6_SADDR, sport);
+    return listening.lookup6At(buf, nh + IPV6_DADDR, dport, dif, hash);
+  }
+  const daddr = iphDaddr(buf, nh);
+  return listening.lookup(daddr, dport, dif, established.hash(daddr, dport, iphSaddr(buf, nh), sport));
 }
 
 /** A whole header with the right checksum? If so, its numbers are in the skb; else the skb is gone. */
@@ -187,7 +210,7 @@ function tcpTimewaitRcv(tw: TimewaitSock, skb: SkBuff, dif: number): void {
   const { net } = tcp;
   const verdict = tcpTimewaitStateProcess(tw, skb);
   if (verdict === TwVerdict.Syn) {
-    const listener = tcp.listening.lookup(tw.saddr, tw.num, dif, tw.ehash);
+    const listener = findListener(tcp, skb, dif);
     if (listener !== null) {
       const isn = tcpTimewaitIsn(tw);
       twDeschedule(tw);

@@ -5,9 +5,14 @@
  *                      requests (RequestSock) and TIME_WAIT (TimewaitSock). `state` tells which one it is.
  *   ListenTable        by local port; among the listeners of a port the most specific one wins
  *
+ * Both families share the tables: an IPv6 entry has `v6Daddr`, and 0.0.0.0 for IPv4, from which no segment comes. The look-ups
+ * whose names end in `6At` read the addresses of the packet where they are.
+ *
  * Hashing is by integers and the chains run through the sockets themselves: a look-up allocates nothing.
  */
+import { in6Equal, in6EqualsAt, in6Hash, in6HashAt, in6IsAny, type In6Addr } from '../lib/addr6.ts';
 import { hash4Tuple, hashMix } from '../lib/hash.ts';
+import { AF_INET } from '../sock/constants.ts';
 import type { TcpSock } from './sock.ts';
 
 /** `lastOowAckMs` of somebody who has not sent an answer to a segment out of the window yet: long ago. */
@@ -24,6 +29,9 @@ export interface EhashEntry {
   num: number;
   daddr: number;
   dport: number;
+  /** The same in IPv6; null when the packets are IPv4. */
+  v6Saddr: In6Addr | null;
+  v6Daddr: In6Addr | null;
   /** Interface it is bound to, 0 = any. */
   boundDevIf: number;
 }
@@ -62,10 +70,52 @@ export class EstablishedTable {
     return null;
   }
 
+  hash6At(buf: Uint8Array, laddr: number, lport: number, faddr: number, fport: number): number {
+    return hashMix(in6HashAt(buf, faddr, in6HashAt(buf, laddr, this.secret)), (lport << 16) | fport);
+  }
+
+  /** {@link lookup} for IPv6: the addresses are at the offsets `laddr` and `faddr` of `buf`. */
+  lookup6At(buf: Uint8Array, laddr: number, lport: number, faddr: number, fport: number, dif: number): EhashEntry | null {
+    const h = this.hash6At(buf, laddr, lport, faddr, fport);
+    let e = this.buckets[h & this.mask]!;
+    while (e !== null) {
+      if (
+        e.ehash === h && e.dport === fport && e.num === lport && e.v6Daddr !== null && in6EqualsAt(e.v6Daddr, buf, faddr) &&
+        in6EqualsAt(e.v6Saddr!, buf, laddr) && (e.boundDevIf === 0 || e.boundDevIf === dif)
+      ) {
+        return e;
+      }
+      e = e.ehashNext!;
+    }
+    return null;
+  }
+
+  /** The owner of an IPv6 4-tuple, or null. */
+  find6(laddr: In6Addr, lport: number, faddr: In6Addr, fport: number, dif: number): EhashEntry | null {
+    const h = this.hash6(laddr, lport, faddr, fport);
+    let e = this.buckets[h & this.mask]!;
+    while (e !== null) {
+      if (
+        e.ehash === h && e.dport === fport && e.num === lport && e.v6Daddr !== null && in6Equal(e.v6Daddr, faddr) &&
+        in6Equal(e.v6Saddr!, laddr) && (e.boundDevIf === 0 || e.boundDevIf === dif)
+      ) {
+        return e;
+      }
+      e = e.ehashNext!;
+    }
+    return null;
+  }
+
+  private hash6(laddr: In6Addr, lport: number, faddr: In6Addr, fport: number): number {
+    return hashMix(in6Hash(faddr, in6Hash(laddr, this.secret)), (lport << 16) | fport);
+  }
+
   /** Puts an entry in front of its chain. Its addresses must not change while it is in the table. */
   insert(e: EhashEntry): void {
     if (this.count >= this.buckets.length) this.grow();
-    const h = hash4Tuple(this.secret, e.saddr, e.num, e.daddr, e.dport);
+    const h = e.v6Daddr === null
+      ? hash4Tuple(this.secret, e.saddr, e.num, e.daddr, e.dport)
+      : this.hash6(e.v6Saddr!, e.num, e.v6Daddr, e.dport);
     e.ehash = h;
     e.ehashNext = this.buckets[h & this.mask]!;
     this.buckets[h & this.mask] = e;
@@ -119,6 +169,8 @@ export class EstablishedTable {
 /** Listeners by port: few per port, so a chain through `hashNext`. */
 export class ListenTable {
   private readonly byPort: Map<number, TcpSock[]> = new Map();
+  /** Of the listeners being compared. */
+  private readonly scores: number[] = [];
 
   insert(tp: TcpSock): void {
     const list = this.byPort.get(tp.num);
@@ -137,34 +189,25 @@ export class ListenTable {
   }
 
   /**
-   * The listener for a segment to `laddr:lport` that came in by `dif`: bound to the address beats bound to any, bound to the
-   * device beats bound to none; among equals of a SO_REUSEPORT group the hash of the 4-tuple chooses.
+   * The listener for a segment to `laddr:lport` that came in by `dif`: bound to the device beats bound to none, bound to the
+   * address beats bound to any, one of AF_INET beats one that speaks IPv4 besides IPv6; among equals of a SO_REUSEPORT group the
+   * hash of the 4-tuple chooses.
    */
   lookup(laddr: number, lport: number, dif: number, hash: number): TcpSock | null {
     const list = this.byPort.get(lport);
     if (list === undefined) return null;
-    let best: TcpSock | null = null;
-    let bestScore = -1;
-    let group = 0;
-    for (let i = 0; i < list.length; i++) {
-      const tp = list[i]!;
-      const score = listenScore(tp, laddr, dif);
-      if (score > bestScore) {
-        best = tp;
-        bestScore = score;
-        group = 1;
-      } else if (score === bestScore && score >= 0 && tp.reuseport && best!.reuseport) {
-        group++;
-      }
-    }
-    if (group < 2) return best;
-    // Any of the group may be asked; the spread is by the flow, so that one flow always meets the same one.
-    let nth = ((hashMix(hash, group) >>> 0) * group) / 4294967296 | 0;
-    for (let i = 0; i < list.length; i++) {
-      const tp = list[i]!;
-      if (tp.reuseport && listenScore(tp, laddr, dif) === bestScore && nth-- === 0) return tp;
-    }
-    return best;
+    const { scores } = this;
+    for (let i = 0; i < list.length; i++) scores[i] = listenScore(list[i]!, laddr, dif);
+    return best(list, scores, hash);
+  }
+
+  /** {@link lookup} for IPv6: the address is at `laddr` in `buf`. */
+  lookup6At(buf: Uint8Array, laddr: number, lport: number, dif: number, hash: number): TcpSock | null {
+    const list = this.byPort.get(lport);
+    if (list === undefined) return null;
+    const { scores } = this;
+    for (let i = 0; i < list.length; i++) scores[i] = listenScore6(list[i]!, buf, laddr, dif);
+    return best(list, scores, hash);
   }
 
   /** All listeners, by port and in the order of listen(). */
@@ -173,9 +216,44 @@ export class ListenTable {
   }
 }
 
+/** The listener with the highest score that is not -1; of several that share by SO_REUSEPORT the one that the hash chooses. */
+function best(list: readonly TcpSock[], scores: readonly number[], hash: number): TcpSock | null {
+  let found: TcpSock | null = null;
+  let bestScore = -1;
+  let group = 0;
+  for (let i = 0; i < list.length; i++) {
+    const tp = list[i]!;
+    const score = scores[i]!;
+    if (score > bestScore) {
+      found = tp;
+      bestScore = score;
+      group = 1;
+    } else if (score === bestScore && score >= 0 && tp.reuseport && found!.reuseport) {
+      group++;
+    }
+  }
+  if (group < 2) return found;
+  // Any of the group may be asked; the spread is by the flow, so that one flow always meets the same one.
+  let nth = ((hashMix(hash, group) >>> 0) * group) / 4294967296 | 0;
+  for (let i = 0; i < list.length; i++) {
+    if (list[i]!.reuseport && scores[i] === bestScore && nth-- === 0) return list[i]!;
+  }
+  return found;
+}
+
 /** How well a listener fits, -1 when it does not (Linux: compute_score). */
 function listenScore(tp: TcpSock, laddr: number, dif: number): number {
-  if (tp.rcvSaddr !== 0 && tp.rcvSaddr !== laddr) return -1;
+  if ((tp.rcvSaddr !== 0 && tp.rcvSaddr !== laddr) || tp.v6only) return -1;
   if (tp.boundDevIf !== 0 && tp.boundDevIf !== dif) return -1;
-  return (tp.rcvSaddr !== 0 ? 2 : 0) + (tp.boundDevIf !== 0 ? 4 : 0);
+  return (tp.family === AF_INET ? 1 : 0) + (tp.rcvSaddr !== 0 ? 2 : 0) + (tp.boundDevIf !== 0 ? 4 : 0);
+}
+
+/** The same for IPv6. */
+function listenScore6(tp: TcpSock, buf: Uint8Array, laddr: number, dif: number): number {
+  const { v6RcvSaddr } = tp;
+  if (v6RcvSaddr === null) return -1;
+  const any = in6IsAny(v6RcvSaddr);
+  if (!any && !in6EqualsAt(v6RcvSaddr, buf, laddr)) return -1;
+  if (tp.boundDevIf !== 0 && tp.boundDevIf !== dif) return -1;
+  return (any ? 0 : 2) + (tp.boundDevIf !== 0 ? 4 : 0);
 }

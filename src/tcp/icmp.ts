@@ -11,7 +11,6 @@ import {
   ECONNREFUSED, EHOSTDOWN, EHOSTUNREACH, EMSGSIZE, ENETUNREACH, ENOPROTOOPT, EOPNOTSUPP, EPROTO,
 } from '../lib/errno.ts';
 import { between } from '../lib/seq.ts';
-import { ipRouteSock, ipSkUpdatePmtu } from '../ip/route.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import {
@@ -26,6 +25,7 @@ import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
 import { tcpSyncMss } from './mss.ts';
 import { tcpSimpleRetransmit } from './retransmit.ts';
+import type { EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { reqskDrop, tcpListenDrop } from './request.ts';
@@ -50,18 +50,9 @@ export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
     net.inc(Mib.IcmpInErrors);
     return;
   }
-  if (entry.state === TCP_TIME_WAIT) return;
   const seq = thSeq(buf, th);
-  if (entry.state === TCP_NEW_SYN_RECV) {
-    reqErr(entry as RequestSock, seq, unreachable(type, code));
-    return;
-  }
-  const tp = entry as TcpSock;
-  if (tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return;
-  if (!between(seq, tp.sndUna, tp.sndNxt)) {
-    net.inc(Mib.TcpExtOutOfWindowIcmps);
-    return;
-  }
+  const tp = tcpErrSock(entry, seq, unreachable(type, code));
+  if (tp === null) return;
   if (type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED) {
     tcpMtuReduced(tp, info);
     return;
@@ -69,14 +60,32 @@ export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
   const err = icmpErrno(type, code);
   if (err === 0) return;
   if (type === ICMP_DEST_UNREACH && (code === ICMP_NET_UNREACH || code === ICMP_HOST_UNREACH)) revertBackoff(tp, seq);
-  tcpIcmpError(tp, err);
+  tcpIcmpError(tp, err, tp.recverr);
+}
+
+/**
+ * Whom a message about the segment `seq` concerns: a connection that has it in flight, or null when there is nothing more to do.
+ *
+ * @param abort a half-open request is given up
+ */
+export function tcpErrSock(entry: EhashEntry, seq: number, abort: boolean): TcpSock | null {
+  if (entry.state === TCP_TIME_WAIT) return null;
+  if (entry.state === TCP_NEW_SYN_RECV) {
+    reqErr(entry as RequestSock, seq, abort);
+    return null;
+  }
+  const tp = entry as TcpSock;
+  if (tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return null;
+  if (between(seq, tp.sndUna, tp.sndNxt)) return tp;
+  tp.net.inc(Mib.TcpExtOutOfWindowIcmps);
+  return null;
 }
 
 /**
  * RFC 6069: the message proves that the retransmission was lost for want of a way and not for congestion: the last
  * doubling of the RTO is taken back, so that the connection goes on soon after the way is there again.
  */
-function revertBackoff(tp: TcpSock, seq: number): void {
+export function revertBackoff(tp: TcpSock, seq: number): void {
   const skb = tp.rtxQueue.head;
   if (skb === null || seq !== tp.sndUna || tp.retransmits === 0 || tp.backoff === 0) return;
   tcpMstampRefresh(tp);
@@ -100,12 +109,12 @@ function icmpErrno(type: number, code: number): number {
 }
 
 /** RFC 1122 §4.2.3.9: during the handshake the error ends it; afterwards TCP goes on trying and only remembers it. */
-function tcpIcmpError(tp: TcpSock, err: number): void {
+export function tcpIcmpError(tp: TcpSock, err: number, recverr: boolean): void {
   if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) {
     tcpDoneWithError(tp, err);
     return;
   }
-  if (tp.recverr) {
+  if (recverr) {
     tp.err = err;
     tp.errorReport();
   } else {
@@ -125,14 +134,11 @@ function reqErr(req: RequestSock, seq: number, abort: boolean): void {
 }
 
 /** RFC 1191: the path is narrower than we thought. What was too large is sent again at once, smaller. */
-function tcpMtuReduced(tp: TcpSock, mtu: number): void {
-  const { ip } = tp.tcp;
-  ipSkUpdatePmtu(ip, tp, mtu);
-  const rt = ipRouteSock(ip, tp);
-  if (typeof rt === 'number') return;
-  const pmtu = rt.mtu;
-  if (mtu < pmtu && tp.pmtudisc !== IP_PMTUDISC_DONT) tp.errSoft = EMSGSIZE;
-  if (tp.pmtudisc !== IP_PMTUDISC_DONT && tp.pmtuCookie > pmtu) {
+export function tcpMtuReduced(tp: TcpSock, mtu: number): void {
+  const pmtu = tp.af.mtuReduced(tp, mtu);
+  if (pmtu < 0 || tp.af.pmtudisc(tp) === IP_PMTUDISC_DONT) return;
+  if (mtu < pmtu) tp.errSoft = EMSGSIZE;
+  if (tp.pmtuCookie > pmtu) {
     tcpSyncMss(tp, pmtu);
     tcpSimpleRetransmit(tp);
   }

@@ -1,7 +1,7 @@
 /** Makes TCP of a host, and its sockets. The rooms above begin here. */
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
-import { IPPROTO_TCP } from '../sock/constants.ts';
+import { AF_INET, IPPROTO_TCP } from '../sock/constants.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { tcpCaFind } from './cong/cong.ts';
 import { ConnectChecker } from './connect.ts';
@@ -30,14 +30,14 @@ export function tcpInit(net: Net, ip: Ipv4): TcpProto {
 }
 
 /** A new socket in CLOSE, with the host's settings. */
-export function tcpCreateSock(tcp: TcpProto): TcpSock {
+export function tcpCreateSock(tcp: TcpProto, family: number = AF_INET): TcpSock {
   const { net, sysctl } = tcp;
   let ca = tcp.defaultCa;
   if (ca === null || ca.name !== sysctl.tcpCongestionControl) {
     ca = tcpCaFind(sysctl.tcpCongestionControl) ?? tcpCaFind('reno')!;
     tcp.defaultCa = ca;
   }
-  const tp = new TcpSock(net, tcp, tcpProt, ca, tcpTimerHandlers);
+  const tp = new TcpSock(net, tcp, tcpProt, ca, tcpTimerHandlers, family);
   tcpInitXmitTimers(tp);
   tp.rcvbuf = sysctl.tcpRmem[1];
   tp.sndbuf = sysctl.tcpWmem[1];

@@ -15,7 +15,7 @@ import { tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts'
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpCreateSock } from './init.ts';
-import { tcpV4ReqRoute, tcpV4SetupCaps } from './ipv4.ts';
+import { tcpSetupCaps } from './dst.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { oowRateLimited } from './oow.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
@@ -138,14 +138,13 @@ export function tcpSynRecvSock(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpS
     tcp.dropReason = tcpListenDrop(tp, Drop.TcpListenOverflow);
     return null;
   }
-  const rt = tcpV4ReqRoute(tcp, req);
+  const rt = req.af.reqRoute(tcp, req);
   if (rt === null) {
     tcp.dropReason = tcpListenDrop(tp, Drop.IpOutNoRoutes);
     return null;
   }
   const child = tcpCreateOpenreqChild(tp, req, skb);
-  child.dst = rt;
-  tcpV4SetupCaps(child, rt);
+  tcpSetupCaps(child, rt);
   tcpSyncMss(child, rt.mtu);
   child.advmss = req.advmss;
   tcpInitializeRcvMss(child);
@@ -159,15 +158,13 @@ export function tcpSynRecvSock(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpS
 /** A full socket from a listener's options and a request's numbers. */
 function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpSock {
   const { tcp, net } = tp;
-  const child = tcpCreateSock(tcp);
+  const child = tcpCreateSock(tcp, tp.family);
   inheritOptions(tp, child);
   child.state = TCP_SYN_RECV;
-  child.saddr = req.saddr;
-  child.rcvSaddr = req.saddr;
   child.num = req.num;
-  child.daddr = req.daddr;
   child.dport = req.dport;
-  child.tos = req.tos;
+  child.af = req.af;
+  child.af.initChild(child, tp, req);
   const rcvNxt = (req.rcvIsn + 1) | 0;
   child.irs = req.rcvIsn;
   child.rcvNxt = rcvNxt;
@@ -233,6 +230,8 @@ function inheritOptions(tp: TcpSock, child: TcpSock): void {
   child.recverr = tp.recverr;
   child.recvttl = tp.recvttl;
   child.recvtos = tp.recvtos;
+  child.v6only = tp.v6only;
+  child.np = tp.np === null ? null : tp.np.clone();
   child.freebind = tp.freebind;
   child.bindAddressNoPort = tp.bindAddressNoPort;
   child.bindAddrLock = tp.bindAddrLock;

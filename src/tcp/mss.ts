@@ -4,7 +4,6 @@
  * `mssCache` is what fits beside the options agreed on (`tcpHeaderLen`); `tcpCurrentMss` is what fits beside those of the
  * next segment, which may carry SACK blocks, too. RFC 9293 §3.7.1, RFC 6691.
  */
-import { AF_INET6 } from '../sock/constants.ts';
 import type { Dst } from '../sock/dst.ts';
 import { TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN } from '../wire/tcp.ts';
@@ -16,13 +15,9 @@ export const TCP_MIN_MSS = 88;
 /** Bytes for options. */
 const OPTION_SPACE = 40;
 
-function networkHeaderLen(tp: TcpSock): number {
-  return tp.family === AF_INET6 && tp.v6Daddr !== null ? 40 : 20;
-}
-
 /** The MSS for packets of `pmtu` bytes, options agreed on not counted (Linux: __tcp_mtu_to_mss). */
 function mtuToMssNoOptions(tp: TcpSock, pmtu: number): number {
-  const mss = Math.min(pmtu - networkHeaderLen(tp) - TCP_HLEN_MIN, tp.mssClamp);
+  const mss = Math.min(pmtu - tp.af.headerLen - TCP_HLEN_MIN, tp.mssClamp);
   return Math.max(mss, tp.tcp.sysctl.tcpMinSndMss);
 }
 
@@ -33,7 +28,7 @@ export function tcpMtuToMss(tp: TcpSock, pmtu: number): number {
 
 /** The packet that a segment of `mss` bytes needs. */
 export function tcpMssToMtu(tp: TcpSock, mss: number): number {
-  return mss + tp.tcpHeaderLen + networkHeaderLen(tp);
+  return mss + tp.tcpHeaderLen + tp.af.headerLen;
 }
 
 /**

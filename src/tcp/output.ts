@@ -5,7 +5,7 @@
  *         tcp/retransmit.ts   tcpTransmitSkb: data again
  *         tcp/ack.ts, data.ts, recv.ts, timer.ts, close.ts   tcpSendAck, tcpSendFin, tcpSendActiveReset, tcpWriteWakeup
  *         tcp/request.ts      tcpMakeSynack;  tcp/connect.ts   tcpSendSyn
- *   to    tcp/ipv4.ts         by way of `tcp.queueXmit`, which takes the segment
+ *   to    tcp/ipv4.ts         by way of `tp.af.xmit`, which takes the segment
  *
  * Queued data (SYN, FIN, bytes) stays in the queues and is sent as a clone with fresh headers; what is sent directly (ACK,
  * RST, probes) is made for the occasion and not kept. Either way the window, the ACK and the timestamp are those of now.
@@ -74,7 +74,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   tp.segsOut += pcount;
   if (tp.wstampUs < tp.mstampUs) tp.wstampUs = tp.mstampUs;
   if (clone) chargeClone(tp, skb, out);
-  let err = tp.tcp.queueXmit(tp, out);
+  let err = tp.af.xmit(tp, out);
   if (err > 0) {
     tcpEnterCwr(tp);
     if (err === NET_XMIT_CN) err = 0;

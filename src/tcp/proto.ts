@@ -6,15 +6,14 @@ import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
 import { SipKey } from '../lib/hash.ts';
 import { Drop } from '../skb/drop-reason.ts';
-import type { SkBuff } from '../skb/sk-buff.ts';
 import { PortTable } from '../sock/ports.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
-import { tcpV4Xmit } from './ipv4.ts';
+import type { TcpAfOps } from './af.ts';
+import { tcpV4Ops } from './ipv4.ts';
 import { TcpScratch } from './scratch.ts';
-import type { TcpSock } from './sock.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
 
 /** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times are milliseconds unless a name says so. */
@@ -133,8 +132,9 @@ export class TcpProto {
   readonly rxOpt: TcpOptionsReceived = new TcpOptionsReceived();
   /** Options of a segment being built. */
   readonly txOpt: TcpOptionsOut = new TcpOptionsOut();
-  /** Hands a segment with its TCP header to the network layer; takes it. 0, NET_XMIT_*, or a negative errno. */
-  queueXmit: (tp: TcpSock, skb: SkBuff) => number = tcpV4Xmit;
+  /** What is different between the families of packets; IPv6's table is set when the host has IPv6. */
+  readonly v4: TcpAfOps = tcpV4Ops;
+  v6: TcpAfOps | null = null;
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
   /** Why the segment that `tcpCheckReq` or `cookieCheck` made nothing of is to be dropped; NotDropped when it did its work. */

@@ -3,8 +3,10 @@
  * what our SYN-ACK answered. Cheap on purpose: a flood of SYNs makes these and nothing more (RFC 4987 §3.4); the socket
  * comes with the third segment of the handshake.
  */
+import type { In6Addr } from '../lib/addr6.ts';
 import { TCP_NEW_SYN_RECV } from '../sock/constants.ts';
 import { Timer } from '../time/timer.ts';
+import type { TcpAfOps } from './af.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpSock } from './sock.ts';
 
@@ -15,6 +17,8 @@ export class RequestSock implements EhashEntry {
   /** In the table, that is: waiting for the third segment. */
   hashed = false;
   readonly listener: TcpSock;
+  /** What its packets are. */
+  readonly af: TcpAfOps;
   /** The other requests of the listener. */
   next: RequestSock | null = null;
   prev: RequestSock | null = null;
@@ -23,8 +27,11 @@ export class RequestSock implements EhashEntry {
   num = 0;
   daddr = 0;
   dport = 0;
-  /** Where the SYN came in, for a socket bound to a device. */
+  v6Saddr: In6Addr | null = null;
+  v6Daddr: In6Addr | null = null;
+  /** Where the SYN came in, for a socket bound to a device or an address of a link. */
   boundDevIf = 0;
+  /** Type of service or traffic class. */
   tos = 0;
 
   /** ISS of the peer and of ours; the next byte expected from the peer. */
@@ -66,12 +73,13 @@ export class RequestSock implements EhashEntry {
   cookie = false;
   /** The TSval of a SYN-ACK that is a cookie: it carries the options. Else 0. */
   cookieTs = 0;
-  /** The cached route (Rtable), or null. */
+  /** The cached route, or null. */
   dst: object | null = null;
   readonly timer: Timer;
 
-  constructor(listener: TcpSock, timer: (req: RequestSock) => void) {
+  constructor(listener: TcpSock, af: TcpAfOps, timer: (req: RequestSock) => void) {
     this.listener = listener;
+    this.af = af;
     this.timer = new Timer(listener.net.sim, listener.net.cpu, timer, false, this);
   }
 }

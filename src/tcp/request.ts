@@ -2,7 +2,7 @@
  * The SYN queue: connections that somebody has asked for, until the third segment comes.
  *
  *   from  tcp/demux.ts        tcpConnRequest, a SYN to a listener
- *   to    tcp/ipv4.ts         tcpV4SendSynack
+ *   to    tcp/ipv4.ts         sendSynack (or ipv6.ts)
  *         tcp/minisocks.ts    tcpCheckReq takes the request over when an answer comes
  *
  * Limits, as Linux has them: a SYN is dropped while the accept queue is full; when more requests than `backlog` wait, SYN
@@ -10,18 +10,14 @@
  * kept for hosts that we know, and we know none. RFC 4987 tells why.
  */
 import { Mib } from '../dev/mib.ts';
-import type { NetDevice } from '../dev/net-device.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_LISTEN } from '../sock/constants.ts';
-import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
+import type { Dst } from '../sock/dst.ts';
 import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
-import { inetAddrType } from '../ip/devinet.ts';
-import { RTN_LOCAL } from '../ip/fib.ts';
-import type { Rtable } from '../ip/route.ts';
+import { tcpAfOf } from './af.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
-import { tcpV4Advmss, tcpV4ReqRoute, tcpV4SendSynack } from './ipv4.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpMakeSynack } from './output.ts';
 import type { TcpProto } from './proto.ts';
@@ -52,7 +48,7 @@ function reqskQueueFull(tp: TcpSock): boolean {
 export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   const { tcp, net } = tp;
   // RFC 1122 §4.2.3.10: a SYN to a broadcast or multicast address is discarded silently.
-  if (inetAddrType(tcp.ip, iphDaddr(skb.buf, skb.nh)) !== RTN_LOCAL) return tcpListenDrop(tp, Drop.IpInvalidDest);
+  if (!tcpAfOf(tcp, skb).isLocal(tcp, skb)) return tcpListenDrop(tp, Drop.IpInvalidDest);
   let wantCookie = false;
   if ((tcp.sysctl.tcpSyncookies === 2 || reqskQueueFull(tp)) && twIsn === 0) {
     wantCookie = tcp.sysctl.tcpSyncookies !== 0;
@@ -64,26 +60,26 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
     return tcpListenDrop(tp, Drop.TcpListenOverflow);
   }
   const req = reqskFromSyn(tp, skb, wantCookie);
-  const rt = tcpV4ReqRoute(tcp, req);
+  const rt = req.af.reqRoute(tcp, req);
   if (rt === null) {
     net.inc(Mib.IpOutNoRoutes);
     return tcpListenDrop(tp, Drop.IpOutNoRoutes);
   }
   if (!wantCookie && twIsn === 0 && synQueueCrowded(tp)) return tcpListenDrop(tp, Drop.TcpReqQueueFull);
-  if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req.saddr, req.daddr);
+  if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req);
   if (wantCookie) {
     req.cookie = true;
     req.sntIsn = cookieInitSequence(tp, req);
     if (req.tstampOk) req.cookieTs = (cookieInitTimestamp(net, req) + req.tsOff) | 0;
   } else {
-    req.sntIsn = twIsn !== 0 ? twIsn : secureTcpSeq(tcp, req.saddr, req.daddr, req.num, req.dport);
+    req.sntIsn = twIsn !== 0 ? twIsn : secureTcpSeq(tcp, req);
   }
   reqskInitWindow(tp, req, rt);
   if (!wantCookie) reqskAdd(tp, req);
   req.sntSynackUs = net.nowUs;
   req.firstTsval = net.jiffies;
   req.lastTsval = req.firstTsval;
-  tcpV4SendSynack(tp, req, tcpMakeSynack(tp, req));
+  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req));
   return Drop.NotDropped;
 }
 
@@ -102,7 +98,7 @@ export function tcpListenDrop(tp: TcpSock, reason: Drop): Drop {
 
 function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSock {
   const { tcp } = tp;
-  const { buf, nh, th } = skb;
+  const { buf, th } = skb;
   const opt = tcp.rxOpt;
   tcpParseOptions(buf, th + TCP_OPTIONS, thHlen(buf, th) - TCP_HLEN_MIN, opt);
   tcpAcceptOptions(tcp, opt);
@@ -112,13 +108,10 @@ function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSoc
     tcpClearOptions(opt);
     opt.mss = mss;
   }
-  const req = new RequestSock(tp, reqskTimer);
-  req.saddr = iphDaddr(buf, nh);
-  req.daddr = iphSaddr(buf, nh);
+  const req = new RequestSock(tp, tcpAfOf(tcp, skb), reqskTimer);
+  req.af.initReq(req, tp, skb);
   req.num = thDport(buf, th);
   req.dport = thSport(buf, th);
-  req.boundDevIf = tp.boundDevIf === 0 ? 0 : (skb.dev as NetDevice).ifindex;
-  req.tos = tp.tos;
   req.rcvIsn = skb.seq;
   req.rcvNxt = (skb.seq + 1) | 0;
   req.sndWnd = thWindow(buf, th);
@@ -147,8 +140,8 @@ export function tcpAcceptOptions(tcp: TcpProto, opt: TcpOptionsReceived): void {
 }
 
 /** Chooses the window to offer (Linux: tcp_openreq_init_rwin). */
-export function reqskInitWindow(tp: TcpSock, req: RequestSock, rt: Rtable): void {
-  const advmss = tcpV4Advmss(rt);
+export function reqskInitWindow(tp: TcpSock, req: RequestSock, dst: Dst): void {
+  const advmss = req.af.advmss(dst);
   req.advmss = tp.userMss !== 0 && tp.userMss < advmss ? tp.userMss : advmss;
   const space = tcpFullSpace(tp);
   let clamp = tp.windowClamp;
@@ -211,7 +204,7 @@ export function reqskArm(req: RequestSock): void {
 export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
   const { net } = tp;
   req.lastTsval = net.jiffies;
-  tcpV4SendSynack(tp, req, tcpMakeSynack(tp, req));
+  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req));
   net.inc(Mib.TcpRetransSegs);
   net.inc(Mib.TcpExtTCPSynRetrans);
   req.numRetrans++;

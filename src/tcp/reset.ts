@@ -4,12 +4,9 @@
  */
 import { Mib } from '../dev/mib.ts';
 import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
-import { RTN_LOCAL } from '../ip/fib.ts';
-import { inetAddrType } from '../ip/devinet.ts';
-import { iphDaddr, iphSaddr, iphTos, INET_ECN_MASK } from '../wire/ipv4.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport } from '../wire/tcp.ts';
-import { tcpV4Reply } from './ipv4.ts';
+import { tcpAfOf } from './af.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { TCP_LISTEN } from '../sock/constants.ts';
@@ -27,7 +24,7 @@ import type { TimewaitSock } from './timewait-sock.ts';
 export function tcpSendReset(tcp: TcpProto, owner: boolean, skb: SkBuff): void {
   const { net } = tcp;
   if ((skb.tcpFlags & TCP_FLAG_RST) !== 0) return;
-  if (!owner && inetAddrType(tcp.ip, iphDaddr(skb.buf, skb.nh)) !== RTN_LOCAL) return;
+  if (!owner && !tcpAfOf(tcp, skb).isLocal(tcp, skb)) return;
   const hasAck = (skb.tcpFlags & TCP_FLAG_ACK) !== 0;
   net.inc(Mib.TcpOutRsts);
   if (hasAck) reply(tcp, skb, skb.ackSeq, 0, TCP_FLAG_RST, 0);
@@ -81,6 +78,5 @@ function replyTstamp(tcp: TcpProto, to: SkBuff, seq: number, ack: number, window
 
 function sendReply(tcp: TcpProto, to: SkBuff, skb: SkBuff, th: number): void {
   skb.th = th;
-  const tos = iphTos(to.buf, to.nh) & ~INET_ECN_MASK;
-  tcpV4Reply(tcp, skb, iphDaddr(to.buf, to.nh), iphSaddr(to.buf, to.nh), tos, null);
+  tcpAfOf(tcp, to).reply(tcp, to, skb);
 }

@@ -3,12 +3,13 @@
  * files of this room. Sequence numbers are int32 on the circle; times are microseconds of host time unless a name says otherwise.
  */
 import type { Net } from '../dev/net.ts';
-import { AF_INET, IPPROTO_TCP, SOCK_STREAM } from '../sock/constants.ts';
+import { AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM } from '../sock/constants.ts';
 import { InetSock, type Proto } from '../sock/sock.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { Timer } from '../time/timer.ts';
 import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
+import type { TcpAfOps } from './af.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
@@ -58,6 +59,8 @@ const NO_BLOCKS: Int32Array = new Int32Array(0);
 
 export class TcpSock extends InetSock implements EhashEntry {
   readonly tcp: TcpProto;
+  /** What its packets are: IPv4 or IPv6 (see `tcp/af.ts`). */
+  af: TcpAfOps;
   /** Chain and hash in the table by 4-tuple. */
   ehashNext: EhashEntry | null = null;
   ehash = 0;
@@ -327,6 +330,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   constructor(net: Net, tcp: TcpProto, prot: Proto, ca: CongestionOps, handlers: TcpTimerHandlers, family: number = AF_INET) {
     super(net, prot, family, SOCK_STREAM, IPPROTO_TCP);
     this.tcp = tcp;
+    this.af = family === AF_INET6 ? tcp.v6! : tcp.v4;
     this.rxOpt = tcp.rxOpt;
     this.ca = ca;
     this.rtxTimer = new Timer(net.sim, net.cpu, handlers.rtx, false, this);

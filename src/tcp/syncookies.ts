@@ -8,15 +8,13 @@
  *   TSval  …milliseconds…| ECN | SACK | window scale, 15 = none |
  */
 import { Mib } from '../dev/mib.ts';
-import type { NetDevice } from '../dev/net-device.ts';
 import type { Net } from '../dev/net.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
 import { tcpParseOptions, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
-import { tcpV4ReqRoute } from './ipv4.ts';
-import { secureTcpTsOffset } from './isn.ts';
+import { tcpAfOf } from './af.ts';
+import { hashFlow, secureTcpTsOffset } from './isn.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { tcpSynRecvSock } from './minisocks.ts';
 import type { TcpProto } from './proto.ts';
@@ -24,8 +22,6 @@ import { RequestSock } from './request-sock.ts';
 import { reqskInitWindow, reqskSetOptions } from './request.ts';
 import type { TcpSock } from './sock.ts';
 
-/** The MSS values that a cookie can name, smallest first: the common ones of the Internet over IPv4. */
-const MSS_TABLE: readonly number[] = [536, 1300, 1440, 1460];
 const COOKIE_BITS = 24;
 const COOKIE_MASK: number = (1 << COOKIE_BITS) - 1;
 /** Cookies are good in the minute in which they were made and in the next. */
@@ -41,7 +37,7 @@ function cookieTime(net: Net): number {
 }
 
 function cookieHash(tcp: TcpProto, req: RequestSock, count: number, c: 0 | 1): number {
-  return tcp.cookieKeys[c].hash4(req.daddr, req.saddr, (req.dport << 16) | req.num, count);
+  return hashFlow(tcp.cookieKeys[c], req, true, count);
 }
 
 /** The ISN of a SYN-ACK that remembers `req`. Sets `req.mss` to what the cookie can name. */
@@ -49,9 +45,10 @@ export function cookieInitSequence(tp: TcpSock, req: RequestSock): number {
   const { tcp, net } = tp;
   tp.lastSynOverflowMs = net.jiffies;
   net.inc(Mib.TcpExtSyncookiesSent);
-  let index = MSS_TABLE.length - 1;
-  while (index > 0 && MSS_TABLE[index]! > req.mss) index--;
-  req.mss = MSS_TABLE[index]!;
+  const { cookieMss } = req.af;
+  let index = cookieMss.length - 1;
+  while (index > 0 && cookieMss[index]! > req.mss) index--;
+  req.mss = cookieMss[index]!;
   const count = cookieTime(net);
   const low = (cookieHash(tcp, req, count, 1) + index) & COOKIE_MASK;
   return (cookieHash(tcp, req, 0, 0) + req.rcvIsn + (count << COOKIE_BITS) + low) | 0;
@@ -78,7 +75,7 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
   if (tcp.sysctl.tcpSyncookies === 0 || (skb.tcpFlags & TCP_FLAG_RST) !== 0) return tp;
   if (net.jiffies - tp.lastSynOverflowMs > MAX_SYNCOOKIE_AGE * COOKIE_PERIOD_MS) return tp;
   const req = cookieReq(tp, skb);
-  const mss = cookieMss(tcp, req);
+  const mss = mssOfCookie(tcp, req);
   if (mss === 0) {
     net.inc(Mib.TcpExtSyncookiesFailed);
     return tp;
@@ -88,11 +85,11 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
   const opt = tcp.rxOpt;
   tcpParseOptions(buf, th + TCP_OPTIONS, thHlen(buf, th) - TCP_HLEN_MIN, opt);
   opt.mss = mss;
-  const tsOff = opt.sawTstamp ? secureTcpTsOffset(tcp, req.saddr, req.daddr) : 0;
+  const tsOff = opt.sawTstamp ? secureTcpTsOffset(tcp, req) : 0;
   if (!cookieTimestampDecode(tcp, opt, tsOff)) return tp;
   reqskSetOptions(tp, req, opt);
   req.tsOff = tsOff;
-  const rt = tcpV4ReqRoute(tcp, req);
+  const rt = req.af.reqRoute(tcp, req);
   if (rt === null) {
     tcp.dropReason = Drop.IpOutNoRoutes;
     return null;
@@ -105,15 +102,12 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
 
 /** The request as far as the ACK's addresses and numbers tell. */
 function cookieReq(tp: TcpSock, skb: SkBuff): RequestSock {
-  const { buf, nh, th } = skb;
-  const req = new RequestSock(tp, cookieTimer);
+  const { buf, th } = skb;
+  const req = new RequestSock(tp, tcpAfOf(tp.tcp, skb), cookieTimer);
   req.cookie = true;
-  req.saddr = iphDaddr(buf, nh);
-  req.daddr = iphSaddr(buf, nh);
+  req.af.initReq(req, tp, skb);
   req.num = thDport(buf, th);
   req.dport = thSport(buf, th);
-  req.boundDevIf = tp.boundDevIf === 0 ? 0 : (skb.dev as NetDevice).ifindex;
-  req.tos = tp.tos;
   req.rcvIsn = (skb.seq - 1) | 0;
   req.rcvNxt = skb.seq;
   req.sntIsn = (skb.ackSeq - 1) | 0;
@@ -126,13 +120,13 @@ function cookieTimer(): void {
 }
 
 /** The MSS that the cookie names, or 0 when it is not one of ours or too old. */
-function cookieMss(tcp: TcpProto, req: RequestSock): number {
+function mssOfCookie(tcp: TcpProto, req: RequestSock): number {
   const cookie = (req.sntIsn - cookieHash(tcp, req, 0, 0) - req.rcvIsn) | 0;
   const count = cookieTime(tcp.net);
   const age = (count - (cookie >>> COOKIE_BITS)) & 0xff;
   if (age >= MAX_SYNCOOKIE_AGE) return 0;
   const index = (cookie - cookieHash(tcp, req, count - age, 1)) & COOKIE_MASK;
-  return index < MSS_TABLE.length ? MSS_TABLE[index]! : 0;
+  return index < req.af.cookieMss.length ? req.af.cookieMss[index]! : 0;
 }
 
 /** Puts into `opt` what the echoed timestamp remembers. False: it remembers options that we do not speak, so it is not ours. */

@@ -24,6 +24,8 @@ export class TimewaitSock implements EhashEntry, Bound {
   num = 0;
   daddr = 0;
   dport = 0;
+  v6Saddr: In6Addr | null = null;
+  v6Daddr: In6Addr | null = null;
   boundDevIf = 0;
   /** TCP_TIME_WAIT, or TCP_FIN_WAIT2: an orphan without data to wait for hands its FIN_WAIT2 over to this small object. */
   substate: number = TCP_TIME_WAIT;

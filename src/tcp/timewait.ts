@@ -69,6 +69,10 @@ function twFromSock(tp: TcpSock, state: number): TimewaitSock {
   tw.num = tp.num;
   tw.daddr = tp.daddr;
   tw.dport = tp.dport;
+  tw.v6Saddr = tp.v6Saddr;
+  tw.v6Daddr = tp.v6Daddr;
+  tw.v6RcvSaddr = tp.v6RcvSaddr;
+  tw.v6only = tp.v6only;
   tw.boundDevIf = tp.boundDevIf;
   tw.reuse = tp.reuse;
   tw.reuseport = tp.reuseport;

@@ -8,7 +8,7 @@ import { tableWith } from '../../src/testing/table.ts';
 const table = tableWith(test);
 
 function entry(saddr: number, num: number, daddr: number, dport: number, boundDevIf = 0): EhashEntry {
-  return { ehashNext: null, ehash: 0, state: 1, saddr, num, daddr, dport, boundDevIf };
+  return { ehashNext: null, ehash: 0, state: 1, saddr, num, daddr, dport, v6Saddr: null, v6Daddr: null, boundDevIf };
 }
 
 /** A listener as far as the table looks at one. */

@@ -1,0 +1,19 @@
+/** A connection and its way (`sk.dst`), whatever the family. */
+import type { Dst } from '../sock/dst.ts';
+import { GSO_MAX_SIZE, type TcpSock } from './sock.ts';
+
+/** What a super-packet keeps free for headers (Linux: MAX_TCP_HEADER + 1). */
+const HEADERS_OF_GSO = 321;
+
+/** What the device of the way can take at once (Linux: sk_setup_caps). The way is the socket's from here on. */
+export function tcpSetupCaps(tp: TcpSock, dst: Dst): void {
+  tp.dst = dst;
+  tp.gsoMaxSize = Math.min(GSO_MAX_SIZE, dst.dev.gsoMaxSize - HEADERS_OF_GSO);
+  tp.gsoMaxSegs = dst.dev.gsoMaxSegs;
+}
+
+/** The peer answers: the next hop on the way to it is alive (RFC 4861 §7.3.1 has it for IPv6, Linux for both). */
+export function tcpConfirmNeigh(tp: TcpSock): void {
+  const dst = tp.dst as Dst | null;
+  if (dst !== null && dst.neigh !== null) dst.neigh.confirmed = tp.net.cpu.now;
+}
