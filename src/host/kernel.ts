@@ -21,6 +21,7 @@ import { Simulation } from '../time/simulation.ts';
 import { show } from './door.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
 import { KernelProcess, PROCESS_OPTIONS, type ProcessOptions } from './process.ts';
+import { HostResolver } from './dns/host-resolver.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
 import { SysctlTable, type SysctlValue } from './sysctl.ts';
 import { toolHost } from './tools/adapter.ts';
@@ -86,6 +87,8 @@ export class Kernel extends KernelProcess {
   readonly stack: HostStack;
   /** @internal Clock, pool and pump, shared by the hosts of a world. */
   readonly parts: WorldParts;
+  /** Names: hosts files, then the name servers of its resolv.conf (none at first: nothing is asked over the network). */
+  readonly resolver: HostResolver;
   private readonly settings: SysctlTable;
   /** @internal This host as its tools see it. */
   readonly tools: ToolHost;
@@ -101,6 +104,7 @@ export class Kernel extends KernelProcess {
     this.parts = parts;
     this.stack = stack;
     this.hosts = new HostsFile(world?.names ?? null);
+    this.resolver = new HostResolver(stack, this.hosts, parts.seed);
     const { net, ip, tcp, udp } = stack;
     this.settings = new SysctlTable({
       core: net.sysctl,

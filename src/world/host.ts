@@ -5,6 +5,7 @@ import type { Port } from '../fabric/port.ts';
 import { addEthernet } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import { Kernel, type KernelOptions } from '../host/kernel.ts';
+import type { ResolvOptions } from '../host/dns/resolv-conf.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
 import type { PingOptions, PingResult } from '../host/tools/ping.ts';
 import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
@@ -17,6 +18,8 @@ import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib
 import type { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
+import { startNameServer, type NameServerOptions } from './dns/serve.ts';
+import type { NameServer } from './dns/server.ts';
 import type { World } from './world.ts';
 
 /** A network card to be. What is left out is chosen: the name, the hardware address, an address of the cable's subnet. */
@@ -41,6 +44,8 @@ export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'o
   readonly aliases?: readonly string[];
   /** A router: packets for others are passed on (net.ipv4.ip_forward). Default false. */
   readonly forward?: boolean;
+  /** Whom it asks for names that hosts files do not have: the text of a resolv.conf, or `{ nameservers: ['10.0.0.53'] }`. */
+  readonly resolvConf?: string | ResolvOptions;
 }
 
 /** Where packets for a network go. */
@@ -53,7 +58,7 @@ export interface RouteOptions {
 }
 
 const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mac', 'mtu', 'card'];
-const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'costs', 'sysctl', 'openFiles'];
+const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'resolvConf', 'costs', 'sysctl', 'openFiles'];
 const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 
 /** A network card of a host. */
@@ -131,6 +136,7 @@ export class Host {
     const forward = options.forward ?? false;
     if (typeof forward !== 'boolean') throw new TypeError(`forward: ${String(forward)} is not understood; expected true or false`);
     if (forward) this.kernel.sysctl('net.ipv4.ip_forward', 1);
+    if (options.resolvConf !== undefined) this.kernel.resolver.configure(options.resolvConf);
     const interfaces = options.interfaces ?? (options.ip === undefined ? [] : [{ ip: options.ip }]);
     if (options.interfaces !== undefined && options.ip !== undefined) {
       throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
@@ -188,6 +194,17 @@ export class Host {
   /** Prints the packets of a device while they pass; see {@link Kernel.tcpdump}. */
   tcpdump(options?: TcpdumpOptions): Tcpdump {
     return this.kernel.tcpdump(options);
+  }
+
+  /** Its resolv.conf as text; with `conf`, sets it. */
+  resolvConf(conf?: string | ResolvOptions): string {
+    if (conf !== undefined) this.kernel.resolver.configure(conf);
+    return this.kernel.resolver.conf.format();
+  }
+
+  /** Starts a name server on it: `host.nameServer({ zone: { origin: 'example.com', records: { www: '10.0.0.1' } } })`. */
+  nameServer(options: NameServerOptions): NameServer {
+    return startNameServer(this, options);
   }
 
   /** Adds a network card; the device is up. */

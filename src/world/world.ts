@@ -21,6 +21,7 @@ import { Task } from '../time/task.ts';
 import { Timer } from '../time/timer.ts';
 import { AddressPlan } from './addresses.ts';
 import { WorldCapture } from './capture.ts';
+import { startDnsTree, type DnsPlan, type DnsTree } from './dns/serve.ts';
 import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { dropCounts, DropTrace } from './drops.ts';
 import { Host, Interface, type HostOptions } from './host.ts';
@@ -140,6 +141,15 @@ export class World {
     this.cableList.push(cable);
     this.address(ends.filter((end) => end instanceof Interface));
     return cable;
+  }
+
+  /**
+   * Starts name servers from the root down: `world.dns({ '.': { on: root }, 'com.': { on: tld }, 'example.com.': { on: auth,
+   * records: { www: '10.0.0.80' } } }, isp)`. Delegations and glue are written by themselves; `resolver`, a host, becomes a
+   * recursive server that begins at the root.
+   */
+  dns(plan: DnsPlan, resolver: Host | null = null): DnsTree {
+    return startDnsTree(plan, resolver);
   }
 
   // ---- time ---------------------------------------------------------------------------------------------------
