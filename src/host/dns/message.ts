@@ -8,7 +8,7 @@
  * Decoding throws nothing, whatever the bytes: what is no message is null, and whoever asked drops and counts it.
  */
 import { decode, encode, type Answer, type OptAnswer, type Packet } from 'dns-packet';
-import { lowerName, ROOT } from './names.ts';
+import { canonicalAddress, lowerName, ROOT } from './names.ts';
 import { scanMessage } from './scan.ts';
 
 /** The record types that are understood. */
@@ -240,7 +240,7 @@ function fromAnswer(answer: Answer): DnsRecord | null {
   if (answer.type === 'OPT') return null;
   const head = { name: lowerName(answer.name), ttl: ttlOf(answer.ttl) };
   switch (answer.type) {
-    case 'A': case 'AAAA': return { ...head, type: answer.type, data: answer.data };
+    case 'A': case 'AAAA': return { ...head, type: answer.type, data: canonicalAddress(answer.data) };
     case 'CNAME': case 'DNAME': case 'NS': case 'PTR': return { ...head, type: answer.type, data: lowerName(answer.data) };
     case 'TXT': return { ...head, type: 'TXT', data: stringsOf(answer.data) };
     case 'MX': {

@@ -2,7 +2,8 @@
  * Domain names as text (RFC 1035 §2.3): compared without case, kept in lower case and without the dot of the root, which
  * itself is `'.'`.
  */
-import { parseIpv4, parseIpv6 } from '../../lib/addr.ts';
+import { parseIpv4 } from '../../lib/addr.ts';
+import { formatIpv6, parseIpv6 } from '../../lib/addr6.ts';
 
 /** The longest name (RFC 1035 §2.3.4): 255 bytes on the wire, 253 as text. */
 export const NAME_MAX = 253;
@@ -74,19 +75,15 @@ export function addressFamily(text: string): 0 | 4 | 6 {
 
 /** The name under which an address has its PTR record (RFC 1035 §3.5, RFC 3596 §2.5); null when it is no address. */
 export function reverseName(address: string): string | null {
-  const family = addressFamily(address);
-  if (family === 4) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
-  if (family === 0) return null;
-  return `${hexOf(address).split('').reverse().join('.')}.ip6.arpa`;
+  if (parseIpv4(address) !== null) return `${address.split('.').reverse().join('.')}.in-addr.arpa`;
+  const addr = parseIpv6(address);
+  if (addr === null) return null;
+  const hex = [addr.a, addr.b, addr.c, addr.d].map((word) => (word >>> 0).toString(16).padStart(8, '0')).join('');
+  return `${[...hex].reverse().join('.')}.ip6.arpa`;
 }
 
-/** The 32 hexadecimal digits of a valid IPv6 address. */
-function hexOf(address: string): string {
-  const text = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_all, a, b, c, d) =>
-    `${(Number(a) * 256 + Number(b)).toString(16)}:${(Number(c) * 256 + Number(d)).toString(16)}`);
-  const [head = '', tail] = text.split('::');
-  const front = head === '' ? [] : head.split(':');
-  const back = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros: string[] = Array.from({ length: 8 - front.length - back.length }, () => '0');
-  return [...front, ...zeros, ...back].map((group) => group.padStart(4, '0')).join('').toLowerCase();
+/** An address in the one form in which it is compared (RFC 5952 for IPv6); the text itself when it is none. */
+export function canonicalAddress(text: string): string {
+  const addr = text.includes(':') ? parseIpv6(text) : null;
+  return addr === null ? text : formatIpv6(addr);
 }

@@ -2,7 +2,7 @@
  * The data of a record as master files write it (RFC 1035 §3.3 and §5, RFC 2782, RFC 3403, RFC 3596, RFC 8659): words into
  * data, and back for `dig`.
  */
-import { canonicalName, joinName, nameProblem, ROOT, addressFamily } from './names.ts';
+import { canonicalAddress, canonicalName, joinName, nameProblem, ROOT, addressFamily } from './names.ts';
 import { RECORD_TYPES, type DnsRecord, type RecordType } from './message.ts';
 
 /** A word of a zone file; a quoted one is never a keyword, nor `@`. */
@@ -137,7 +137,7 @@ class Fields {
     if (addressFamily(text) !== family) {
       throw new TypeError(`${this.type}: '${text}' is not an IPv${String(family)} address; expected one such as ${form}`);
     }
-    return text.toLowerCase();
+    return canonicalAddress(text);
   }
 
   strings(): string[] {
