@@ -4,10 +4,11 @@
  */
 const names = [
   'IpInReceives', 'IpInHdrErrors', 'IpInAddrErrors', 'IpInUnknownProtos',
-  'IpInDelivers', 'IpOutRequests', 'IpOutDiscards', 'IpOutNoRoutes', 'IpOutTransmits', 'IpForwDatagrams', 'IpReasmReqds',
-  'IpReasmFails', 'IpFragOKs', 'IpFragFails', 'IpFragCreates',
+  'IpInDelivers', 'IpOutRequests', 'IpOutDiscards', 'IpOutNoRoutes', 'IpOutTransmits', 'IpForwDatagrams', 'IpReasmTimeout', 'IpReasmReqds',
+  'IpReasmOKs', 'IpReasmFails', 'IpFragOKs', 'IpFragFails', 'IpFragCreates',
   'IpExtInNoRoutes', 'IpExtInTruncatedPkts', 'IpExtInCsumErrors', 'IpExtInBcastPkts', 'IpExtOutBcastPkts', 'IpExtInMcastPkts',
   'IpExtOutMcastPkts', 'IpExtInOctets', 'IpExtOutOctets', 'IpExtInNoECTPkts', 'IpExtInECT1Pkts', 'IpExtInECT0Pkts', 'IpExtInCEPkts',
+  'IpExtReasmOverlaps',
   'IcmpInMsgs', 'IcmpInErrors', 'IcmpInCsumErrors', 'IcmpInDestUnreachs', 'IcmpInTimeExcds', 'IcmpInParmProbs',
   'IcmpInRedirects', 'IcmpInEchos', 'IcmpInEchoReps', 'IcmpOutMsgs', 'IcmpOutErrors', 'IcmpOutDestUnreachs',
   'IcmpOutTimeExcds', 'IcmpOutParmProbs', 'IcmpOutEchos', 'IcmpOutEchoReps', 'IcmpOutRateLimitHost', 'IcmpOutRateLimitGlobal',

@@ -111,6 +111,7 @@ export class Kernel extends KernelProcess {
       ipv4: ip.sysctl,
       neigh: ip.arp.table.parms,
       arp: ip.arp.sysctl,
+      ipfrag: ip.frags.sysctl,
       udp: udp.sysctl,
       ping: stack.ping,
       tcp: tcp.sysctl,

@@ -71,6 +71,14 @@ const ARP: Readonly<Record<string, readonly [string, Shape?]>> = {
   arp_notify: ['arpNotify', BOOL],
 };
 
+/** net.ipv4.ipfrag_*: name → field of FragSysctl. */
+const IPFRAG: Readonly<Record<string, readonly [string, Shape?]>> = {
+  ipfrag_high_thresh: ['highThresh'],
+  ipfrag_low_thresh: ['lowThresh'],
+  ipfrag_time: ['timeMs', SECONDS],
+  ipfrag_max_dist: ['maxDist'],
+};
+
 /** net.ipv4.*: name → field of UdpSysctl. */
 const UDP: Readonly<Record<string, readonly [string, Shape?]>> = {
   udp_mem: ['udpMem'],
@@ -144,6 +152,7 @@ export interface SysctlOwners {
   readonly ipv4: object;
   readonly neigh: object;
   readonly arp: object;
+  readonly ipfrag: object;
   readonly udp: object;
   readonly ping: object;
   readonly tcp: object | null;
@@ -160,6 +169,7 @@ export class SysctlTable {
     this.bind('net.ipv4.', owners.ipv4, IPV4);
     this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
     this.bind('net.ipv4.conf.all.', owners.arp, ARP);
+    this.bind('net.ipv4.', owners.ipfrag, IPFRAG);
     this.bind('net.ipv4.', owners.udp, UDP);
     this.bind('net.ipv4.', owners.ping, PING);
     if (owners.tcp === null) return;

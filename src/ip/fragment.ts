@@ -23,13 +23,12 @@ import { consumeSkb } from '../skb/pool.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
-import { IP_PMTUDISC_PROBE } from '../sock/constants.ts';
 import { InetSock } from '../sock/sock.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { IPOPT_COPIED, IPOPT_END, IPOPT_NOOP } from './options.ts';
-import { ipFinishOutput } from './output.ts';
-import { IP_MAX_MTU, type Rtable } from './route.ts';
+import { ipFinishOutput, ipSockMtu } from './output.ts';
+import type { Rtable } from './route.ts';
 
 /**
  * Sends a packet that is longer than its way allows (or that came in fragments, and leaves in such). Takes the skb.
@@ -37,8 +36,8 @@ import { IP_MAX_MTU, type Rtable } from './route.ts';
  * @returns as ipOutput; -EMSGSIZE when it must not be cut
  */
 export function ipFragment(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
-  let mtu = outputMtu(rt, skb);
-  const { fragMaxSize } = skb;
+  const { fragMaxSize, sk } = skb;
+  let mtu = sk instanceof InetSock ? ipSockMtu(sk, rt) : rt.mtu;
   if (skb.len <= mtu && fragMaxSize === 0) return ipFinishOutput(ip, rt, skb);
   if (skb.gsoSize !== 0) return fragmentSegments(ip, rt, skb);
   const df = (get16(skb.buf, skb.nh + IPV4_FRAG_OFF) & IP_DF) !== 0;
@@ -52,13 +51,6 @@ export function ipFragment(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   if (fragMaxSize !== 0 && fragMaxSize < mtu) mtu = fragMaxSize;
   if (skb.ipSummed === CHECKSUM_PARTIAL) skbChecksumHelp(skb);
   return cut(ip, rt, skb, hlen, mtu);
-}
-
-/** The MTU that counts: a socket that probes the path goes by the device alone (Linux: ip_skb_dst_mtu). */
-function outputMtu(rt: Rtable, skb: SkBuff): number {
-  const { sk } = skb;
-  const probes = sk instanceof InetSock && sk.pmtudisc >= IP_PMTUDISC_PROBE;
-  return probes ? Math.min(rt.dev.mtu, IP_MAX_MTU) : rt.mtu;
 }
 
 /** A super-packet whose segments do not fit: they are cut out of it first, each into fragments then. */

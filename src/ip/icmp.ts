@@ -128,6 +128,8 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
   skb.pktType = PACKET_HOST;
   skb.ipSummed = CHECKSUM_NONE;
   skb.dst = null;
+  skb.fragMaxSize = 0;
+  skb.ignoreDf = false;
   const rt = ipRouteOutput(ip, daddr, saddr, 0);
   icmpOutCount(ip, type);
   skb.th = skb.data;

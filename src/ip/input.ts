@@ -14,7 +14,7 @@ import { get16, get32, get8 } from '../lib/bytes.ts';
 import { ipFastCsum } from '../lib/checksum.ts';
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from '../wire/icmp.ts';
 import {
-  INET_ECN_MASK, IP_MF, IP_OFFSET, IPV4_DADDR, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_SADDR, IPV4_TOS, IPV4_TOTAL_LEN,
+  INET_ECN_MASK, ipIsFragment, IPV4_DADDR, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_SADDR, IPV4_TOS, IPV4_TOTAL_LEN,
 } from '../wire/ipv4.ts';
 import { mayPull, trimTail } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
@@ -25,9 +25,9 @@ import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipError, ipForward } from './forward.ts';
-import { ipDefrag } from './reassembly.ts';
+import { IP_DEFRAG_CONNTRACK_IN, IP_DEFRAG_LOCAL_DELIVER, ipDefrag } from './reassembly.ts';
 import { icmpSend } from './icmp.ts';
-import type { Ipv4 } from './ipv4.ts';
+import type { Ipv4, NfHook } from './ipv4.ts';
 import { ipOptionsCheck, OPTIONS_OK, OPTIONS_SOURCE_ROUTE } from './options.ts';
 import { Rtable } from './route.ts';
 import { ipRouteInput } from './route-input.ts';
@@ -71,8 +71,14 @@ export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   if (skb.destructor !== null) skbOrphan(skb);
   skb.nh = at;
   skb.th = at + hlen;
-  if (ip.hookPreRouting !== null && !ip.hookPreRouting.run(skb, dev, null)) return;
-  ipRcvFinish(ip, skb, dev, hlen);
+  if (ip.hookPreRouting === null) ipRcvFinish(ip, skb, dev, hlen);
+  else preRouting(ip, ip.hookPreRouting, skb, dev, hlen);
+}
+
+/** The filter looks first; where it tracks connections, at whole packets. */
+function preRouting(ip: Ipv4, hook: NfHook, skb: SkBuff, dev: NetDevice, hlen: number): void {
+  const packet = ip.defragIn && ipIsFragment(skb.buf, skb.nh) ? ipDefrag(ip, skb, IP_DEFRAG_CONNTRACK_IN) : skb;
+  if (packet !== null && hook.run(packet, dev, null)) ipRcvFinish(ip, packet, dev, hlen);
 }
 
 function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
@@ -138,8 +144,8 @@ function ipRcvOptions(ip: Ipv4, skb: SkBuff, hlen: number): boolean {
 /** For this host: put together if it came in pieces, then to its protocol. Takes the skb. */
 function ipLocalDeliver(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   let whole = skb;
-  if ((get16(skb.buf, skb.nh + IPV4_FRAG_OFF) & (IP_MF | IP_OFFSET)) !== 0) {
-    const packet = ipDefrag(ip, skb);
+  if (ipIsFragment(skb.buf, skb.nh)) {
+    const packet = ipDefrag(ip, skb, IP_DEFRAG_LOCAL_DELIVER);
     if (packet === null) return;
     whole = packet;
   }

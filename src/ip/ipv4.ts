@@ -15,6 +15,7 @@ import { IcmpState } from './icmp.ts';
 import { IcmpProtocol } from './icmp-input.ts';
 import { ipRcv } from './input.ts';
 import { ipLinkFailure, type IpIdents } from './output.ts';
+import { IpFrags } from './reassembly.ts';
 import { type PmtuException, RouteCache } from './route.ts';
 
 /** A protocol above IP (Linux: struct net_protocol). */
@@ -99,8 +100,11 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   readonly exceptions: Map<number, PmtuException> = new Map();
   readonly arp: Arp;
   readonly icmp: IcmpState = new IcmpState();
+  readonly frags: IpFrags;
   /** Identification counters, made when the first packet needs one. */
   idents: IpIdents | null = null;
+  /** Fragments are put together before `hookPreRouting` sees them: connection tracking needs whole packets. */
+  defragIn = false;
   hookPreRouting: NfHook | null = null;
   hookLocalIn: NfHook | null = null;
   hookForward: NfHook | null = null;
@@ -109,6 +113,7 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
 
   constructor(net: Net) {
     this.net = net;
+    this.frags = new IpFrags(net);
     this.arp = arpInit(net, this);
     this.protocols[IPPROTO_ICMP] = new IcmpProtocol(this);
   }

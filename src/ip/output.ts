@@ -25,13 +25,13 @@ import { IFF_LOOPBACK } from '../dev/net-device.ts';
 import { NET_XMIT_CN } from '../dev/qdisc.ts';
 import { netifRx } from '../dev/softnet.ts';
 import { neighOutput } from '../neigh/neighbour.ts';
-import { IP_PMTUDISC_DO, IP_PMTUDISC_WANT } from '../sock/constants.ts';
+import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../sock/constants.ts';
 import type { InetSock } from '../sock/sock.ts';
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipFragment } from './fragment.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
-import { ipRouteOutput, ipRouteSock, type Rtable } from './route.ts';
+import { IP_MAX_MTU, ipRouteOutput, ipRouteSock, type Rtable } from './route.ts';
 
 const OutRequests: number = Mib.IpOutRequests;
 const OutTransmits: number = Mib.IpOutTransmits;
@@ -112,8 +112,10 @@ export function ipSendSkb(
   ip: Ipv4, sk: InetSock, skb: SkBuff, rt: Rtable, saddr: number, daddr: number, tos: number, ttl: number,
 ): number {
   const total = skb.len + IPV4_HLEN_MIN;
-  const mayFragment = sk.pmtudisc < IP_PMTUDISC_DO;
-  const frag = !mayFragment || (total <= rt.mtu && ipDontFragment(sk, rt)) ? IP_DF : 0;
+  const { pmtudisc } = sk;
+  const mayFragment = pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT;
+  const never = pmtudisc === IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_PROBE;
+  const frag = never || (total <= rt.mtu && ipDontFragment(sk, rt)) ? IP_DF : 0;
   let id = 0;
   if (mayFragment) {
     id = ipSelectIdent(ip, saddr, daddr, sk.protocol, 1);
@@ -129,9 +131,24 @@ export function ipSendSkb(
   return ipLocalOut(ip, rt, skb);
 }
 
+/**
+ * The longest packet, IP header included, that `sk` may send along `rt`: longer than the path's MTU when it may be cut in
+ * pieces (Linux: __ip_append_data).
+ */
+export function ipMaxPacket(sk: InetSock, rt: Rtable): number {
+  const { pmtudisc } = sk;
+  if (pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT) return IP_MAX_MTU;
+  return ipSockMtu(sk, rt);
+}
+
+/** The MTU that counts for `sk`: one that probes the path goes by the device alone (Linux: ip_sk_use_pmtu). */
+export function ipSockMtu(sk: InetSock, rt: Rtable): number {
+  return sk.pmtudisc >= IP_PMTUDISC_PROBE ? Math.min(rt.dev.mtu, IP_MAX_MTU) : rt.mtu;
+}
+
 /** RFC 1191 §3: a socket that discovers the path's MTU sets DF, unless that MTU is too small to be true. */
 function ipDontFragment(sk: InetSock, rt: Rtable): boolean {
-  return sk.pmtudisc >= IP_PMTUDISC_DO || (sk.pmtudisc === IP_PMTUDISC_WANT && !rt.mtuLocked);
+  return sk.pmtudisc === IP_PMTUDISC_DO || (sk.pmtudisc === IP_PMTUDISC_WANT && !rt.mtuLocked);
 }
 
 // ---- identification -------------------------------------------------------------------------------------------------

@@ -65,9 +65,20 @@ export const Drop = {
   TcpInvalidEndSequence: 71,
   TcpRfc7323Tsecr: 72,
   /** For an address that is not this host's, and it forwards nothing. */
-  IpInAddrErrors: 71,
-  /** A fragment: packets are not put together here. */
-  FragUnsupported: 72,
+  IpInAddrErrors: 73,
+  // ---- fragments
+  DupFrag: 110,
+  FragReasmTimeout: 111,
+  /** Too many fragments of other packets from its source came in between (ipfrag_max_dist). */
+  FragTooFar: 112,
+  /** It overlaps another piece: the whole packet is given up. */
+  FragOverlap: 113,
+  /** ipfrag_high_thresh is reached. */
+  FragNoMemory: 114,
+  /** Two ends, bytes behind the end, none at all, or ECN bits that cannot be. */
+  FragInvalid: 115,
+  /** Longer than a packet can be (the ping of death). */
+  FragTooLong: 116,
   // ---- on the wire and in the card
   CableLoss: 80,
   CableRule: 81,
@@ -85,7 +96,7 @@ export const Drop = {
 export type Drop = (typeof Drop)[keyof typeof Drop];
 
 /** One more than the highest reason: the size of a table of counters by reason. */
-export const NR_DROP_REASONS = 96;
+export const NR_DROP_REASONS = 160;
 
 const names: ReadonlyMap<number, string> = new Map(
   Object.entries(Drop).map(([name, value]) => [value, name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase()]),

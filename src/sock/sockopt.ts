@@ -5,13 +5,11 @@
 import { EINVAL, ENOPROTOOPT, ENOTCONN } from '../lib/errno.ts';
 import {
   IP_BIND_ADDRESS_NO_PORT, IP_FREEBIND, IP_HDRINCL, IP_LOCAL_PORT_RANGE, IP_MTU, IP_MTU_DISCOVER, IP_MULTICAST_LOOP, IP_MULTICAST_TTL,
-  IP_PKTINFO, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL, SOCK_RAW, SOCK_STREAM,
+  IP_PKTINFO, IP_PMTUDISC_OMIT, IP_RECVERR, IP_RECVTOS, IP_RECVTTL, IP_TOS, IP_TTL, SOCK_RAW, SOCK_STREAM,
 } from './constants.ts';
 import type { Dst } from './dst.ts';
 import { type InetSock, SockoptError, type SockoptValue } from './sock.ts';
 
-/** Modes of IP_MTU_DISCOVER beyond those of constants.ts: IP_PMTUDISC_INTERFACE, IP_PMTUDISC_OMIT. */
-const IP_PMTUDISC_MAX = 5;
 const INET_ECN_MASK = 3;
 
 /** setsockopt at SOL_IP: 0, -ENOPROTOOPT (no such option, or not to be set), or -EINVAL (a value out of its range). */
@@ -22,7 +20,7 @@ export function ipSetsockopt(sk: InetSock, name: number, value: SockoptValue): n
     case IP_TOS: setTos(sk, value & 0xff); return 0;
     case IP_TTL: return setTtl(sk, value);
     case IP_MTU_DISCOVER:
-      if (value < 0 || value > IP_PMTUDISC_MAX) return -EINVAL;
+      if (value < 0 || value > IP_PMTUDISC_OMIT) return -EINVAL;
       sk.pmtudisc = value;
       return 0;
     case IP_MULTICAST_TTL:

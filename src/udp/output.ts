@@ -18,10 +18,10 @@ import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { ipCmsgInt, ipCmsgPktInfo } from '../ip/cmsg.ts';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../ip/fib.ts';
-import { ipSendSkb, ipXmitErrno } from '../ip/output.ts';
+import { ipMaxPacket, ipSendSkb, ipSockMtu, ipXmitErrno } from '../ip/output.ts';
 import { ipRouteOutput, ipRouteSock, type Rtable } from '../ip/route.ts';
 import {
-  AF_INET, AF_UNSPEC, IP_PMTUDISC_PROBE, IP_TOS, IP_TTL, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, TCP_ESTABLISHED,
+  AF_INET, AF_UNSPEC, IP_TOS, IP_TTL, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, TCP_ESTABLISHED,
 } from '../sock/constants.ts';
 import { ipLocalError } from '../sock/error-queue.ts';
 import { portsBind } from '../sock/ports.ts';
@@ -113,9 +113,8 @@ export function udpAutobind(sk: UdpSock): number {
 
 /** May a datagram of `len` bytes go along `rt` now? Linux's order: size, pending error, shutdown, room. */
 function checkSend(sk: UdpSock, rt: Rtable, len: number, daddr: number, dport: number): number {
-  const mtu = sk.pmtudisc >= IP_PMTUDISC_PROBE ? Math.min(rt.dev.mtu, LENGTH_MAX) : rt.mtu;
-  if (len + UDP_HLEN + IPV4_HLEN_MIN > mtu) {
-    if (sk.recverr) ipLocalError(sk, EMSGSIZE, new SockAddr().set(daddr, dport), mtu);
+  if (len + UDP_HLEN + IPV4_HLEN_MIN > ipMaxPacket(sk, rt)) {
+    if (sk.recverr) ipLocalError(sk, EMSGSIZE, new SockAddr().set(daddr, dport), ipSockMtu(sk, rt));
     return -EMSGSIZE;
   }
   if (sk.err !== 0) return sk.sockError();
@@ -131,7 +130,7 @@ function checkSend(sk: UdpSock, rt: Rtable, len: number, daddr: number, dport: n
 function append(sk: UdpSock, skb: SkBuff, msg: MsgHdr, corked: boolean): number {
   const rt = sk.pendingRoute!;
   const total = skb.len + msg.len;
-  if (total + UDP_HLEN + IPV4_HLEN_MIN > rt.mtu) {
+  if (total + UDP_HLEN + IPV4_HLEN_MIN > ipMaxPacket(sk, rt)) {
     udpFlushPending(sk);
     return -EMSGSIZE;
   }

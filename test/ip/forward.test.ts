@@ -159,6 +159,30 @@ test('a fragment is cut again; options that are not copied are in the first piec
   ]);
 });
 
+test('put together on the way, for a filter that tracks connections: it leaves in pieces no longer than they came', () => {
+  for (const df of [0, 0x40]) {
+    const b = bench();
+    const seen: number[] = [];
+    b.r.ip.defragIn = true;
+    b.r.ip.hookPreRouting = { run: (skb) => seen.push(skb.len) > 0 };
+    const whole = echo('10.0.1.2', 992);
+    for (const [from, to] of [[520, 1000], [0, 520]] as const) {
+      const f = new Uint8Array(34 + to - from);
+      f.set(whole.subarray(0, 34));
+      f.set(whole.subarray(34 + from, 34 + to), 34);
+      f.set([(20 + to - from) >> 8, (20 + to - from) & 255], 16);
+      f.set([df | (to === 1000 ? 0 : 0x20), from >> 3], 20);
+      ipSendCheck(f, 14);
+      receive(b.inside, f);
+    }
+    assert.deepEqual(seen, [1020]);
+    assert.deepEqual(b.east.frames.map((f) => [f.length - 14, f[20]]), [[540, df | 0x20], [500, df]]);
+    assert.deepEqual([...b.east.frames[0]!.subarray(34), ...b.east.frames[1]!.subarray(34)], [...whole.subarray(34)]);
+    run(b.sim);
+    noLeaks(b.pool);
+  }
+});
+
 // ---- a line of routers --------------------------------------------------------------------------------------------------
 
 /** a - r1 - … - b, each link with its MTU; routes both ways by default routes and host routes. */

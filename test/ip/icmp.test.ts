@@ -102,6 +102,10 @@ test('fragmentation needed lowers the MTU of the way and tells who wants to know
   assert.equal((ipRouteOutput(p.a.ip, ip('10.0.0.2'), 0, 0) as Rtable).mtu, 1000);
   assert.equal(sk.err, EMSGSIZE);
   sk.err = 0;
+  assert.equal(send(p, sk, 973), 973);
+  run(p.sim);
+  assert.deepEqual(p.wire.frames.slice(-2).map((f) => f.length - IP), [996, 25], 'cut in pieces that fit');
+  sk.pmtudisc = IP_PMTUDISC_DO;
   assert.equal(send(p, sk, 973), -EMSGSIZE);
   assert.equal(send(p, sk, 972), 972);
   sk.pmtudisc = IP_PMTUDISC_DONT;

@@ -62,10 +62,10 @@ const CASES: Case[] = [
     counters: { IpInAddrErrors: 1, IpExtInNoECTPkts: 1 } },
   { name: 'for another network', frame: packet(set(16, 8, 8, 8, 8)), drop: 'IP_IN_ADDR_ERRORS',
     counters: { IpInAddrErrors: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'a fragment', frame: packet(set(6, 0x20, 0)), drop: 'FRAG_UNSUPPORTED',
-    counters: { IpReasmReqds: 1, IpReasmFails: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'the rest of a fragment', frame: packet(set(6, 0, 5)), drop: 'FRAG_UNSUPPORTED',
-    counters: { IpReasmReqds: 1, IpReasmFails: 1, IpExtInNoECTPkts: 1 } },
+  { name: 'a fragment without bytes', frame: packet((f) => {
+    f.set([0, 20], IP + 2);
+    f.set([0x20, 5], IP + 6);
+  }), drop: 'FRAG_INVALID', counters: { IpReasmReqds: 1, IpReasmFails: 1, IpExtInNoECTPkts: 1 } },
   { name: 'an unknown protocol', frame: packet(set(9, 99)), drop: 'IP_NO_PROTO',
     counters: { IpInUnknownProtos: 1, IcmpOutMsgs: 1, IcmpOutDestUnreachs: 1, IpOutRequests: 1, IpOutTransmits: 1, IpExtInNoECTPkts: 1 } },
   { name: 'a frame for somebody else', frame: packet((f) => { f[5] = 99; }), drop: 'OTHER_HOST', counters: {} },

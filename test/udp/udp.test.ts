@@ -3,8 +3,11 @@ import assert from 'node:assert/strict';
 import {
   EACCES, EADDRINUSE, EADDRNOTAVAIL, EAGAIN, ECONNREFUSED, EDESTADDRREQ, EINVAL, EMSGSIZE, ENETUNREACH, ENOTCONN, EOPNOTSUPP, EPIPE,
 } from '../../src/lib/errno.ts';
-import { AF_UNSPEC, FIONREAD, IP_PKTINFO, IP_TTL, MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, POLLERR, POLLHUP, POLLIN, POLLOUT,
-  SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOL_UDP } from '../../src/sock/constants.ts';
+import {
+  AF_UNSPEC, FIONREAD, IP_PKTINFO, IP_PMTUDISC_DO, IP_TTL, MSG_DONTWAIT, MSG_MORE, MSG_OOB, MSG_PEEK, MSG_TRUNC, POLLERR, POLLHUP,
+  POLLIN, POLLOUT,
+  SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOL_UDP,
+} from '../../src/sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../src/sock/sockaddr.ts';
 import { UDP_CORK } from '../../src/udp/ops.ts';
 import { datagramTruesize } from '../../src/udp/output.ts';
@@ -294,7 +297,7 @@ test('a full receive buffer drops, counted and named', () => {
   noLeaks(h.pool);
 });
 
-test('sizes: 65,507 bytes over loopback, 1,472 over Ethernet, EMSGSIZE beyond', () => {
+test('sizes: 65,507 bytes, EMSGSIZE beyond; with IP_PMTUDISC_DO no more than the path takes', () => {
   const { sim, pool, a, b } = pair();
   const s = new Program(a);
   s.bind('0.0.0.0', 9);
@@ -305,6 +308,13 @@ test('sizes: 65,507 bytes over loopback, 1,472 over Ethernet, EMSGSIZE beyond', 
   assert.equal(c.sendto(65536, '127.0.0.1', 9), -EMSGSIZE);
   const far = new Program(b);
   far.bind('0.0.0.0', 9);
+  assert.equal(c.sendto(1472, '10.0.0.2', 9), 1472);
+  assert.equal(c.sendto(1473, '10.0.0.2', 9), 1473);
+  assert.equal(c.sendto(65507, '10.0.0.2', 9), 65507);
+  assert.equal(c.sendto(65508, '10.0.0.2', 9), -EMSGSIZE);
+  run(sim);
+  for (const size of [1472, 1473, 65507]) assert.equal((far.recv(0, 70000) as string).length, size);
+  c.sk.pmtudisc = IP_PMTUDISC_DO;
   assert.equal(c.sendto(1472, '10.0.0.2', 9), 1472);
   assert.equal(c.sendto(1473, '10.0.0.2', 9), -EMSGSIZE);
   run(sim);
