@@ -51,6 +51,8 @@ export class Net {
   /** By ifindex; index 0 is unused, 1 is `lo`. */
   readonly devices: (NetDevice | null)[] = [null];
   readonly notifiers: NetdevNotifier[] = [];
+  /** Called when the host halts without a word (power loss), devices down: rooms that keep packets in memory end them here. */
+  readonly halting: (() => void)[] = [];
   /** By EtherType: few, so a small array of pairs that is searched in order would do; a Map by number is as good. */
   readonly packetTypes: Map<number, PacketType> = new Map();
   /** The softirq side of reception and transmission (`dev/softnet.ts`); set by boot. */

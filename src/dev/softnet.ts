@@ -86,6 +86,12 @@ export class Softnet {
     if (!this.backlog.scheduled) napiSchedule(this.backlog);
   }
 
+  /** Ends what waits on its way to the protocols: the host has halted. */
+  purge(): void {
+    for (let skb = this.inputQueue.popHead(); skb !== null; skb = this.inputQueue.popHead()) this.net.drop(skb, Drop.Purged);
+    this.backlog.gro.purge();
+  }
+
   private netRxAction(): void {
     const { net, stats } = this;
     const { cpu } = net;

@@ -62,13 +62,18 @@ export interface InterfaceConfig {
   readonly portName: string;
   readonly mtu?: number | undefined;
   readonly card?: CardOptions | undefined;
+  /** The socket in the wall, when there is one already: a host that boots again finds its cables plugged in. */
+  readonly port?: Port | undefined;
 }
 
-/** Boots a host: loopback is up with 127.0.0.1/8, sockets can be made. */
-export function bootHost(parts: WorldParts, name: string, costs: CostModel): HostStack {
+/**
+ * Boots a host: loopback is up with 127.0.0.1/8, sockets can be made. `nth` counts the boots of this host from 1: each has
+ * its own stream of chance, so that secrets and first sequence numbers are new ones.
+ */
+export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth: number): HostStack {
   const { sim, pool, pump, seed } = parts;
   const cpu = new Cpu(sim, costs);
-  const net = new Net(name, sim, cpu, pool, Random.stream(seed, `host:${name}`));
+  const net = new Net(name, sim, cpu, pool, Random.stream(seed, nth === 1 ? `host:${name}` : `host:${name}:${String(nth)}`));
   net.softnet = new Softnet(net);
   const ip = ipv4Init(net);
   const tcp = tcpInit(net, ip);
@@ -109,7 +114,7 @@ interface InetProtocols {
 /** Gives a host an Ethernet card; the device is up. */
 export function addEthernet(stack: HostStack, config: InterfaceConfig): { readonly dev: NetDevice; readonly card: Card } {
   const { net } = stack;
-  const card = new Card(net.cpu, new Port(config.portName), config.mac, config.card);
+  const card = new Card(net.cpu, config.port ?? new Port(config.portName), config.mac, config.card);
   net.cpu.enter(0);
   const dev = registerEthernet(net, card, { name: config.name, ...(config.mtu === undefined ? {} : { mtu: config.mtu }) });
   devOpen(dev);

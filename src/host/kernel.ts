@@ -93,17 +93,17 @@ export class Kernel extends KernelProcess {
   /** @internal This host as its tools see it. */
   readonly tools: ToolHost;
 
-  /** A host by itself. (`world` is for World: a host among others.) */
-  constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile }) {
+  /** A host by itself. (`world` is for World: a host among others; after a crash its hosts file is still on the disk.) */
+  constructor(options: KernelOptions = {}, world?: { parts: WorldParts; name: string; names: HostsFile; nth?: number; hosts?: HostsFile }) {
     if (world === undefined) checkOptions(options, KERNEL_OPTIONS, 'Kernel');
     const parts = world?.parts ?? makeParts(options.seed, options.mode);
     const name = world?.name ?? 'localhost';
-    const stack = bootHost(parts, name, costModel(options.costs));
+    const stack = bootHost(parts, name, costModel(options.costs), world?.nth ?? 1);
     super(stack.layer, { name: 'main', ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }) });
     this.hostname = name;
     this.parts = parts;
     this.stack = stack;
-    this.hosts = new HostsFile(world?.names ?? null);
+    this.hosts = world?.hosts ?? new HostsFile(world?.names ?? null);
     this.resolver = new HostResolver(stack, this.hosts, parts.seed);
     const { net, ip, tcp, udp } = stack;
     this.settings = new SysctlTable({

@@ -6,6 +6,7 @@ import type { Net, NetdevNotifier, PacketType } from '../dev/net.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { type Arp, type ArpHost, arpInit } from '../neigh/arp.ts';
 import { IPPROTO_ICMP } from '../sock/constants.ts';
+import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from '../wire/icmp.ts';
@@ -114,6 +115,9 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   constructor(net: Net) {
     this.net = net;
     this.frags = new IpFrags(net);
+    net.halting.push(() => {
+      this.frags.table.flush(Drop.Purged);
+    });
     this.arp = arpInit(net, this);
     this.protocols[IPPROTO_ICMP] = new IcmpProtocol(this);
   }

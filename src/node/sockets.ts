@@ -25,7 +25,8 @@ export interface HostLike {
 
 /** A host, as its sockets see it. */
 export class NodeHost {
-  readonly handles: HandleHost;
+  /** Of this boot: sockets keep theirs, new ones are made here. */
+  handles: HandleHost;
   readonly lookup: Lookup;
 
   constructor(host: HostLike) {
@@ -35,6 +36,12 @@ export class NodeHost {
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();
   }
+}
+
+/** The host was halted, or runs again with another process: what was made before keeps the runtime no longer. */
+export function rebindHost(node: NodeHost, host: HostLike | null): void {
+  node.handles.liveness.end();
+  if (host !== null) node.handles = new HandleHost(host.proc, host.parts.pump);
 }
 
 /** Options of connect(), as far as they are looked at. */

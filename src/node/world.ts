@@ -11,7 +11,7 @@ import { runOn } from './install.ts';
 import { createNet, type NodeNet } from './net.ts';
 import { nodeProgram } from './program.ts';
 import { realWork } from './real-work.ts';
-import { NodeHost } from './sockets.ts';
+import { NodeHost, rebindHost, type HostLike } from './sockets.ts';
 
 /** A host on which `node:net`'s API, and what is built on it, can be used. */
 export class Host extends BaseHost {
@@ -23,11 +23,17 @@ export class Host extends BaseHost {
   /** @internal The process whose descriptors the runtime's sockets are, and the host's names. */
   get node(): NodeHost {
     if (this.nodeHost === null) {
-      const { hosts, parts } = this.kernel;
-      const { proc } = this.kernel.process({ name: 'node', openFiles: MAX_NOFILE });
-      this.nodeHost = new NodeHost({ proc, hosts, parts });
+      const node = new NodeHost(this.nodeProcess());
+      this.nodeHost = node;
+      this.power.listeners.push((up) => rebindHost(node, up ? this.nodeProcess() : null));
     }
     return this.nodeHost;
+  }
+
+  private nodeProcess(): HostLike {
+    const { hosts, parts } = this.kernel;
+    const { proc } = this.kernel.process({ name: 'node', openFiles: MAX_NOFILE });
+    return { proc, hosts, parts };
   }
 
   /** `node:net` on this host: its sockets are Node's own classes. */

@@ -27,6 +27,8 @@ export class SocketLayer {
   readonly net: Net;
   /** By AF_*; filled by boot. */
   readonly families: Map<number, SocketFactory> = new Map();
+  /** The host has halted: no process lives any more, and none is born. */
+  halted = false;
   /** Called on every entry into the kernel when the clock follows the wall clock, else null. */
   syncClock: (() => void) | null = null;
   nextPid = 1;
@@ -60,7 +62,8 @@ export class Process {
     this.uid = uid;
     this.gid = gid;
     this.fds = new FdTable(nofile);
-    layer.processes.add(this);
+    if (layer.halted) this.dead = true;
+    else layer.processes.add(this);
   }
 
   /** Enters the kernel for a system call; `leave` must follow. */

@@ -65,6 +65,8 @@ export class Cpu {
   deferred = 0;
   wakeups = 0;
   private depth = 0;
+  /** Woken tasks wait until `resume`. */
+  private stopped = false;
   private pending = 0;
   private readonly handlers: ((() => void) | null)[] = new Array<(() => void) | null>(NR_SOFTIRQS).fill(null);
   private firstTask: Task | null = null;
@@ -112,6 +114,30 @@ export class Cpu {
     } else {
       this.depth--;
     }
+  }
+
+  /** The power is gone: what was pending is forgotten, and no timer of this processor fires any more. Outside of the kernel. */
+  halt(): void {
+    this.pending = 0;
+    this.stopped = false;
+    for (let task = this.firstTask; task !== null; task = task.next) task.queued = false;
+    this.firstTask = null;
+    this.lastTask = null;
+    for (let timer = this.firstTimer; timer !== null; timer = this.firstTimer) timer.del();
+    for (const timer of [this.timers, this.ksoftirqd, this.scheduler]) timer.del();
+    this.sim.disarmAll(this);
+  }
+
+  /** Holds back every task that is woken from now on (as SIGSTOP for all processes): the kernel itself goes on. */
+  stop(): void {
+    this.stopped = true;
+  }
+
+  /** Ends that: what was woken meanwhile runs now. */
+  resume(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    if (this.depth === 0 && this.firstTask !== null) this.lineUp();
   }
 
   /** Makes the current work longer by `ns`. */
@@ -208,12 +234,14 @@ export class Cpu {
 
   /** Woken tasks run at this processor's time, which the world must reach first. */
   private lineUp(): void {
+    if (this.stopped) return;
     const at = this.now + this.costs.wakeNs;
     if (at <= this.sim.now) this.schedule();
     else if (!this.scheduler.pending) this.scheduler.mod(at);
   }
 
   private schedule(): void {
+    if (this.stopped) return;
     if (this.now > this.sim.now) {
       this.scheduler.mod(this.now); // busy again since: the tasks wait their turn
       return;

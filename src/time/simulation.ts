@@ -84,6 +84,13 @@ export class Simulation implements TimerBase {
     if (!timer.housekeeping) this.live--;
   }
 
+  /** Disarms every timer of a processor that has stopped for good. Looks at all timers: for the end of a host, not for the path. */
+  disarmAll(cpu: Timer['cpu']): void {
+    const mine: Timer[] = this.heap.filter((timer) => timer.cpu === cpu);
+    for (const head of this.heads) for (let timer = head; timer !== null; timer = timer.next) if (timer.cpu === cpu) mine.push(timer);
+    for (const timer of mine) timer.del();
+  }
+
   /** When the next timer is due; Infinity when none is armed. */
   nextTime(): number {
     const timer = this.front();

@@ -2,10 +2,10 @@
 import type { NetDevice } from '../dev/net-device.ts';
 import { devGetByName } from '../dev/registry.ts';
 import type { Port } from '../fabric/port.ts';
-import { addEthernet } from '../host/boot.ts';
+import { addEthernet, type InterfaceConfig } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
-import { Kernel, type KernelOptions } from '../host/kernel.ts';
 import type { ResolvOptions } from '../host/dns/resolv-conf.ts';
+import type { Kernel, KernelOptions } from '../host/kernel.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
 import type { PingOptions, PingResult } from '../host/tools/ping.ts';
 import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
@@ -20,6 +20,7 @@ import type { CardOptions } from '../nic/options.ts';
 import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
 import { startNameServer, type NameServerOptions } from './dns/serve.ts';
 import type { NameServer } from './dns/server.ts';
+import { Power } from './power.ts';
 import type { World } from './world.ts';
 
 /** A network card to be. What is left out is chosen: the name, the hardware address, an address of the cable's subnet. */
@@ -64,11 +65,23 @@ const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 /** A network card of a host. */
 export class Interface {
   readonly host: Host;
-  readonly dev: NetDevice;
-  readonly card: Card;
+  /** Its device and its card since the last boot. */
+  dev: NetDevice;
+  card: Card;
+  /** What it was made with: once more at each boot. */
+  private readonly config: InterfaceConfig;
 
-  constructor(host: Host, dev: NetDevice, card: Card) {
+  constructor(host: Host, config: InterfaceConfig) {
     this.host = host;
+    const { dev, card } = addEthernet(host.kernel.stack, config);
+    this.dev = dev;
+    this.card = card;
+    this.config = { ...config, port: card.port };
+  }
+
+  /** @internal The host has booted again: the same card in the same place, with a new device. */
+  rebooted(): void {
+    const { dev, card } = addEthernet(this.host.kernel.stack, this.config);
     this.dev = dev;
     this.card = card;
   }
@@ -106,11 +119,13 @@ export class Interface {
 
   /** @internal */
   assign(address: Ipv4Prefix): void {
-    const { net } = this.dev;
-    net.cpu.enter(0);
-    const err = inetAddrAdd(this.dev, address.addr, address.prefixLen);
-    net.cpu.exit();
-    if (err < 0) throw new KernelError(err, 'addAddress', { address: formatIpv4(address.addr) });
+    this.host.configure(() => {
+      const { net } = this.dev;
+      net.cpu.enter(0);
+      const err = inetAddrAdd(this.dev, address.addr, address.prefixLen);
+      net.cpu.exit();
+      if (err < 0) throw new KernelError(err, 'addAddress', { address: formatIpv4(address.addr) });
+    });
     this.host.plan.take(address.addr);
     this.host.announce(formatIpv4(address.addr));
   }
@@ -119,9 +134,10 @@ export class Interface {
 export class Host {
   readonly name: string;
   readonly world: World;
-  readonly kernel: Kernel;
   /** @internal */
   readonly plan: AddressPlan;
+  /** @internal Power, boots, what runs at boot. */
+  readonly power: Power;
   private readonly aliases: readonly string[];
   private readonly cards: Interface[] = [];
 
@@ -132,11 +148,12 @@ export class Host {
     this.name = name;
     this.plan = plan;
     this.aliases = options.aliases ?? [];
-    this.kernel = new Kernel(options, { parts: world.parts, name, names: world.names });
+    this.power = new Power(world.parts, name, options, world.names);
     const forward = options.forward ?? false;
     if (typeof forward !== 'boolean') throw new TypeError(`forward: ${String(forward)} is not understood; expected true or false`);
-    if (forward) this.kernel.sysctl('net.ipv4.ip_forward', 1);
-    if (options.resolvConf !== undefined) this.kernel.resolver.configure(options.resolvConf);
+    if (forward) this.configure(() => void this.kernel.sysctl('net.ipv4.ip_forward', 1));
+    const { resolvConf } = options;
+    if (resolvConf !== undefined) this.configure(() => this.kernel.resolver.configure(resolvConf));
     const interfaces = options.interfaces ?? (options.ip === undefined ? [] : [{ ip: options.ip }]);
     if (options.interfaces !== undefined && options.ip !== undefined) {
       throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
@@ -144,6 +161,16 @@ export class Host {
     if (!Array.isArray(interfaces)) throw new TypeError('interfaces: expected an array such as [{ ip: \'10.0.0.1/24\' }]');
     for (const itf of interfaces as readonly InterfaceOptions[]) this.addInterface(itf);
     if (this.interfaces.every((itf) => itf.ip === null)) this.kernel.hosts.add(name, '127.0.0.1');
+  }
+
+  /** Its kernel: of this boot. After `crash()` and `boot()` it is another one; the old one is dead. */
+  get kernel(): Kernel {
+    return this.power.kernel;
+  }
+
+  /** False after `crash()`, until `boot()`. */
+  get running(): boolean {
+    return this.power.on;
   }
 
   /** Its network cards, in the order in which they were added. */
@@ -210,6 +237,7 @@ export class Host {
   /** Adds a network card; the device is up. */
   addInterface(options: InterfaceOptions = {}): Interface {
     checkOptions(options, INTERFACE_OPTIONS, 'interface');
+    if (!this.power.on) throw new Error(`addInterface: ${this.name} has no power; boot() it first`);
     const name = options.name ?? `eth${String(this.cards.length)}`;
     if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) {
       throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
@@ -221,8 +249,7 @@ export class Host {
     }
     const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, 65535);
     const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
-    const { dev, card } = addEthernet(this.kernel.stack, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
-    const itf = new Interface(this, dev, card);
+    const itf = new Interface(this, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
     this.world.adopt(itf.port);
     this.cards.push(itf);
     if (address !== null) itf.assign(address);
@@ -241,18 +268,60 @@ export class Host {
     if (to === null) throw new TypeError(`network: '${network}' is not understood; expected one such as '10.1.0.0/16'`);
     const gateway = options.via === undefined ? 0 : parseIpv4(options.via);
     if (gateway === null) throw new TypeError(`via: '${String(options.via)}' is not an IPv4 address`);
-    const dev = options.interface === undefined ? null : devGetByName(this.kernel.stack.net, options.interface);
-    if (options.interface !== undefined && dev === null) throw new RangeError(`interface: ${this.name} has no '${options.interface}'`);
-    if (options.via === undefined && dev === null) throw new TypeError('route: it needs via (the next hop) or interface');
+    const { interface: itf } = options;
+    if (itf !== undefined && devGetByName(this.kernel.stack.net, itf) === null) {
+      throw new RangeError(`interface: ${this.name} has no '${itf}'`);
+    }
+    if (options.via === undefined && itf === undefined) throw new TypeError('route: it needs via (the next hop) or interface');
     const metric = parseInteger(options.metric ?? 0, 'metric', 0, 0xffffffff);
-    const { net, ip } = this.kernel.stack;
-    net.cpu.enter(0);
-    const err = routeAdd(ip, {
-      dst: to.addr & ipv4Mask(to.prefixLen), prefixLen: to.prefixLen, gateway, dev, metric,
-      type: RTN_UNICAST, protocol: RTPROT_STATIC,
+    this.configure(() => {
+      const { net, ip } = this.kernel.stack;
+      const dev = itf === undefined ? null : devGetByName(net, itf);
+      net.cpu.enter(0);
+      const err = routeAdd(ip, {
+        dst: to.addr & ipv4Mask(to.prefixLen), prefixLen: to.prefixLen, gateway, dev, metric,
+        type: RTN_UNICAST, protocol: RTPROT_STATIC,
+      });
+      net.cpu.exit();
+      if (err < 0) throw new KernelError(err, 'route', { address: network });
     });
-    net.cpu.exit();
-    if (err < 0) throw new KernelError(err, 'route', { address: network });
+  }
+
+  /** @internal Sets something up that is written down on the host's disk: now, and again at each boot. */
+  configure(step: () => void): void {
+    step();
+    this.power.steps.push(step);
+  }
+
+  // ---- power
+
+  /**
+   * Runs `main` now and after each boot, as an init system does: what a crashed host serves again when it is back. What it
+   * returns is not waited for; `signal` is aborted when the host crashes.
+   */
+  onBoot(main: (signal: AbortSignal) => unknown): void {
+    if (typeof main !== 'function') throw new TypeError('onBoot: main is not a function');
+    this.power.onBoot(main);
+  }
+
+  /**
+   * Power loss. No FIN, no reset, no word to anybody: connections, caches and queues are gone, and frames for the host are
+   * lost (CARD_DOWN) while its cards keep the link, as on standby power. Of its sockets nobody hears any more, and calls on
+   * its kernel fail. What was configured is still on its disk: see {@link boot}. No harm when it is off already.
+   */
+  crash(): void {
+    this.power.crash();
+  }
+
+  /**
+   * Power is back: a new kernel, with empty tables and new secrets, and the addresses, routes, sysctls and hosts file
+   * that were configured through the world. Then what `onBoot` was given runs. No harm when it runs already.
+   */
+  boot(): void {
+    if (this.power.on) return;
+    this.power.boot(() => {
+      for (const itf of this.cards) itf.rebooted();
+    });
   }
 
   /**
@@ -260,9 +329,24 @@ export class Host {
    * Then it goes on, as a machine that was suspended does.
    */
   pause(duration: Duration): void {
+    const ns = parseDuration(duration, 'pause: duration');
+    if (!this.power.on) return;
     const { cpu } = this.kernel.stack.net;
-    cpu.enter(parseDuration(duration, 'pause: duration'));
+    cpu.enter(ns);
     cpu.exit();
+  }
+
+  /**
+   * Stops all programs of the host, as SIGSTOP does: none is woken, while its kernel goes on to acknowledge and to queue. With
+   * a duration they go on after it, else at `resume()`.
+   */
+  stop(duration?: Duration): void {
+    this.power.stop(duration === undefined ? Infinity : parseDuration(duration, 'stop: duration'));
+  }
+
+  /** Lets stopped programs go on, as SIGCONT does. No harm when none is stopped. */
+  resume(): void {
+    this.power.resume();
   }
 
   /** @internal An address of this host becomes known to the world. */
