@@ -3,7 +3,7 @@
  *
  *   devices   lo, and one Ethernet card per interface
  *   up        packet types (dev) ← ip, arp;  protocols (ip) ← icmp, tcp, udp
- *   down      socket families (syscall) ← tcp, udp
+ *   down      socket families (syscall) ← tcp, udp, raw, ping, unix
  */
 import { registerEthernet } from '../dev/ethernet.ts';
 import { registerLoopback } from '../dev/loopback.ts';
@@ -24,7 +24,7 @@ import type { SkbPool } from '../skb/pool.ts';
 import { PingTable, pingAllowed, pingCreateSock } from '../raw/ping.ts';
 import { rawCreateSock, rawInit, type RawTable } from '../raw/raw.ts';
 import {
-  AF_INET, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+  AF_INET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import { SocketLayer, type Process } from '../syscall/process.ts';
@@ -33,6 +33,7 @@ import type { TcpProto } from '../tcp/proto.ts';
 import { Cpu, type CostModel } from '../time/cpu.ts';
 import type { Pump } from '../time/pump.ts';
 import type { Simulation } from '../time/simulation.ts';
+import { unixCreateSock, unixInit, type UnixTable } from '../unix/unix.ts';
 import { udpCreateSock, udpInit, type UdpProto } from '../udp/udp.ts';
 
 /** What hosts of one world share. */
@@ -50,6 +51,7 @@ export interface HostStack {
   readonly tcp: TcpProto;
   readonly udp: UdpProto;
   readonly ping: PingTable;
+  readonly unix: UnixTable;
   readonly layer: SocketLayer;
   readonly lo: NetDevice;
 }
@@ -82,13 +84,15 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   const raw = rawInit(net, ip);
   const ping = new PingTable(raw);
   layer.families.set(AF_INET, (type, protocol, process) => createInet({ tcp, udp, raw, ping }, type, protocol, process));
+  const unix = unixInit(net);
+  layer.families.set(AF_UNIX, (type, protocol) => unixCreateSock(unix, type, protocol));
   if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();
   cpu.enter(0);
   const lo = registerLoopback(net);
   devOpen(lo); // gets its address with that
   cpu.exit();
   assert(inetIsLocal(ip, INADDR_LOOPBACK), 'the loopback device has 127.0.0.1');
-  return { net, ip, tcp, udp, ping, layer, lo };
+  return { net, ip, tcp, udp, ping, unix, layer, lo };
 }
 
 /** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */

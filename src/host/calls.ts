@@ -16,7 +16,7 @@ import type { PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
 import { fdSock } from '../syscall/socket.ts';
 import {
-  checkBuffer, checkData, checkFd, checkInt, checkTimeout, fromSockAddr, message, scatter, toSockAddr, unspec, type Address,
+  checkBuffer, checkData, checkFd, checkInt, checkTimeout, fromSockAddr, message, scatter, placeOf, toSockAddr, unspec, type PeerAddress,
   type BindAddress, type Data, type SocketAddress,
 } from './door.ts';
 import type { ErrorPlace } from './errors.ts';
@@ -39,6 +39,11 @@ export class Calls {
     return this.sys.socket(family, type, protocol);
   }
 
+  /** socketpair(2): two descriptors of sockets that are connected to each other; of AF_UNIX. */
+  socketpair(family: number, type: number, protocol: number = 0): [number, number] {
+    return this.sys.socketpair(family, type, protocol);
+  }
+
   /** bind(2). What is left out of the address means any: `bind(fd, { port: 80 })`. */
   bind(fd: number, addr: BindAddress): void {
     this.sys.bind(fd, addr);
@@ -57,10 +62,10 @@ export class Calls {
   }
 
   /** connect(2): waits for the end of the handshake. `null` dissolves the association of a datagram socket. */
-  async connect(fd: number, addr: Address | null): Promise<void> {
+  async connect(fd: number, addr: PeerAddress | null): Promise<void> {
     checkFd(fd, 'connect');
     const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
-    check(await waitConnect(this.p, fd, to), 'connect', addr === null ? {} : addr);
+    check(await waitConnect(this.p, fd, to), 'connect', placeOf(addr ?? undefined));
   }
 
   /** read(2): waits for bytes; 0 at the end of the stream. */
@@ -89,11 +94,11 @@ export class Calls {
   }
 
   /** sendto(2). */
-  async sendto(fd: number, data: Data, to: Address, flags: number = 0): Promise<number> {
+  async sendto(fd: number, data: Data, to: PeerAddress, flags: number = 0): Promise<number> {
     const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
     toSockAddr(to, 'sendto', msg.name);
     msg.hasName = true;
-    return await this.sendMessage(fd, msg, 'sendto', to);
+    return await this.sendMessage(fd, msg, 'sendto', placeOf(to));
   }
 
   /** recvfrom(2): waits for a datagram; its bytes, and where it came from. */
@@ -105,7 +110,7 @@ export class Calls {
 
   /** sendmsg(2): the parts of `iov` as one message. */
   async sendmsg(fd: number, out: OutMessage, flags: number = 0): Promise<number> {
-    return await this.sendMessage(fd, this.sys.outMessage(out, flags), 'sendmsg', out.to);
+    return await this.sendMessage(fd, this.sys.outMessage(out, flags), 'sendmsg', placeOf(out.to));
   }
 
   /** recvmsg(2): one message, spread over the parts of `iov`. */

@@ -6,7 +6,8 @@
 import { formatIpv4, parseIpv4 } from '../lib/addr.ts';
 import { formatIpv6, parseIpv6 } from '../lib/addr6.ts';
 import { parseDuration, type Duration } from '../lib/units.ts';
-import { AF_INET, AF_INET6, AF_UNSPEC } from '../sock/constants.ts';
+import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../sock/constants.ts';
+import type { ErrorPlace } from './errors.ts';
 import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 
 /** Where a socket is, as the caller writes it. */
@@ -16,12 +17,22 @@ export interface Address {
   readonly port: number;
 }
 
+/** Where a Unix socket is: a path in the host's file system, or a name that begins with a zero byte (abstract). */
+export interface UnixAddress {
+  readonly path: string;
+}
+
 /** As given to bind: both may be left out (any address, any port). */
-export type BindAddress = Partial<Address>;
+export type BindAddress = Partial<Address> | Partial<UnixAddress>;
+
+/** As given to connect and sendto. */
+export type PeerAddress = Address | UnixAddress;
 
 /** As kernet answers. */
 export interface SocketAddress extends Address {
-  readonly family: 'IPv4' | 'IPv6';
+  readonly family: 'IPv4' | 'IPv6' | 'unix';
+  /** Of a Unix socket; the same as `address`. `''`: it has no name. */
+  readonly path?: string;
 }
 
 /** What may be written: bytes, or a string (sent as UTF-8). */
@@ -74,6 +85,7 @@ export function checkTimeout(value: Duration | undefined, call: string): number 
 /** An address into the kernel's form. */
 export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
+  if ('path' in value) return fillPath(out, call, value.path);
   const { address, port } = value as { address?: unknown; port?: unknown };
   return fill(out, call, address, port);
 }
@@ -81,8 +93,20 @@ export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAdd
 /** As `toSockAddr`, for bind: what is left out means "any". */
 export function toBindAddr(value: unknown, family: number, call: string, out: SockAddr): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
+  if ('path' in value || family === AF_UNIX) return fillPath(out, call, (value as { path?: unknown }).path ?? '');
   const { address, port } = value as { address?: unknown; port?: unknown };
   return fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0);
+}
+
+function fillPath(out: SockAddr, call: string, path: unknown): SockAddr {
+  if (typeof path === 'string') return out.setPath(path);
+  throw new TypeError(`${call}: path is ${show(path)}; expected a string such as '/run/app.sock', or '\\0name'`);
+}
+
+/** Where a call was about, for its error. */
+export function placeOf(addr: PeerAddress | undefined): ErrorPlace {
+  if (addr === undefined) return {};
+  return 'path' in addr ? { address: addr.path.replace('\0', '@') } : addr;
 }
 
 function fill(out: SockAddr, call: string, address: unknown, port: unknown): SockAddr {
@@ -116,6 +140,7 @@ export function unspec(): SockAddr {
 
 /** The kernel's form into the caller's. */
 export function fromSockAddr(addr: SockAddr): SocketAddress {
+  if (addr.family === AF_UNIX) return { address: addr.path!, port: 0, family: 'unix', path: addr.path! };
   if (addr.family === AF_INET) return { address: formatIpv4(addr.addr), port: addr.port, family: 'IPv4' };
   return { address: addr.addr6 === null ? '::' : formatIpv6(addr.addr6), port: addr.port, family: 'IPv6' };
 }

@@ -18,7 +18,9 @@ import { tcpAvailableCongestionControl } from '../tcp/cong/cong.ts';
 import { DEFAULT_COSTS, ZERO_COSTS, type CostModel } from '../time/cpu.ts';
 import { Pump, type PumpMode } from '../time/pump.ts';
 import { Simulation } from '../time/simulation.ts';
+import { unixExists, unixUnlink } from '../unix/names.ts';
 import { show } from './door.ts';
+import { KernelError } from './errors.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
 import { KernelProcess, PROCESS_OPTIONS, type ProcessOptions } from './process.ts';
 import { HostResolver } from './dns/host-resolver.ts';
@@ -114,6 +116,7 @@ export class Kernel extends KernelProcess {
       ipfrag: ip.frags.sysctl,
       udp: udp.sysctl,
       ping: stack.ping,
+      unix: stack.unix.sysctl,
       tcp: tcp.sysctl,
       congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
     });
@@ -183,6 +186,18 @@ export class Kernel extends KernelProcess {
   /** The addresses of a host name, from hosts files. None when it is unknown. */
   resolve(name: string): readonly ResolvedAddress[] {
     return this.hosts.lookup(name);
+  }
+
+  /** unlink(2): takes the name of a Unix socket out of this host's file system. */
+  unlink(path: string): void {
+    if (typeof path !== 'string') throw new TypeError(`unlink: path is ${show(path)}; expected a string such as '/run/app.sock'`);
+    const err = unixUnlink(this.stack.unix, path);
+    if (err < 0) throw new KernelError(err, 'unlink', { address: path });
+  }
+
+  /** Is there a Unix socket's name at that path of this host's file system? */
+  exists(path: string): boolean {
+    return unixExists(this.stack.unix, path);
   }
 
   /** Virtual time in milliseconds since the world began. */

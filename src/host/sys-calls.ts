@@ -19,12 +19,12 @@ import { sysPoll, type PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
 import {
   fdSock, sysAccept, sysBind, sysClose, sysConnect, sysDup, sysGetpeername, sysGetsockname, sysListen, sysRecvmsg,
-  sysSendmsg, sysShutdown, sysSocket,
+  sysSendmsg, sysShutdown, sysSocket, sysSocketpair,
 } from '../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt, type Linger } from '../syscall/sockopt.ts';
 import {
   checkBuffer, checkData, checkFd, checkInt, checkIov, fromSockAddr, gather, iovLength, message, scatter, show, toBindAddr,
-  toSockAddr, unspec, type Address, type BindAddress, type Data, type SocketAddress,
+  placeOf, toSockAddr, unspec, type PeerAddress, type BindAddress, type Data, type SocketAddress,
 } from './door.ts';
 import { KernelError, type ErrorPlace } from './errors.ts';
 
@@ -48,7 +48,7 @@ export interface Received {
 /** A message of sendmsg. */
 export interface OutMessage {
   readonly iov: readonly Uint8Array[];
-  readonly to?: Address | undefined;
+  readonly to?: PeerAddress | undefined;
   readonly control?: readonly Cmsg[] | undefined;
 }
 
@@ -82,11 +82,19 @@ export class SysCalls {
     return check(ret, call);
   }
 
+  /** socketpair(2): two descriptors of sockets that are connected to each other; of AF_UNIX. */
+  socketpair(family: number, type: number, protocol: number = 0): [number, number] {
+    const call = 'socketpair';
+    const out = [0];
+    const [f, t, n] = [checkInt(family, call, 'family'), checkInt(type, call, 'type'), checkInt(protocol, call, 'protocol')];
+    return [check(sysSocketpair(this.p, f, t, n, out), call), out[0]!];
+  }
+
   /** bind(2). What is left out of the address means any: `bind(fd, { port: 80 })`. */
   bind(fd: number, addr: BindAddress): void {
     checkFd(fd, 'bind');
     const to = toBindAddr(addr, fdSock(this.p, fd)?.family ?? AF_INET, 'bind', new SockAddr());
-    check(sysBind(this.p, fd, to), 'bind', fromSockAddr(to));
+    check(sysBind(this.p, fd, to), 'bind', to.path === null ? fromSockAddr(to) : placeOf({ path: to.path }));
   }
 
   /** listen(2): `backlog` connections may wait to be accepted, at most net.core.somaxconn. */
@@ -102,10 +110,10 @@ export class SysCalls {
   }
 
   /** connect(2): a stream answers EINPROGRESS, the handshake runs. `null` dissolves the association of a datagram socket. */
-  connect(fd: number, addr: Address | null): void {
+  connect(fd: number, addr: PeerAddress | null): void {
     checkFd(fd, 'connect');
     const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
-    check(sysConnect(this.p, fd, to), 'connect', addr === null ? {} : addr);
+    check(sysConnect(this.p, fd, to), 'connect', placeOf(addr ?? undefined));
   }
 
   /** read(2): how many bytes were read; 0 at the end of the stream. */
@@ -133,12 +141,12 @@ export class SysCalls {
   }
 
   /** sendto(2). */
-  sendto(fd: number, data: Data, to: Address, flags: number = 0): number {
+  sendto(fd: number, data: Data, to: PeerAddress, flags: number = 0): number {
     checkFd(fd, 'sendto');
     const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
     toSockAddr(to, 'sendto', msg.name);
     msg.hasName = true;
-    return check(sysSendmsg(this.p, fd, msg), 'sendto', to);
+    return check(sysSendmsg(this.p, fd, msg), 'sendto', placeOf(to));
   }
 
   /** recvfrom(2). */
@@ -151,7 +159,7 @@ export class SysCalls {
   /** sendmsg(2): the parts of `iov` as one message. */
   sendmsg(fd: number, out: OutMessage, flags: number = 0): number {
     checkFd(fd, 'sendmsg');
-    return check(sysSendmsg(this.p, fd, this.outMessage(out, flags)), 'sendmsg', out.to);
+    return check(sysSendmsg(this.p, fd, this.outMessage(out, flags)), 'sendmsg', placeOf(out.to));
   }
 
   /** recvmsg(2): one message, spread over the parts of `iov`. */

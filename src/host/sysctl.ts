@@ -89,6 +89,11 @@ const PING: Readonly<Record<string, readonly [string, Shape?]>> = {
   ping_group_range: ['pingGroupRange'],
 };
 
+/** net.unix.*: name → field of UnixSysctl. */
+const UNIX: Readonly<Record<string, readonly [string, Shape?]>> = {
+  max_dgram_qlen: ['maxDgramQlen'],
+};
+
 /** net.ipv4.neigh.default.*: name → field of NeighParms. */
 const NEIGH: Readonly<Record<string, readonly [string, Shape?]>> = {
   base_reachable_time: ['baseReachableTimeMs', { min: 1, factor: 1000 }],
@@ -155,6 +160,7 @@ export interface SysctlOwners {
   readonly ipfrag: object;
   readonly udp: object;
   readonly ping: object;
+  readonly unix: object;
   readonly tcp: object | null;
   /** Names that net.ipv4.tcp_congestion_control may take. */
   readonly congestion: () => readonly string[];
@@ -172,6 +178,7 @@ export class SysctlTable {
     this.bind('net.ipv4.', owners.ipfrag, IPFRAG);
     this.bind('net.ipv4.', owners.udp, UDP);
     this.bind('net.ipv4.', owners.ping, PING);
+    this.bind('net.unix.', owners.unix, UNIX);
     if (owners.tcp === null) return;
     for (const field of Object.keys(owners.tcp)) {
       const name = field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);

@@ -51,6 +51,7 @@ export const ECONNRESET = 104;
 export const ENOBUFS = 105;
 export const EISCONN = 106;
 export const ENOTCONN = 107;
+export const ETOOMANYREFS = 109;
 export const ETIMEDOUT = 110;
 export const ECONNREFUSED = 111;
 export const EHOSTDOWN = 112;
@@ -109,6 +110,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [ENOBUFS, 'ENOBUFS', 'no buffer space available'],
   [EISCONN, 'EISCONN', 'socket is already connected'],
   [ENOTCONN, 'ENOTCONN', 'socket is not connected'],
+  [ETOOMANYREFS, 'ETOOMANYREFS', 'too many references'],
   [ETIMEDOUT, 'ETIMEDOUT', 'connection timed out'],
   [ECONNREFUSED, 'ECONNREFUSED', 'connection refused'],
   [EHOSTDOWN, 'EHOSTDOWN', 'host is down'],

@@ -42,6 +42,8 @@ export const SO_OOBINLINE = 10;
 export const SO_PRIORITY = 12;
 export const SO_LINGER = 13;
 export const SO_REUSEPORT = 15;
+export const SO_PASSCRED = 16;
+export const SO_PEERCRED = 17;
 export const SO_RCVLOWAT = 18;
 export const SO_SNDLOWAT = 19;
 export const SO_RCVTIMEO = 20;
@@ -104,6 +106,10 @@ export const TCP_CC_INFO = 26;
 export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_INQ = 36;
 
+/** Control messages of SOL_SOCKET: descriptors, and who sends them. */
+export const SCM_RIGHTS = 1;
+export const SCM_CREDENTIALS = 2;
+
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
 export const MSG_DONTROUTE = 0x4;
@@ -116,6 +122,8 @@ export const MSG_ERRQUEUE = 0x2000;
 export const MSG_NOSIGNAL = 0x4000;
 export const MSG_MORE = 0x8000;
 export const MSG_ZEROCOPY = 0x4000000;
+/** Descriptors that come with a message get FD_CLOEXEC. */
+export const MSG_CMSG_CLOEXEC = 0x40000000;
 export const MSG_FASTOPEN = 0x20000000;
 
 export const SHUT_RD = 0;

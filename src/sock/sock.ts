@@ -44,6 +44,10 @@ export interface Proto {
   ioctl(sk: Sock, cmd: number): number;
   /** getsockname, or getpeername when `peer`; families other than the Internet's say it themselves. */
   getname?(sk: Sock, out: SockAddr, peer: boolean): number;
+  /** A descriptor is gone, and others, or messages on their way, still refer to the socket. */
+  descriptorGone?(sk: Sock): void;
+  /** Joins two new sockets (socketpair); for families that can. */
+  socketpair?(a: Sock, b: Sock): number;
 }
 
 /** A failed getsockopt. */

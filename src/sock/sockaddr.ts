@@ -1,6 +1,7 @@
 /** A socket address in the kernel's form: numbers, no strings. Reused by its owner; the callee copies what it keeps. */
 import { in6FromV4, type In6Addr } from '../lib/addr6.ts';
-import { AF_INET, AF_INET6 } from './constants.ts';
+import { AF_INET, AF_INET6, AF_UNIX } from './constants.ts';
+import type { PassedFile, Ucred } from './scm.ts';
 
 export class SockAddr {
   family: number = AF_INET;
@@ -20,6 +21,15 @@ export class SockAddr {
   /** AF_PACKET. Null for other families. */
   ll: LinkAddr | null = null;
 
+  /** A name of a Unix socket; '' for none. */
+  setPath(path: string): this {
+    this.family = AF_UNIX;
+    this.addr = 0;
+    this.port = 0;
+    this.path = path;
+    return this;
+  }
+
   /** Takes over all that `from` says. */
   copy(from: SockAddr): this {
     this.family = from.family;
@@ -27,6 +37,7 @@ export class SockAddr {
     this.port = from.port;
     this.addr6 = from.addr6;
     this.scopeId = from.scopeId;
+    this.flowinfo = from.flowinfo;
     this.path = from.path;
     this.ll = from.ll;
     return this;
@@ -88,6 +99,9 @@ export class MsgHdr {
   msgFlags = 0;
   /** Control messages in and out, rarely used. */
   control: Cmsg[] | null = null;
+  /** Who sends it, and the files that travel with it (Unix sockets; `sock/scm.ts`). Out: files for the reader to open. */
+  creds: Ucred | null = null;
+  files: readonly PassedFile[] | null = null;
 }
 
 /** A control message (ancillary data). */

@@ -9,7 +9,7 @@
  */
 import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
-  EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
+  AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
   RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
@@ -148,7 +148,12 @@ export function waitAccept(p: Process, fd: number, out: SockAddr | null, flags: 
 export function waitConnect(p: Process, fd: number, addr: SockAddr): Promise<number> {
   const ret = sysConnect(p, fd, addr);
   const sk = fdSock(p, fd);
-  if ((ret !== -EINPROGRESS && ret !== -EALREADY) || sk === null || !mayWait(p, fd, 0)) return Promise.resolve(ret);
+  if (sk === null || !mayWait(p, fd, 0)) return Promise.resolve(ret);
+  if (ret === -EAGAIN && sk.family === AF_UNIX) {
+    // The listener's queue is full: it tells when there is room (Linux: unix_wait_for_peer).
+    return sleep(p, fd, 'connect', WRITABLE, sk.sndtimeoNs, { attempt: () => sysConnect(p, fd, addr), expired: () => -EAGAIN });
+  }
+  if (ret !== -EINPROGRESS && ret !== -EALREADY) return Promise.resolve(ret);
   const work = { attempt: () => connected(p, fd, sk, addr), expired: () => -EINPROGRESS };
   const now = work.attempt(); // over loopback the answer may be there already
   return now === -EAGAIN ? sleep(p, fd, 'connect', ANY, sk.sndtimeoNs, work) : Promise.resolve(now);

@@ -63,7 +63,7 @@ export class FdTable {
     return fd;
   }
 
-  /** Frees `fd`; the file is the caller's to release when `refs` has reached 0. Null when it was not open. */
+  /** Frees `fd`; the caller tells the file so (`dropped`). Null when it was not open. */
   remove(fd: number): File | null {
     const file = this.get(fd);
     if (file === null) return null;

@@ -4,6 +4,7 @@
  */
 import type { Process } from './process.ts';
 import { O_NONBLOCK, O_RDWR } from '../sock/constants.ts';
+import type { PassedFile } from '../sock/scm.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { WaitQueue } from '../sock/wait-queue.ts';
 import type { EpollLink } from './epoll.ts';
@@ -18,8 +19,8 @@ export interface Sleeper {
   cancel(errno: number): void;
 }
 
-export abstract class File {
-  /** Descriptors that refer to it. */
+export abstract class File implements PassedFile {
+  /** Descriptors that refer to it, and messages that carry it. */
   refs = 0;
   /** O_* status flags, shared by all descriptors. */
   flags: number = O_RDWR;
@@ -34,6 +35,30 @@ export abstract class File {
   abstract poll(): number;
   /** The last descriptor is gone. */
   abstract release(): void;
+
+  /** What a message in the queue of a socket may lead back to. */
+  get passedSock(): object | null {
+    return null;
+  }
+
+  /** Gives up a reference; with the last one the file is closed. */
+  put(): void {
+    this.refs--;
+    this.dropped();
+  }
+
+  /** A reference was given up. */
+  dropped(): void {
+    if (this.refs > 0) return;
+    let link = this.watchers;
+    this.watchers = null;
+    while (link !== null) {
+      const { nextLink } = link;
+      link.fileGone();
+      link = nextLink;
+    }
+    this.release();
+  }
 
   get nonblock(): boolean {
     return (this.flags & O_NONBLOCK) !== 0;
@@ -62,6 +87,15 @@ export class SocketFile extends File {
   constructor(sk: Sock) {
     super();
     this.sk = sk;
+  }
+
+  override get passedSock(): object {
+    return this.sk;
+  }
+
+  override dropped(): void {
+    super.dropped();
+    if (this.refs > 0 && this.sk.prot.descriptorGone !== undefined) this.sk.prot.descriptorGone(this.sk);
   }
 
   override get wq(): WaitQueue {

@@ -12,13 +12,14 @@ import {
   EAFNOSUPPORT, EAGAIN, EBADF, EINVAL, ENOTCONN, ENOTSOCK, EOPNOTSUPP, ESRCH,
 } from '../lib/errno.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, O_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
+  AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, O_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
   SOCK_TYPE_MASK, TCP_CLOSE, TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import { InetSock, type Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
-import { SocketFile, type File } from './file.ts';
+import { SocketFile } from './file.ts';
 import type { Process } from './process.ts';
+import { scmCollect, scmInstall } from './scm.ts';
 
 /** The highest socket type there is (SOCK_PACKET). */
 const SOCK_MAX = 11;
@@ -55,18 +56,7 @@ export function closeFd(p: Process, fd: number): void {
     if (sleeper.fd === fd && sleeper.process === p) sleeper.cancel(EBADF);
     sleeper = nextSleeper;
   }
-  if (file.refs === 0) releaseFile(file);
-}
-
-function releaseFile(file: File): void {
-  let link = file.watchers;
-  file.watchers = null;
-  while (link !== null) {
-    const { nextLink } = link;
-    link.fileGone();
-    link = nextLink;
-  }
-  file.release();
+  file.dropped();
 }
 
 /** A second descriptor for the same file, the lowest free one. */
@@ -114,6 +104,26 @@ export function installSock(p: Process, sk: Sock, flags: number): number {
   if ((flags & SOCK_NONBLOCK) !== 0) file.flags |= O_NONBLOCK;
   sk.owner = p;
   return p.fds.install(file, (flags & SOCK_CLOEXEC) !== 0);
+}
+
+/**
+ * socketpair(2): two descriptors for sockets that are connected to each other, the second in `second[0]`; for AF_UNIX.
+ *
+ * @returns the first, or -EOPNOTSUPP for families that have none, -EMFILE, and what socket(2) answers
+ */
+export function sysSocketpair(p: Process, family: number, type: number, protocol: number, second: number[]): number {
+  const a = sysSocket(p, family, type, protocol);
+  if (a < 0) return a;
+  const b = sysSocket(p, family, type, protocol);
+  const [x, y] = [fdSock(p, a)!, fdSock(p, b)];
+  const err = y === null ? b : x.prot.socketpair === undefined ? -EOPNOTSUPP : x.prot.socketpair(x, y);
+  if (err >= 0) {
+    second[0] = b;
+    return a;
+  }
+  sysClose(p, a);
+  if (b >= 0) sysClose(p, b);
+  return err;
 }
 
 /** bind(2). */
@@ -178,6 +188,10 @@ export function sysSendmsg(p: Process, fd: number, msg: MsgHdr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
   if (msg.hasName && msg.name.family !== sk.family && sk.type !== SOCK_STREAM) return -EAFNOSUPPORT;
+  if (sk.family === AF_UNIX) {
+    const err = scmCollect(p, msg);
+    if (err < 0) return err;
+  }
   p.enter();
   const n = sk.prot.sendmsg(sk, msg);
   p.leave();
@@ -190,6 +204,7 @@ export function sysRecvmsg(p: Process, fd: number, msg: MsgHdr): number {
   if (sk === null) return badSock(p, fd);
   p.enter();
   const n = sk.prot.recvmsg(sk, msg);
+  if (msg.files !== null) scmInstall(p, msg);
   p.leave();
   return n;
 }

@@ -68,7 +68,7 @@ function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue):
   if (typeof value !== 'number') return -EINVAL;
   if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return setTimeo(sk, name, value);
   const err = setIntOption(net, sk, name, value | 0);
-  if (err < 0) return err;
+  if (err < 0) return err === -ENOPROTOOPT ? sk.prot.setsockopt(sk, SOL_SOCKET, name, value) : err;
   const told = sk.prot.setsockopt(sk, SOL_SOCKET, name, value);
   return told === -ENOPROTOOPT ? 0 : told;
 }
@@ -159,7 +159,7 @@ function getSocketOption(net: Net, sk: Sock, name: number): SockoptValue | Socko
     case SO_BINDTODEVICE: return net.devices[sk.boundDevIf]?.name ?? '';
     case SO_MEMINFO: return memInfo(sk);
     case SO_DEBUG: case SO_DONTROUTE: case SO_OOBINLINE: case SO_TIMESTAMP: case SO_INCOMING_CPU: return 0;
-    default: return new SockoptError(-ENOPROTOOPT);
+    default: return sk.prot.getsockopt(sk, SOL_SOCKET, name);
   }
 }
 
