@@ -14,7 +14,7 @@ import {
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { unixScmDestroy, unixScmSend, unixTakeFiles, unixConsume } from './scm.ts';
-import type { UnixCb, UnixSock } from './sock.ts';
+import { UnixCb, type UnixSock } from './sock.ts';
 
 /** Most bytes of one skb. */
 const UNIX_SKB_MAX = 65536;
@@ -53,8 +53,9 @@ export function unixStreamSendmsg(sk: UnixSock, msg: MsgHdr): number {
   if (peer === null) return (sk.shutdown & SEND_SHUTDOWN) !== 0 ? -EPIPE : -ENOTCONN;
   if ((sk.shutdown & SEND_SHUTDOWN) !== 0) return -EPIPE;
   if (msg.len > 0 && sk.wmemAlloc >= sk.sndbuf) return noSpace(sk);
-  let cb = unixScmSend(sk, msg);
-  if (typeof cb === 'number') return cb;
+  const carried = unixScmSend(sk, msg);
+  if (typeof carried === 'number') return carried;
+  let cb: UnixCb = carried;
   let sent = 0;
   while (sent < msg.len) {
     if (peer.dead || (peer.shutdown & RCV_SHUTDOWN) !== 0) {
@@ -69,16 +70,11 @@ export function unixStreamSendmsg(sk: UnixSock, msg: MsgHdr): number {
     queue(sk, peer, msg, sent, size, cb);
     sent += size;
     // Files go with the first byte.
-    if (cb.files !== null) cb = unixScmSend(sk, withoutFiles(msg));
+    if (cb.files !== null) cb = new UnixCb(cb.creds, cb.name);
   }
   // Files with no byte to carry them go nowhere.
   if (msg.len === 0) unixScmDestroy(sk.table, cb);
   return sent;
-}
-
-function withoutFiles(msg: MsgHdr): MsgHdr {
-  msg.files = null;
-  return msg;
 }
 
 function noSpace(sk: UnixSock): number {
