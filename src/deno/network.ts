@@ -3,6 +3,12 @@
  * wherever kernet runs, not in Deno alone.
  */
 import type { Calls } from '../host/calls.ts';
+import { fromFiles } from '../host/dns/addrinfo.ts';
+import { NameError } from '../host/dns/errors.ts';
+import type { HostResolver } from '../host/dns/host-resolver.ts';
+import type { DnsRecord, RecordType } from '../host/dns/message.ts';
+import { nameProblem, canonicalName } from '../host/dns/names.ts';
+import { absolute } from '../host/dns/rdata.ts';
 import type { HostsFile } from '../host/resolver.ts';
 import { AF_INET, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR } from '../sock/constants.ts';
 import { TcpConn, TcpListener } from './conn.ts';
@@ -12,6 +18,7 @@ import { denoError, toDenoError } from './errors.ts';
 /** What is needed of a host: the socket calls and the names. A Kernel is one. */
 export interface DenoHost extends Calls {
   readonly hosts: Pick<HostsFile, 'lookup'>;
+  readonly resolver: HostResolver;
 }
 
 export interface ConnectOptions {
@@ -41,8 +48,13 @@ export interface DenoNetwork {
   connect(options: ConnectOptions): Promise<TcpConn>;
   listen(options: ListenOptions): TcpListener;
   listenDatagram(options: ListenDatagramOptions): DatagramConn;
-  resolveDns(query: string, recordType: 'A' | 'AAAA'): Promise<string[]>;
+  resolveDns(query: string, recordType: 'A' | 'AAAA' | 'CNAME' | 'NS' | 'PTR'): Promise<string[]>;
+  /** Objects for MX, SRV, SOA, CAA and NAPTR, lists of strings for TXT. */
+  resolveDns(query: string, recordType: DenoRecordType): Promise<unknown[]>;
 }
+
+/** What can be asked for. */
+export type DenoRecordType = Exclude<RecordType, 'DNAME'>;
 
 /** Deno's network API for a host: `createDeno(kernel).connect({ port: 80 })`. */
 export function createDeno(host: DenoHost): DenoNetwork {
@@ -50,7 +62,7 @@ export function createDeno(host: DenoHost): DenoNetwork {
     connect: async (options) => await connect(host, options),
     listen: (options) => listen(host, options),
     listenDatagram: (options) => listenDatagram(host, options),
-    resolveDns: (query, recordType) => resolveDns(host, query, recordType),
+    resolveDns: ((query: string, recordType: DenoRecordType) => resolveDns(host, query, recordType)) as DenoNetwork['resolveDns'],
   };
 }
 
@@ -65,9 +77,22 @@ function addressOf(host: DenoHost, hostname: string): string {
   return first.address;
 }
 
+/** The address to connect to: from the hosts files, else from the host's name servers. */
+async function reach(host: DenoHost, hostname: string): Promise<string> {
+  const [known] = fromFiles(host.resolver, hostname, 0);
+  if (known !== undefined || host.resolver.conf.nameservers.length === 0) return addressOf(host, hostname);
+  try {
+    return (await host.resolver.getaddrinfo(hostname))[0]!.address;
+  } catch (error) {
+    if (!(error instanceof NameError)) throw error;
+    const why = error.code === 'EAI_AGAIN' ? 'Temporary failure in name resolution' : 'Name or service not known';
+    throw new Error(`failed to lookup address information: ${why}`);
+  }
+}
+
 async function connect(host: DenoHost, options: ConnectOptions): Promise<TcpConn> {
   checkTransport(options.transport, 'tcp');
-  const address = addressOf(host, options.hostname ?? '127.0.0.1');
+  const address = await reach(host, options.hostname ?? '127.0.0.1');
   const fd = host.socket(AF_INET, SOCK_STREAM);
   try {
     await host.connect(fd, { address, port: options.port });
@@ -107,9 +132,27 @@ function listenDatagram(host: DenoHost, options: ListenDatagramOptions): Datagra
   }
 }
 
-function resolveDns(host: DenoHost, query: string, recordType: 'A' | 'AAAA'): Promise<string[]> {
-  const family = recordType === 'A' ? 4 : 6;
-  const found = host.hosts.lookup(query).filter((a) => a.family === family).map((a) => a.address);
-  if (found.length > 0) return Promise.resolve(found);
-  return Promise.reject(denoError('NotFound', `no record found for name: ${query} type: ${recordType} class: IN`));
+async function resolveDns(host: DenoHost, query: string, recordType: DenoRecordType): Promise<unknown[]> {
+  const { resolver } = host;
+  const family = recordType === 'A' ? 4 : recordType === 'AAAA' ? 6 : null;
+  const known = family === null ? [] : fromFiles(resolver, query, family).map((a) => a.address);
+  if (known.length > 0) return known;
+  if (resolver.conf.nameservers.length > 0 && nameProblem(query) === null) {
+    const { code, records } = await resolver.resolve(canonicalName(query), recordType);
+    if (code === null) return records.map(denoRecord);
+    if (code === 'ETIMEOUT') throw denoError('TimedOut', 'request timed out');
+  }
+  throw denoError('NotFound', `no record found for name: ${query} type: ${recordType} class: IN`);
+}
+
+/** Names have their dot at the end there. */
+function denoRecord(record: DnsRecord): unknown {
+  switch (record.type) {
+    case 'CNAME': case 'NS': case 'PTR': return absolute(record.data);
+    case 'MX': return { preference: record.data.preference, exchange: absolute(record.data.exchange) };
+    case 'SRV': return { ...record.data, target: absolute(record.data.target) };
+    case 'SOA': return { ...record.data, mname: absolute(record.data.mname), rname: absolute(record.data.rname) };
+    case 'NAPTR': return { ...record.data, replacement: absolute(record.data.replacement) };
+    default: return record.data;
+  }
 }

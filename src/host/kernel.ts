@@ -160,7 +160,7 @@ export class Kernel extends KernelProcess {
 
   /** Runs a tool that takes time, and resolves to what it prints: `await kernel.exec('ping -c 3 bob')`. Others as `sh`. */
   async exec(line: string): Promise<string> {
-    return await exec(this.tools, (name) => this.process({ name }), line);
+    return await exec(this.tools, this.resolver, (name) => this.process({ name }), line);
   }
 
   /** Asks a host for an echo, several times: what came, when, and from whom. `String(result)` reads like ping(8). */

@@ -17,6 +17,8 @@ import { adoptDatagramSocket } from './dgram.ts';
 import { datagramState, hookTlsWrap, reinitializeHandle, type HandleHolder } from './handle/runtime.ts';
 import { frontOf, isTcpHandle, nativeSide, TcpHandle } from './handle/tcp.ts';
 import { UdpHandle } from './handle/udp.ts';
+import { dnsOf } from './dns.ts';
+import { METHODS } from './dns-records.ts';
 import type { LookupCallback, LookupOptions } from './lookup.ts';
 import { listen2, type NodeHost, prepareConnect } from './sockets.ts';
 
@@ -65,7 +67,8 @@ function installAll(): Undo {
     throw new Error(`install: Node ${process.version} has no ${name}; its sockets cannot be led to a kernet host. Please report it`);
   }
   const undo = [
-    hookConnect(), hookReinitialize(), hookListen(), hookTls(), hookDatagrams(), hookLookup(dns), hookPromisesLookup(), hookAgentNames(),
+    hookConnect(), hookReinitialize(), hookListen(), hookTls(), hookDatagrams(), hookLookup(dns), hookPromisesLookup(),
+    ...hookQuestions(), ...hookResolvers(), hookAgentNames(),
   ];
   syncBuiltinESMExports();
   return () => {
@@ -84,6 +87,8 @@ function hookPoints(): [name: string, owner: object, key: PropertyKey][] {
     ['dgram.Socket.prototype.bind', dgram.Socket.prototype, 'bind'],
     ['dns.lookup', dns, 'lookup'],
     ['dns.promises.lookup', dns.promises, 'lookup'],
+    ['dns.Resolver', dns, 'Resolver'],
+    ['dns.promises.Resolver', dns.promises, 'Resolver'],
     ['http.Agent.prototype.getName', http.Agent.prototype, 'getName'],
   ];
 }
@@ -181,6 +186,56 @@ function hookPromisesLookup(): Undo {
       });
     });
   });
+}
+
+/** Questions to name servers, and what else of `dns` has a host's meaning, in both forms. */
+const QUESTIONS: readonly string[] = [...Object.values(METHODS), 'resolve', 'reverse', 'lookupService', 'getServers', 'setServers'];
+
+function hookQuestions(): Undo[] {
+  const forms: readonly (readonly [owner: object, ofHost: (host: NodeHost) => object])[] = [
+    [dns, dnsOf], [dns.promises, (host) => dnsOf(host).promises],
+  ];
+  return forms.flatMap(([owner, ofHost]) => methodsIn(owner, QUESTIONS).map((name) =>
+    wrap(owner, name, (real) => function question(...args) {
+      const host = currentHost.getStore();
+      if (host === undefined || host.resolver === null) return real.apply(this, args);
+      return (Reflect.get(ofHost(host), name) as AnyFunction).apply(undefined, args);
+    })));
+}
+
+function methodsIn(owner: object, names: readonly string[]): readonly string[] {
+  return names.filter((name) => Object.hasOwn(owner, name) && typeof Reflect.get(owner, name) === 'function');
+}
+
+/** A `dns.Resolver` that is first used on a host asks there, from then on. */
+const hostResolvers = new WeakMap<object, object>();
+const RESOLVER_METHODS: readonly string[] = [
+  ...Object.values(METHODS), 'resolve', 'reverse', 'getServers', 'setServers', 'cancel', 'setLocalAddress',
+];
+
+function hookResolvers(): Undo[] {
+  const prototypes = new Set<object>();
+  for (const Resolver of [dns.Resolver, dns.promises.Resolver]) {
+    const own = Resolver.prototype as object;
+    prototypes.add(own).add(Object.getPrototypeOf(own) as object);
+  }
+  return [...prototypes].flatMap((owner) => methodsIn(owner, RESOLVER_METHODS).map((name) =>
+    wrap(owner, name, (real) => function method(...args) {
+      const mine = resolverOf(this as object);
+      return mine === null ? real.apply(this, args) : (Reflect.get(mine, name) as AnyFunction).apply(mine, args);
+    })));
+}
+
+/** What stands for a resolver on its host; null outside of all hosts. */
+function resolverOf(real: object): object | null {
+  const known = hostResolvers.get(real);
+  if (known !== undefined) return known;
+  const host = currentHost.getStore();
+  if (host === undefined || host.resolver === null) return null;
+  const of = dnsOf(host);
+  const mine = real instanceof dns.promises.Resolver ? new of.promises.Resolver() : new of.Resolver();
+  hostResolvers.set(real, mine);
+  return mine;
 }
 
 // ---- http

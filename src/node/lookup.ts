@@ -1,9 +1,11 @@
 /**
- * Names for sockets: a host's hosts file and that of its world, in the form of `dns.lookup`. Nothing is ever asked of the
- * machine's own resolver.
+ * Names for sockets: a host's hosts file and that of its world, in the form of `dns.lookup`; what they do not have, the name
+ * servers of its resolv.conf are asked for, over the host's network. Nothing is ever asked of the machine's own resolver.
  */
 import { isIP } from 'node:net';
 import process from 'node:process';
+import { getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
+import { eaiError } from '../host/dns/errors.ts';
 import type { ResolvedAddress } from '../host/resolver.ts';
 
 /** Where names are looked up; `kernel.hosts` is one. */
@@ -15,21 +17,17 @@ export interface Names {
 export interface LookupOptions {
   readonly family?: number | string | undefined;
   readonly all?: boolean | undefined;
+  /** AI_ADDRCONFIG, AI_V4MAPPED, AI_ALL. */
+  readonly hints?: number | undefined;
+  /** `'ipv4first'`, `'ipv6first'` or `'verbatim'`, the default. */
+  readonly order?: string | undefined;
+  readonly verbatim?: boolean | undefined;
 }
 
 export type LookupCallback = (error: Error | null, address?: string | readonly ResolvedAddress[], family?: number) => void;
 
 /** The form in which net, dgram and dns take a lookup function. */
 export type Lookup = (name: string, options: LookupOptions | number, callback: LookupCallback) => void;
-
-/** libuv's number for a name that is not known, on all systems. */
-const UV_EAI_NONAME = -3008;
-
-/** The error of `dns.lookup` for a name that nobody knows. */
-export function notFound(name: string): Error {
-  const error = new Error(`getaddrinfo ENOTFOUND ${name}`);
-  return Object.assign(error, { errno: UV_EAI_NONAME, code: 'ENOTFOUND', syscall: 'getaddrinfo', hostname: name });
-}
 
 function wantedFamily(options: LookupOptions): number {
   const { family } = options;
@@ -49,8 +47,11 @@ function addressesOf(names: Names, name: string, family: number): readonly Resol
   return family === 0 || isIP(name) !== 0 ? found : found.filter((a) => a.family === family);
 }
 
-/** Makes the lookup function of a host. It answers in the next tick, as `dns.lookup` never answers at once. */
-export function createLookup(names: Names): Lookup {
+/**
+ * Makes the lookup function of a host. It answers in the next tick, as `dns.lookup` never answers at once; later, when name
+ * servers have to be asked.
+ */
+export function createLookup(names: Names, sourceOf: () => AddrSource | null = () => null): Lookup {
   return (name, given, callback) => {
     const literal = isIP(name);
     if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
@@ -58,12 +59,34 @@ export function createLookup(names: Names): Lookup {
       return;
     }
     const options = typeof given === 'number' ? { family: given } : given;
-    const found = addressesOf(names, name, wantedFamily(options));
-    const first = found[0];
-    process.nextTick(() => {
-      if (first === undefined) callback(notFound(name));
-      else if (options.all === true) callback(null, found);
-      else callback(null, first.address, first.family);
-    });
+    const hints = options.hints ?? 0;
+    const family = wantedFamily(options);
+    const found = addressesOf(names, name, family);
+    const source = sourceOf();
+    if (source !== null && (hints !== 0 || (found.length === 0 && source.resolver.conf.nameservers.length > 0))) {
+      void ask(source, name, options, callback);
+      return;
+    }
+    process.nextTick(() => answer(name, found, options, callback));
   };
+}
+
+async function ask(source: AddrSource, name: string, options: LookupOptions, callback: LookupCallback): Promise<void> {
+  const family = wantedFamily(options);
+  const found = await getaddrinfo(source, name, null, { flags: options.hints ?? 0, family: family === 4 || family === 6 ? family : 0 });
+  if (typeof found === 'string') process.nextTick(callback, eaiError(found, 'getaddrinfo', name));
+  else process.nextTick(() => answer(name, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
+}
+
+function answer(name: string, found: readonly ResolvedAddress[], options: LookupOptions, callback: LookupCallback): void {
+  const list = ordered(found, options);
+  const [first] = list;
+  if (first === undefined) callback(eaiError('EAI_NONAME', 'getaddrinfo', name));
+  else if (options.all === true) callback(null, list);
+  else callback(null, first.address, first.family);
+}
+
+function ordered(found: readonly ResolvedAddress[], { order, verbatim }: LookupOptions): readonly ResolvedAddress[] {
+  const first = order === 'ipv4first' || (order === undefined && verbatim === false) ? 4 : order === 'ipv6first' ? 6 : 0;
+  return first === 0 ? found : [...found.filter((a) => a.family === first), ...found.filter((a) => a.family !== first)];
 }

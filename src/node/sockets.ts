@@ -12,6 +12,7 @@ import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './han
 import { restProbe } from './real-work.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
+import type { HostResolver } from '../host/dns/host-resolver.ts';
 import type { Process } from '../syscall/process.ts';
 import type { Pump } from '../time/pump.ts';
 
@@ -20,6 +21,8 @@ export interface HostLike {
   /** The kernel's form of the process whose sockets are made. */
   readonly proc: Process;
   readonly hosts: Names;
+  /** Asks name servers for what `hosts` does not have. */
+  readonly resolver?: HostResolver;
   readonly parts: { readonly pump: Pump };
 }
 
@@ -28,11 +31,16 @@ export class NodeHost {
   /** Of this boot: sockets keep theirs, new ones are made here. */
   handles: HandleHost;
   readonly lookup: Lookup;
+  /** Of this boot, too. */
+  resolver: HostResolver | null;
+  /** `node:dns` on this host; made when it is first used. */
+  dns: unknown = null;
 
   constructor(host: HostLike) {
     admitTcpHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
-    this.lookup = createLookup(host.hosts);
+    this.resolver = host.resolver ?? null;
+    this.lookup = createLookup(host.hosts, () => this.resolver);
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();
   }
@@ -41,7 +49,9 @@ export class NodeHost {
 /** The host was halted, or runs again with another process: what was made before keeps the runtime no longer. */
 export function rebindHost(node: NodeHost, host: HostLike | null): void {
   node.handles.liveness.end();
-  if (host !== null) node.handles = new HandleHost(host.proc, host.parts.pump);
+  if (host === null) return;
+  node.handles = new HandleHost(host.proc, host.parts.pump);
+  node.resolver = host.resolver ?? null;
 }
 
 /** Options of connect(), as far as they are looked at. */

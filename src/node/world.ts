@@ -1,11 +1,12 @@
 /**
- * World and Host with the runtime's own modules on them: `host.net`, `host.dgram`, `host.http`.
+ * World and Host with the runtime's own modules on them: `host.net`, `host.dgram`, `host.dns`, `host.http`.
  */
 import type { AddressPlan } from '../world/addresses.ts';
 import { Host as BaseHost, type HostOptions } from '../world/host.ts';
 import { World as BaseWorld, type WorldOptions } from '../world/world.ts';
 import { MAX_NOFILE } from '../syscall/fd-table.ts';
 import { createDgram, type NodeDgram } from './dgram.ts';
+import { dnsOf, type NodeDns } from './dns.ts';
 import { createHttp, type NodeHttp } from './http.ts';
 import { runOn } from './install.ts';
 import { createNet, type NodeNet } from './net.ts';
@@ -31,9 +32,9 @@ export class Host extends BaseHost {
   }
 
   private nodeProcess(): HostLike {
-    const { hosts, parts } = this.kernel;
+    const { hosts, parts, resolver } = this.kernel;
     const { proc } = this.kernel.process({ name: 'node', openFiles: MAX_NOFILE });
-    return { proc, hosts, parts };
+    return { proc, hosts, parts, resolver };
   }
 
   /** `node:net` on this host: its sockets are Node's own classes. */
@@ -52,6 +53,11 @@ export class Host extends BaseHost {
   get http(): NodeHttp {
     this.nodeHttp ??= createHttp(this.node, this.net);
     return this.nodeHttp;
+  }
+
+  /** `node:dns` on this host: hosts files, and the name servers of its resolv.conf over its network. */
+  get dns(): NodeDns {
+    return dnsOf(this.node);
   }
 
   /** @internal The world has stopped: the sockets of this host keep the process no longer. */

@@ -225,11 +225,11 @@ export class Host {
 
   /** Its resolv.conf as text; with `conf`, sets it. */
   resolvConf(conf?: string | ResolvOptions): string {
-    if (conf !== undefined) this.kernel.resolver.configure(conf);
+    if (conf !== undefined) this.configure(() => this.kernel.resolver.configure(conf));
     return this.kernel.resolver.conf.format();
   }
 
-  /** Starts a name server on it: `host.nameServer({ zone: { origin: 'example.com', records: { www: '10.0.0.1' } } })`. */
+  /** Starts a name server on it, until `close()` or a crash (see {@link onBoot}): `host.nameServer({ zone: { origin: 'example.com', records: { www: '10.0.0.1' } } })`. */
   nameServer(options: NameServerOptions): NameServer {
     return startNameServer(this, options);
   }

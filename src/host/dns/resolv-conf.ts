@@ -2,7 +2,7 @@
 import { checkOptions } from '../../lib/units.ts';
 import { addressFamily, canonicalName } from './names.ts';
 
-/** Name servers that are asked; more of them are ignored, as in glibc (MAXNS). */
+/** Name servers that a file may name; more of them are ignored, as in glibc (MAXNS). */
 export const NAMESERVERS_MAX = 3;
 /** What `options` may be set to at most, as in glibc (RES_MAXNDOTS, RES_MAXRETRANS, RES_MAXRETRY). */
 export const NDOTS_MAX = 15;
@@ -53,7 +53,7 @@ export class ResolvConf {
 
   constructor(options: ResolvOptions = {}) {
     checkOptions(options, KNOWN, 'resolv.conf');
-    this.nameservers = list(options.nameservers, 'nameservers').map(checkServer).slice(0, NAMESERVERS_MAX);
+    this.nameservers = list(options.nameservers, 'nameservers').map(checkServer);
     this.search = list(options.search, 'search').map((domain) => canonicalName(domain, 'resolv.conf: search'));
     this.ndots = Math.min(number(options.ndots ?? 1, 'ndots', 0), NDOTS_MAX);
     this.timeout = Math.min(number(options.timeout ?? 5, 'timeout', 1), TIMEOUT_S_MAX);
@@ -100,7 +100,7 @@ export function parseResolvConf(text: string): ResolvConf {
         if (words.length !== 1 || addressFamily(words[0]!) === 0) {
           throw new TypeError(`${where}: '${words.join(' ')}' is not an address; expected one such as 'nameserver 10.0.0.53'`);
         }
-        nameservers.push(words[0]!);
+        if (nameservers.length < NAMESERVERS_MAX) nameservers.push(words[0]!);
         return;
       case 'domain': case 'search':
         if (words.length === 0) throw new TypeError(`${where}: '${keyword}' without a domain`);

@@ -14,7 +14,7 @@ import { Random } from '../../lib/random.ts';
 import { NS_PER_SEC } from '../../lib/units.ts';
 import type { KernelProcess } from '../process.ts';
 import type { HostsFile } from '../resolver.ts';
-import { DnsCache, soaOf } from './cache.ts';
+import { DnsCache, soaOf, type CacheEntry } from './cache.ts';
 import { CNAME_CHAIN_MAX, followAliases } from './chain.ts';
 import { rcodeError, type DnsCode } from './errors.ts';
 import { exchange, ExchangeStats, type Client } from './exchange.ts';
@@ -128,12 +128,13 @@ export class StubResolver implements Client {
 
   /** Asks for the records of exactly this name, following aliases; what is in the cache is not asked for. */
   async resolve(name: string, type: string, settings: Settings = this.defaults()): Promise<Lookup> {
+    const shared = settings.conf.nameservers === this.settings.nameservers; // others may say other things
     const aliases: DnsRecord[] = [];
     let at = name;
     const end = (code: DnsCode | null, records: readonly DnsRecord[] = []): Lookup => ({ name, records, aliases, canonical: at, code });
     while (aliases.length <= CNAME_CHAIN_MAX) {
       const now = this.place.now();
-      const known = this.cache.get(at, type, now) ?? (type === 'CNAME' || type === 'ANY' ? null : this.cache.get(at, 'CNAME', now));
+      const known = shared ? this.known(at, type, now) : null;
       const [alias] = known?.records ?? [];
       if (known !== null && alias !== undefined && alias.type === 'CNAME' && type !== 'CNAME') {
         aliases.push(...known.aged([alias], now));
@@ -148,7 +149,7 @@ export class StubResolver implements Client {
       if (typeof answer === 'string') return end(answer);
       const followed = followAliases(answer.answers, at, type);
       if (followed.loops) return end('EBADRESP');
-      this.learn(answer, followed.aliases, followed.end, type, followed.found);
+      if (shared) this.learn(answer, followed.aliases, followed.end, type, followed.found);
       aliases.push(...followed.aliases);
       const moved = followed.end !== at;
       at = followed.end;
@@ -158,6 +159,10 @@ export class StubResolver implements Client {
       if (!moved || soaOf(answer) !== null) return end('ENODATA');
     }
     return end('EBADRESP');
+  }
+
+  private known(name: string, type: string, now: number): CacheEntry | null {
+    return this.cache.get(name, type, now) ?? (type === 'CNAME' || type === 'ANY' ? null : this.cache.get(name, 'CNAME', now));
   }
 
   private learn(answer: Message, aliases: readonly DnsRecord[], name: string, type: string, found: readonly DnsRecord[]): void {
@@ -170,7 +175,7 @@ export class StubResolver implements Client {
 
   /** Two who ask the same at the same time share the answer. */
   private askOnce(name: string, type: string, settings: Settings): Promise<Message | DnsCode> {
-    if (settings.conf !== this.settings) return this.ask(name, type, settings);
+    if (settings.conf !== this.settings || settings.patience !== glibcPatience) return this.ask(name, type, settings);
     const key = `${name}/${type}`;
     const running = this.pending.get(key);
     if (running !== undefined) return running;
@@ -180,12 +185,12 @@ export class StubResolver implements Client {
   }
 
   /** Goes through the servers until one has an answer that counts. */
-  private async ask(name: string, type: string, { conf, patience }: Settings): Promise<Message | DnsCode> {
+  private async ask(name: string, type: string, { conf, patience, timeout }: Settings): Promise<Message | DnsCode> {
     const servers = conf.rotate ? rotated(conf.nameservers, this.rotation++) : conf.nameservers;
     let failure: DnsCode = 'ECONNREFUSED';
     for (let round = 0; round < conf.attempts; round++) {
       for (const [i, text] of servers.entries()) {
-        const timeoutNs = patience(conf.timeout, round, i, servers.length) * NS_PER_SEC;
+        const timeoutNs = patience(timeout, round, i, servers.length) * NS_PER_SEC;
         const [server, port] = serverOf(text);
         const answer = await exchange(this, { name, type, server, port, rd: true, edns: conf.edns0, tcp: conf.useVc, timeoutNs });
         if (typeof answer === 'number') failure = answer === -ETIMEDOUT ? 'ETIMEOUT' : answer === -ECONNREFUSED ? 'ECONNREFUSED' : failure;
@@ -198,7 +203,7 @@ export class StubResolver implements Client {
   }
 
   private defaults(): Settings {
-    return { conf: this.settings, patience: glibcPatience };
+    return { conf: this.settings, patience: glibcPatience, timeout: this.settings.timeout };
   }
 }
 
@@ -206,6 +211,8 @@ export class StubResolver implements Client {
 export interface Settings {
   readonly conf: ResolvConf;
   readonly patience: Patience;
+  /** Seconds for the first server, in the first round. */
+  readonly timeout: number;
 }
 
 /** A server that neither knows nor asks others: a referral is no answer to a stub (RFC 1034 §5.3.3). */

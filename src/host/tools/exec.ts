@@ -1,7 +1,9 @@
 /**
- * Command lines of tools that take time: `ping -c 3 bob`, `traceroute -I bob`. They run as processes of their own, while the
- * world goes on; all other lines are `sh`'s.
+ * Command lines of tools that take time: `ping -c 3 bob`, `traceroute -I bob`, `dig www.example.com`, `getent hosts bob`.
+ * They run as processes of their own, while the world goes on; all other lines are `sh`'s.
  */
+import type { HostResolver } from '../dns/host-resolver.ts';
+import { dig, getent } from './dig.ts';
 import { type PingResult, ping } from './ping.ts';
 import { traceroute, type TracerouteResult } from './traceroute.ts';
 import { ToolError, type ToolHost } from './command.ts';
@@ -76,7 +78,9 @@ function parseLine(tool: string, words: readonly string[], known: Readonly<Recor
 }
 
 /** Runs a tool to its end and resolves to what it prints. `newProcess` makes the process that it runs as. */
-export async function exec(host: ToolHost, newProcess: (name: string) => KernelProcess, line: string): Promise<string> {
+export async function exec(
+  host: ToolHost, resolver: HostResolver, newProcess: (name: string) => KernelProcess, line: string,
+): Promise<string> {
   if (typeof line !== 'string') throw new TypeError(`exec: line is ${typeof line}; expected a command line such as 'ping -c 3 bob'`);
   const [name, ...words] = splitWords(line);
   let result: PingResult | TracerouteResult;
@@ -86,6 +90,10 @@ export async function exec(host: ToolHost, newProcess: (name: string) => KernelP
   } else if (name === 'traceroute') {
     const { target, options } = parseLine(name, words, TRACEROUTE);
     result = await traceroute(host, newProcess(name), target, options);
+  } else if (name === 'dig') {
+    return await dig(resolver, words);
+  } else if (name === 'getent') {
+    return await getent(resolver, words);
   } else {
     return sh(host, line);
   }

@@ -23,8 +23,9 @@ export function sh(host: ToolHost, line: string): string {
   const known = [...TOOLS.keys()].join(', ');
   if (name === undefined) throw new ToolError(`sh: the command is missing; known are ${known}`);
   if (name === 'tcpdump') throw new ToolError("sh: 'tcpdump' does not end by itself → host.tcpdump({ … }) starts one, stop() ends it");
-  if (name === 'ping' || name === 'traceroute') {
-    const say = `await host.exec('${name} …'), or host.${name}(target, { … })`;
+  if (name === 'ping' || name === 'traceroute' || name === 'dig' || name === 'getent') {
+    const asCall = name === 'ping' || name === 'traceroute' ? `, or host.${name}(target, { … })` : '';
+    const say = `await host.exec('${name} …')${asCall}`;
     throw new ToolError(`sh: '${name}' takes time, and sh does not wait → ${say}`);
   }
   const tool = TOOLS.get(name);

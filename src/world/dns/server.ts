@@ -100,7 +100,7 @@ export class NameServer {
       try {
         got = await this.process.recvmsg(fd, [buffer]);
       } catch (error) {
-        if (error instanceof KernelError && error.code === 'EBADF') return;
+        if (this.ended(error)) return;
         continue; // a pending error of the socket
       }
       const query = this.read(buffer.subarray(0, got.bytes));
@@ -155,7 +155,7 @@ export class NameServer {
           this.process.close(fd);
         }
       } catch (error) {
-        if (error instanceof KernelError && error.code === 'EBADF') return;
+        if (this.ended(error)) return;
       }
     }
   }
@@ -174,7 +174,7 @@ export class NameServer {
       this.process.close(fd);
     } catch (error) {
       if (!(error instanceof KernelError)) throw error;
-      if (error.code !== 'EBADF') this.process.close(fd); // reset by the client
+      if (!this.ended(error)) this.process.close(fd); // reset by the client
     } finally {
       this.connections--;
     }
@@ -190,6 +190,12 @@ export class NameServer {
       got += n;
     }
     return out;
+  }
+
+  /** Closed, killed, or its host has crashed. What is no error of a call is ours, and surfaces. */
+  private ended(error: unknown): boolean {
+    if (!(error instanceof KernelError)) throw error;
+    return this.process.proc.dead || error.code === 'EBADF';
   }
 
   // ---- answers ------------------------------------------------------------------------------------------------------

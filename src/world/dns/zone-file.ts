@@ -6,7 +6,7 @@ import { canonicalName, ROOT } from '../../host/dns/names.ts';
 import { RECORD_TYPES, type DnsRecord } from '../../host/dns/message.ts';
 import { isRecordType, parseRdata, parseTtl, zoneName, type Word } from '../../host/dns/rdata.ts';
 
-/** Seconds for records when neither they nor $TTL nor a record before say how many. */
+/** Seconds that a record is valid when nobody says how many. */
 export const DEFAULT_TTL = 3600;
 
 /** A line that is no part of a zone file. */
@@ -32,18 +32,19 @@ interface Place {
   origin: string;
   owner: string | null;
   defaultTtl: number | null;
-  lastTtl: number | null;
+  lastTtl: number;
 }
 
 /**
  * Reads a zone file.
  *
  * @param origin where relative names belong until $ORIGIN says otherwise; default the root
+ * @param ttl seconds for records when neither they nor $TTL nor a record before say how many
  * @throws ZoneFileError that names the line and what was expected
  */
-export function parseZoneFile(text: string, origin: string = ROOT): DnsRecord[] {
+export function parseZoneFile(text: string, origin: string = ROOT, ttl: number = DEFAULT_TTL): DnsRecord[] {
   if (typeof text !== 'string') throw new TypeError(`zone file: is ${typeof text}; expected a text`);
-  const place: Place = { origin: canonicalName(origin, 'origin'), owner: null, defaultTtl: null, lastTtl: null };
+  const place: Place = { origin: canonicalName(origin, 'origin'), owner: null, defaultTtl: null, lastTtl: ttl };
   const records: DnsRecord[] = [];
   for (const entry of entries(text)) {
     try {
@@ -88,7 +89,7 @@ function readEntry({ indented, words }: Entry, place: Place): DnsRecord | null {
     if (!isRecordType(upper)) {
       throw new TypeError(`'${word.text}' is not a type; expected a time, IN, or one of ${RECORD_TYPES.join(', ')}`);
     }
-    const used = ttl ?? place.defaultTtl ?? place.lastTtl ?? DEFAULT_TTL;
+    const used = ttl ?? place.defaultTtl ?? place.lastTtl;
     place.lastTtl = used;
     return { name: place.owner, type: upper, ttl: used, data: parseRdata(upper, words.slice(at + 1), place.origin) } as DnsRecord;
   }

@@ -19,7 +19,7 @@ export interface ZoneOptions {
   readonly records?: Readonly<Record<string, NameRecords>>;
   /** The text of a zone file, instead of records or besides. */
   readonly text?: string;
-  /** Seconds, for records as objects. Default 3600. */
+  /** Seconds that records are valid which do not say it themselves. Default 3600. */
   readonly ttl?: number;
   /** How long, in seconds, others may remember that a name is not there. Default 300. */
   readonly negativeTtl?: number;
@@ -34,7 +34,7 @@ export function makeZone(options: ZoneOptions): Zone {
   const origin = canonicalName(options.origin, 'zone: origin');
   const ttl = parseInteger(options.ttl ?? DEFAULT_TTL, 'zone: ttl', 0, TTL_MAX);
   const minimum = parseInteger(options.negativeTtl ?? DEFAULT_NEGATIVE_TTL, 'zone: negativeTtl', 0, TTL_MAX);
-  const records = options.text === undefined ? [] : parseZoneFile(options.text, origin);
+  const records = options.text === undefined ? [] : parseZoneFile(options.text, origin, ttl);
   for (const [name, given] of Object.entries(options.records ?? {})) records.push(...recordsOf(name, given, origin, ttl));
   if (!records.some((record) => record.type === 'SOA')) {
     const [mname, rname] = [joinName('ns', origin), joinName('hostmaster', origin)];
