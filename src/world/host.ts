@@ -229,7 +229,10 @@ export class Host {
     return this.kernel.resolver.conf.format();
   }
 
-  /** Starts a name server on it, until `close()` or a crash (see {@link onBoot}): `host.nameServer({ zone: { origin: 'example.com', records: { www: '10.0.0.1' } } })`. */
+  /**
+   * Starts a name server on it, until `close()` or a crash (see {@link onBoot}):
+   * `host.nameServer({ zone: { origin: 'example.com', records: { www: '10.0.0.1' } } })`.
+   */
   nameServer(options: NameServerOptions): NameServer {
     return startNameServer(this, options);
   }
