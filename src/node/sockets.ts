@@ -10,6 +10,7 @@ import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
 import { restProbe } from './real-work.ts';
+import { PipeHandle } from './handle/pipe.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
@@ -58,6 +59,7 @@ export function rebindHost(node: NodeHost, host: HostLike | null): void {
 interface ConnectOptions extends Record<string, unknown> {
   readonly host?: unknown;
   readonly lookup?: unknown;
+  readonly path?: unknown;
 }
 
 /** What net.Socket.prototype.connect is called with: an options object, a port and a host, a path, or all of it in an array. */
@@ -76,10 +78,20 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
     holder._sockname = undefined;
   }
   // A TLS socket has one from its constructor on, below TLS's own.
-  if (!isTcpHandle(holder._handle) && !(socket instanceof tls.TLSSocket)) giveHandle(socket, frontOf(new TcpHandle(host.handles)));
+  if (!isTcpHandle(holder._handle) && !(socket instanceof tls.TLSSocket)) {
+    giveHandle(socket, frontOf(toPath(args) ? new PipeHandle(host.handles) : new TcpHandle(host.handles)));
+  }
   // A timeout that was set before now counts by the clock that this socket's host has.
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
   return withLookup(host, args);
+}
+
+/** Is it a path that connect() is called with? */
+function toPath(args: ConnectArgs): boolean {
+  const first = Array.isArray(args[0]) ? (args[0] as readonly unknown[])[0] : args[0];
+  if (typeof first === 'string') return !isPort(first);
+  return typeof first === 'object' && first !== null && typeof (first as { path?: unknown }).path === 'string'
+    && (first as { path: string }).path !== '';
 }
 
 function withLookup(host: NodeHost, args: ConnectArgs): readonly unknown[] {
@@ -110,7 +122,8 @@ function isPort(text: string): boolean {
 }
 
 /** A name is to be looked up, and the caller has no function for it. An address, the usual case, is left as it is. */
-function needsLookup({ host, lookup }: ConnectOptions): boolean {
+function needsLookup({ host, lookup, path }: ConnectOptions): boolean {
+  if (typeof path === 'string' && path !== '') return false;
   return (lookup === undefined || lookup === null) && (typeof host !== 'string' || net.isIP(host) === 0);
 }
 
@@ -151,9 +164,14 @@ interface Bound {
 
 /** Binds; what goes wrong is reported by listen(), with the error that lib/net.js makes of it. */
 function bindServer(host: NodeHost, address: string | null, port: number, family: number, isFd: boolean, flags: number): Bound {
+  if (family < 0 && !isFd && address !== null) {
+    const pipe = new PipeHandle(host.handles);
+    pipe.bindForListen(address);
+    return { handle: pipe, address, family };
+  }
   const handle = new TcpHandle(host.handles);
   if (isFd || family < 0) {
-    // A descriptor of the runtime's, or a path: neither is this host's.
+    // A descriptor of the runtime's is none of this host's.
     handle.failListen();
     return { handle, address, family };
   }
@@ -200,7 +218,7 @@ export function listen(host: NodeHost, server: net.Server, args: ListenArgs, nod
 }
 
 function exclusive(first: unknown, args: ListenArgs): unknown[] {
-  const isPlain = typeof first === 'object' && first !== null && 'port' in first;
+  const isPlain = typeof first === 'object' && first !== null && ('port' in first || 'path' in first);
   return isPlain ? [{ ...first, exclusive: true }, ...args.slice(1)] : [...args];
 }
 

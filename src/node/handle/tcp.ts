@@ -32,24 +32,31 @@ const KEEPALIVE_COUNT = 10;
 type OnConnection = (this: object, status: number, client: object | undefined) => unknown;
 
 export class TcpHandle extends StreamHandle {
+  /** A Unix socket (handle/pipe.ts): the runtime must not take it for one of its TCP handles. */
+  readonly isPipe: boolean = false;
   onconnection: OnConnection | null = null;
-  private connectReq: Pending | null = null;
+  protected connectReq: Pending | null = null;
   /** EADDRINUSE of bind and ECONNREFUSED of connect show later, as libuv has it. */
-  private delayedError = 0;
+  protected delayedError = 0;
   /** libuv's status of a bind that failed before listen(). */
-  private listenStatus = 0;
+  protected listenStatus = 0;
   /** The last accept failed for want of descriptors. */
   private exhausted = false;
   private noDelay = false;
   private keepAliveS = -1;
 
-  constructor(host: HandleHost) {
-    super(host, 'KERNETTCP');
+  constructor(host: HandleHost, kind: string = 'KERNETTCP') {
+    super(host, kind);
+  }
+
+  /** A handle of the same kind, for a connection. */
+  protected newConnection(): TcpHandle {
+    return new TcpHandle(this.host);
   }
 
   /** A connection that was accepted. */
-  private static accepted(host: HandleHost, kfd: number): TcpHandle {
-    const handle = new TcpHandle(host);
+  private accepted(kfd: number): TcpHandle {
+    const handle = this.newConnection();
     handle.attach(kfd);
     handle.mode = MODE_STREAM;
     return handle;
@@ -114,7 +121,7 @@ export class TcpHandle extends StreamHandle {
     return uv(err);
   }
 
-  private ensureSocket(family: number): number {
+  protected ensureSocket(family: number): number {
     if (this.mode === MODE_CLOSED) return -EBADF;
     if (this.sk !== null) return this.sk.family === family ? 0 : -EINVAL;
     const kfd = sysSocket(this.host.process, family, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -156,7 +163,7 @@ export class TcpHandle extends StreamHandle {
     this.exhausted = kfd < 0; // no descriptor is left: the next connection is tried when it comes
     const { onconnection } = this;
     if (kfd < 0) onconnection?.call(this, uv(kfd), undefined);
-    else onconnection?.call(this, 0, frontOf(TcpHandle.accepted(host, kfd)));
+    else onconnection?.call(this, 0, frontOf(this.accepted(kfd)));
     return kfd >= 0;
   }
 
@@ -312,7 +319,7 @@ export function nativeSide(handle: TcpHandle): NativeSide {
 /** Makes the runtime's classes accept these handles: once, before the first one is made. */
 export const admitTcpHandles: () => void = once(() => {
   warmUpSockets();
-  admitAsTcp(isTcpHandle);
+  admitAsTcp((value) => isTcpHandle(value) && !(value instanceof TcpHandle ? value : value.handle as TcpHandle).isPipe);
   hookTlsWrap((_socket, handle) => handle instanceof TcpHandle ? nativeSide(handle) : undefined);
 });
 

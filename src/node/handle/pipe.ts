@@ -1,0 +1,83 @@
+/**
+ * A Unix socket of the kernel in libuv's pipe interface: `path` in net.connect() and server.listen(). All but the names is that
+ * of a TCP handle. Paths are those of the host's file system; the real one is never touched.
+ *
+ *   from  node/sockets.ts, lib/net.js   bind, listen, connect with a path
+ *   to    handle/tcp.ts, handle/stream.ts
+ */
+import { EINVAL } from '../../lib/errno.ts';
+import { AF_UNIX, POLLOUT, POLLWRNORM } from '../../sock/constants.ts';
+import { sysBind, sysConnect } from '../../syscall/socket.ts';
+import { unixUnlink } from '../../unix/names.ts';
+import type { UnixSock } from '../../unix/sock.ts';
+import type { HandleHost } from './host.ts';
+import { Pending, type Req } from './requests.ts';
+import { MODE_CONNECTING, MODE_NEW } from './stream.ts';
+import { TcpHandle } from './tcp.ts';
+import { uv } from './uv.ts';
+
+export class PipeHandle extends TcpHandle {
+  override readonly isPipe: boolean = true;
+  /** What bind() put into the file system: it is taken out again when the handle is closed, as libuv does. */
+  private boundPath: string | null = null;
+
+  constructor(host: HandleHost) {
+    super(host, 'KERNETPIPE');
+  }
+
+  protected override newConnection(): TcpHandle {
+    return new PipeHandle(this.host);
+  }
+
+  override bind(path: string): number {
+    const err = this.ensureSocket(AF_UNIX);
+    if (err < 0) return uv(err);
+    if (path === '') return uv(-EINVAL);
+    const { host } = this;
+    const rc = sysBind(host.process, this.kfd, host.addr.setPath(path));
+    if (rc === 0 && !path.startsWith('\0')) this.boundPath = path;
+    return uv(rc);
+  }
+
+  override bindForListen(path: string): void {
+    const err = this.bind(path);
+    if (err < 0) this.listenStatus = err;
+  }
+
+  /** What goes wrong is told by the request, later, as libuv has it. */
+  override connect(req: Req, path: string): number {
+    if (this.mode !== MODE_NEW) return uv(-EINVAL);
+    const err = this.ensureSocket(AF_UNIX);
+    if (err < 0) return uv(err);
+    this.mode = MODE_CONNECTING;
+    this.watch.interest = POLLOUT | POLLWRNORM;
+    const { host } = this;
+    const rc = sysConnect(host.process, this.kfd, host.addr.setPath(path));
+    if (rc < 0) this.delayedError = rc;
+    this.connectReq = new Pending(req, false);
+    this.updateLive();
+    host.cpu.wake(this.task);
+    return 0;
+  }
+
+  /** readableAll, writableAll: the host's file system has no modes. */
+  fchmod(_mode: number): number {
+    return 0;
+  }
+
+  override close(callback?: (this: object) => void): void {
+    const { boundPath, sk } = this;
+    this.boundPath = null;
+    if (boundPath !== null && sk !== null) unixUnlink((sk as UnixSock).table, boundPath);
+    super.close(callback);
+  }
+}
+
+/** A pipe has none of these: Node's classes look whether they are there. */
+const TCP_ONLY: readonly string[] = [
+  'bind6', 'connect6', 'getpeername', 'getsockname', 'setNoDelay', 'setKeepAlive', 'setSimultaneousAccepts', 'setTypeOfService',
+  'getTypeOfService', 'reset',
+];
+for (const name of TCP_ONLY) {
+  Object.defineProperty(PipeHandle.prototype, name, { configurable: true, writable: true, value: undefined });
+}
