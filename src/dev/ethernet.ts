@@ -157,6 +157,7 @@ function ethernetSetRxMode(dev: NetDevice): void {
   const { filter } = card;
   card.maxFrame = dev.mtu + ETH_HLEN + VLAN_HLEN;
   filter.setAddress(dev.addr);
+  filter.setGroups(dev.mcAddrs);
   filter.promiscuous = (dev.flags & IFF_PROMISC) !== 0;
   filter.allMulti = (dev.flags & IFF_ALLMULTI) !== 0;
 }

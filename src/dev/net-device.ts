@@ -3,6 +3,7 @@
  * `nic/`, `dev/loopback.ts`) is a table of operations; the queueing discipline sits between `devQueueXmit` and the driver.
  */
 import type { SkBuff } from '../skb/sk-buff.ts';
+import type { McAddr } from './mc-list.ts';
 import type { Net } from './net.ts';
 import type { Qdisc } from './qdisc.ts';
 import type { PacketTap } from './taps.ts';
@@ -69,6 +70,8 @@ export class NetDevice {
   readonly hardHeaderLen: number = 14;
   readonly addr: Uint8Array = new Uint8Array(6);
   readonly broadcast: Uint8Array = new Uint8Array(6).fill(0xff);
+  /** Groups that the card takes in (`dev/mc-list.ts`). */
+  readonly mcAddrs: McAddr[] = [];
   features = 0;
   /** Largest super-packet, headers included, that the card cuts up. */
   gsoMaxSize = 65536;

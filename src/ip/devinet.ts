@@ -4,14 +4,17 @@
  */
 import { ipv4IsLbcast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsUnicast, ipv4IsZeronet, ipv4Mask } from '../lib/addr.ts';
 import { EADDRNOTAVAIL, EEXIST, EINVAL } from '../lib/errno.ts';
-import { INADDR_BROADCAST, INADDR_LOOPBACK } from '../lib/addr.ts';
+import { INADDR_ALLHOSTS, INADDR_BROADCAST, INADDR_LOOPBACK } from '../lib/addr.ts';
+import { devMcAdd } from '../dev/mc-list.ts';
 import type { Net } from '../dev/net.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { arpAnnounce } from '../neigh/arp.ts';
 import {
   RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL, type FibFilter, type FibRoute,
 } from './fib.ts';
+import { igmpDevDown, igmpDevUp, type IgmpDev, type McGroup } from './igmp.ts';
 import type { Ipv4 } from './ipv4.ts';
+import { ipEthMcMap } from './mcast.ts';
 
 /** One address of a device. */
 export interface IfAddr {
@@ -29,10 +32,22 @@ export interface IfAddr {
 export class InDevice {
   readonly dev: NetDevice;
   readonly addrs: IfAddr[] = [];
+  /** Groups that somebody has joined (`ip/mcast.ts`), and what the link is told of them (`ip/igmp.ts`). */
+  readonly groups: Map<number, McGroup> = new Map();
+  igmp: IgmpDev | null = null;
 
   constructor(dev: NetDevice) {
     this.dev = dev;
   }
+}
+
+/** The IPv4 side of a device; it hears 224.0.0.1 from here on (RFC 1112 §4). */
+export function inDeviceOf(dev: NetDevice): InDevice {
+  if (dev.inDev === null) {
+    dev.inDev = new InDevice(dev);
+    devMcAdd(dev, ipEthMcMap(INADDR_ALLHOSTS));
+  }
+  return dev.inDev as InDevice;
 }
 
 /** The addresses of a device, in their order. */
@@ -44,8 +59,7 @@ export function inetAddrs(dev: NetDevice): readonly IfAddr[] {
 export function inetAddrAdd(dev: NetDevice, addr: number, prefixLen: number): number {
   if (!(prefixLen >= 0 && prefixLen <= 32) || !ipv4IsUnicast(addr)) return -EINVAL;
   const ip = dev.net.inet as Ipv4;
-  const inDev = (dev.inDev as InDevice | null) ?? new InDevice(dev);
-  dev.inDev = inDev;
+  const inDev = inDeviceOf(dev);
   const mask = ipv4Mask(prefixLen);
   let secondary = false;
   for (const other of inDev.addrs) {
@@ -140,12 +154,14 @@ export function inetDevUp(ip: Ipv4, dev: NetDevice): void {
   } else {
     for (const ifa of inetAddrs(dev)) addSubnetRoutes(ip, dev, ifa);
   }
+  if (dev.inDev !== null) igmpDevUp(ip, dev.inDev as InDevice);
   if (ip.arp.sysctl.arpNotify !== 0) for (const ifa of inetAddrs(dev)) arpAnnounce(dev, ifa.addr);
   ip.fib.generation++;
 }
 
 /** A device is down: every route by it is gone, but its addresses stay this host's own. */
 export function inetDevDown(ip: Ipv4, dev: NetDevice): void {
+  if (dev.inDev !== null) igmpDevDown(dev.inDev as InDevice);
   while (ip.fib.main.remove({ dev }) !== null);
   for (const type of [RTN_BROADCAST, RTN_LOCAL]) removeNetworks(ip, dev, type);
   ip.arp.table.flushDevice(dev);

@@ -95,7 +95,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
   if (had instanceof Rtable && had.ip === ip && cameRound(skb, had, dev)) {
     rt = had;
   } else {
-    const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev);
+    const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev, get8(buf, nh + IPV4_PROTOCOL));
     if (typeof found === 'number') {
       ip.net.drop(skb, found);
       return;

@@ -5,7 +5,7 @@
 import type { Net, NetdevNotifier, PacketType } from '../dev/net.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { type Arp, type ArpHost, arpInit } from '../neigh/arp.ts';
-import { IPPROTO_ICMP } from '../sock/constants.ts';
+import { IPPROTO_ICMP, IPPROTO_IGMP } from '../sock/constants.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
@@ -14,6 +14,7 @@ import { inetAddrType, inetDevDown, inetDevUnregister, inetDevUp, inetIsLocal, i
 import { Fib, RTN_BROADCAST } from './fib.ts';
 import { IcmpState } from './icmp.ts';
 import { IcmpProtocol } from './icmp-input.ts';
+import { IgmpProtocol } from './igmp.ts';
 import { ipRcv } from './input.ts';
 import { ipLinkFailure, type IpIdents } from './output.ts';
 import { IpFrags } from './reassembly.ts';
@@ -63,6 +64,18 @@ export class IpSysctl {
   rpFilter = 0;
   /** conf.all.drop_unicast_in_l2_multicast. */
   dropUnicastInL2Multicast = 0;
+  igmpMaxMemberships = 20;
+  /** Sources in a filter of a socket. */
+  igmpMaxMsf = 10;
+  /** How often a change is told, until a querier says otherwise. */
+  igmpQrv = 2;
+  /** Groups of 224.0.0.0/24 are reported, too. */
+  igmpLinkLocalMcastReports = 1;
+  /** conf.all.force_igmp_version: 0 = what the queriers of the link speak. */
+  forceIgmpVersion = 0;
+  /** Milliseconds. */
+  igmpv2UnsolicitedReportInterval = 10000;
+  igmpv3UnsolicitedReportInterval = 1000;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   icmpIgnoreBogusErrorResponses = 1;
@@ -120,6 +133,7 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
     });
     this.arp = arpInit(net, this);
     this.protocols[IPPROTO_ICMP] = new IcmpProtocol(this);
+    this.protocols[IPPROTO_IGMP] = new IgmpProtocol(this);
   }
 
   // ---- PacketType

@@ -14,10 +14,11 @@ import { EHOSTUNREACH, ENOBUFS } from '../lib/errno.ts';
 import { hashMix } from '../lib/hash.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
-import { iphDaddr, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, ipv4WriteHeader } from '../wire/ipv4.ts';
+import { iphDaddr, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_TTL, ipv4WriteHeader } from '../wire/ipv4.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
 import { cloneSkb } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
+import { consumeSkb } from '../skb/pool.ts';
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY, PACKET_LOOPBACK, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import type { Net } from '../dev/net.ts';
@@ -26,7 +27,7 @@ import { NET_XMIT_CN } from '../dev/qdisc.ts';
 import { netifRx } from '../dev/softnet.ts';
 import { neighOutput } from '../neigh/neighbour.ts';
 import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT } from '../sock/constants.ts';
-import type { InetSock } from '../sock/sock.ts';
+import { InetSock } from '../sock/sock.ts';
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipFragment } from './fragment.ts';
 import { icmpSend } from './icmp.ts';
@@ -203,7 +204,7 @@ export function ipOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   const { mib } = ip.net;
   mib[OutTransmits]!++;
   mib[OutOctets]! += skb.len;
-  if (rt.type === RTN_BROADCAST || rt.type === RTN_MULTICAST) toMany(ip, rt, skb);
+  if ((rt.type === RTN_BROADCAST || rt.type === RTN_MULTICAST) && !toMany(ip, rt, skb)) return 0;
   if (ip.hookPostRouting !== null && !ip.hookPostRouting.run(skb, null, rt.dev)) return 0;
   if ((skb.len > rt.mtu || skb.fragMaxSize !== 0) && !gsoFits(skb, rt.mtu)) return ipFragment(ip, rt, skb);
   return ipFinishOutput(ip, rt, skb);
@@ -238,11 +239,22 @@ export function gsoFits(skb: SkBuff, mtu: number): boolean {
   return th - nh + l4 + skb.gsoSize <= mtu;
 }
 
-/** To all or to a group: counted, and heard by this host too. */
-function toMany(ip: Ipv4, rt: Rtable, skb: SkBuff): void {
+/** To all or to a group: counted, and heard by this host too, where it belongs to them. False: it goes no further, and is done. */
+function toMany(ip: Ipv4, rt: Rtable, skb: SkBuff): boolean {
   const { net } = ip;
-  net.inc(rt.type === RTN_BROADCAST ? Mib.IpExtOutBcastPkts : Mib.IpExtOutMcastPkts);
-  if (rt.type === RTN_BROADCAST && (rt.dev.flags & IFF_LOOPBACK) === 0) loopCopy(skb);
+  const loopback = (rt.dev.flags & IFF_LOOPBACK) !== 0;
+  if (rt.type === RTN_BROADCAST) {
+    net.inc(Mib.IpExtOutBcastPkts);
+    if (!loopback) loopCopy(skb);
+    return true;
+  }
+  net.inc(Mib.IpExtOutMcastPkts);
+  const { sk } = skb;
+  if (rt.mcLocal && !loopback && (!(sk instanceof InetSock) || sk.mcLoop)) loopCopy(skb);
+  // RFC 1112 §6.1: with TTL 0 it stays on this host.
+  if (skb.buf[skb.nh + IPV4_TTL] !== 0) return true;
+  consumeSkb(skb);
+  return false;
 }
 
 /** A copy comes in as if from the link (Linux: dev_loopback_xmit). */

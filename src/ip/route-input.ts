@@ -2,27 +2,29 @@
  * Which way for a packet that came in: to this host, on to another, or nowhere (Linux: ip_route_input). Addresses that no
  * packet may have on a wire ("martians") are refused here (RFC 1122 §3.2.1.3, RFC 1812 §5.3.7).
  */
-import {
-  INADDR_ALLHOSTS, ipv4IsLbcast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsZeronet,
-} from '../lib/addr.ts';
+import { ipv4IsLbcast, ipv4IsLoopback, ipv4IsMulticast, ipv4IsZeronet } from '../lib/addr.ts';
 import { EHOSTUNREACH, ENETUNREACH } from '../lib/errno.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { IPPROTO_IGMP } from '../sock/constants.ts';
 import { inetIsLocal, inetOnLink } from './devinet.ts';
 import { type FibRoute, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
+import { ipCheckMc } from './mcast.ts';
 import { routeError, Rtable } from './route.ts';
 
 /** The way of a packet from `saddr` to `daddr` that came in by `dev`, or the reason (a Drop) why it has none. */
-export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): Rtable | Drop {
+export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, protocol: number = 0): Rtable | Drop {
   const settings = inputSettings(ip);
   if (settings !== ip.inSettings) {
     ip.inSettings = settings;
     ip.fib.generation++; // what was found under other settings is worth nothing
   }
+  // IGMP passes the filters of groups: its ways are its own.
+  if (protocol === IPPROTO_IGMP) return routeInputSlow(ip, daddr, saddr, dev, protocol);
   const known = ip.inRoutes.find(ip, daddr, saddr, dev.ifindex);
   if (known !== null) return known;
-  const rt = routeInputSlow(ip, daddr, saddr, dev);
+  const rt = routeInputSlow(ip, daddr, saddr, dev, protocol);
   if (typeof rt !== 'number') ip.inRoutes.add(rt);
   return rt;
 }
@@ -33,13 +35,14 @@ function inputSettings(ip: Ipv4): number {
   return ipForward | (rpFilter << 1) | (sharedMedia << 3);
 }
 
-function routeInputSlow(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice): Rtable | Drop {
+function routeInputSlow(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, protocol: number): Rtable | Drop {
   const reason = martian(daddr, saddr, dev);
   if (reason !== Drop.NotDropped) return reason;
   // A host that does not know its address yet may ask everybody.
   if (ipv4IsLbcast(daddr) || (saddr === 0 && daddr === 0)) return toUs(ip, dev, RTN_BROADCAST, daddr, saddr);
-  // Groups are joined by IP_ADD_MEMBERSHIP; every host is in "all hosts" (RFC 1112 §4).
-  if (ipv4IsMulticast(daddr)) return daddr === INADDR_ALLHOSTS ? toUs(ip, dev, RTN_MULTICAST, daddr, saddr) : Drop.IpInvalidDest;
+  if (ipv4IsMulticast(daddr)) {
+    return ipCheckMc(dev, daddr, saddr, protocol) ? toUs(ip, dev, RTN_MULTICAST, daddr, saddr) : Drop.IpInvalidDest;
+  }
   const route = ip.fib.lookup(daddr, 0);
   if (route !== null && (route.type === RTN_LOCAL || route.type === RTN_BROADCAST)) {
     const wrong = validateSource(ip, saddr, dev);

@@ -23,6 +23,7 @@ import {
   type FibFilter, type FibRoute,
 } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
+import { ipCheckMc } from './mcast.ts';
 
 /** Longest IPv4 packet: what a device with a larger MTU (lo) is good for. */
 export const IP_MAX_MTU = 65535;
@@ -57,6 +58,8 @@ export class Rtable implements Dst {
   error = 0;
   /** Forwarded packets go out by the link that they came by: their sender is told of the shorter way. */
   redirect = false;
+  /** Sent to a group that this host is in on the same device: it hears its own. */
+  mcLocal = false;
   next: Rtable | null = null;
 
   constructor(
@@ -291,7 +294,9 @@ function makeRoute(
   if (ipv4IsLoopback(src) && !loopback) return -EINVAL;
   if (ipv4IsZeronet(daddr)) return -EINVAL;
   const kind = ipv4IsLbcast(daddr) ? RTN_BROADCAST : ipv4IsMulticast(daddr) ? RTN_MULTICAST : type;
-  return new Rtable(ip, dev, kind, daddr, src, kind === RTN_UNICAST ? gateway : 0, keySaddr, oif);
+  const rt = new Rtable(ip, dev, kind, daddr, src, kind === RTN_UNICAST ? gateway : 0, keySaddr, oif);
+  if (kind === RTN_MULTICAST) rt.mcLocal = ipCheckMc(dev, daddr, src, 0);
+  return rt;
 }
 
 // ---- the administrator ----------------------------------------------------------------------------------------------

@@ -28,6 +28,12 @@ export class MacFilter {
     this.groups.delete(key(group, 0));
   }
 
+  /** These groups and no others. */
+  setGroups(groups: readonly { readonly addr: Uint8Array }[]): void {
+    this.groups.clear();
+    for (const { addr } of groups) this.join(addr);
+  }
+
   /** Is the frame at `off` for this card? */
   accepts(buf: Uint8Array, off: number): boolean {
     if (get32(buf, off + 2) === this.low && get16(buf, off) === this.high) return true;

@@ -7,6 +7,8 @@ import {
 import { copyBits } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import { ipCmsgRecv, ipSourceAddr } from '../ip/cmsg.ts';
+import { ipMcDropSocket } from '../ip/mcast.ts';
+import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import {
   ICMP_FILTER, IPPROTO_ICMP, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, SHUTDOWN_MASK, SOL_IP, SOL_RAW, TCP_CLOSE,
 } from '../sock/constants.ts';
@@ -14,7 +16,6 @@ import { datagramHead, datagramIoctl, datagramPoll, sockPurgeQueues } from '../s
 import { sockRecvError } from '../sock/error-queue.ts';
 import { type InetSock, type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
-import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import { inetConnect, inetBindAddress } from './address.ts';
 import { rawSendmsg } from './output.ts';
 import type { RawSock } from './sock.ts';
@@ -78,6 +79,7 @@ function rawClose(sock: Sock): void {
   sk.shutdown = SHUTDOWN_MASK;
   sk.state = TCP_CLOSE;
   const { table } = sk;
+  if (sk.mcList !== null) ipMcDropSocket(table.ip, sk);
   const rest = table.sockets[sk.num]!.filter((other) => other !== sk);
   table.sockets[sk.num] = rest.length === 0 ? null : rest;
   if (--table.size === 0) table.ip.raw = null;
@@ -88,7 +90,7 @@ function rawClose(sock: Sock): void {
 
 function rawSetsockopt(sock: Sock, level: number, name: number, value: SockoptValue): number {
   const sk = sock as RawSock;
-  if (level === SOL_IP) return ipSetsockopt(sk, name, value);
+  if (level === SOL_IP) return inetSetsockopt(sk.table.ip, sk, name, value);
   if (level !== SOL_RAW || name !== ICMP_FILTER) return -ENOPROTOOPT;
   if (sk.num !== IPPROTO_ICMP) return -EOPNOTSUPP;
   if (typeof value !== 'number') return -EINVAL;
@@ -98,7 +100,7 @@ function rawSetsockopt(sock: Sock, level: number, name: number, value: SockoptVa
 
 function rawGetsockopt(sock: Sock, level: number, name: number): SockoptValue | SockoptError {
   const sk = sock as RawSock;
-  if (level === SOL_IP) return ipGetsockopt(sk, name, sk.table.ip.sysctl.ipDefaultTtl);
+  if (level === SOL_IP) return inetGetsockopt(sk.table.ip, sk, name);
   if (level !== SOL_RAW || name !== ICMP_FILTER) return new SockoptError(-ENOPROTOOPT);
   return sk.num === IPPROTO_ICMP ? sk.icmpFilter >>> 0 : new SockoptError(-EOPNOTSUPP);
 }

@@ -4,6 +4,7 @@
  *   from  raw/ops.ts      rawSendmsg
  *   to    ip/output.ts    ipSendSkb, ipLocalOut
  */
+import { ipv4IsMulticast } from '../lib/addr.ts';
 import { get16, get32, get8, put16, put32 } from '../lib/bytes.ts';
 import { ipFastCsum } from '../lib/checksum.ts';
 import {
@@ -74,7 +75,12 @@ export function inetSendWay(sk: TableSock, msg: MsgHdr): Way | number {
       if (info.specDst !== 0) saddr = info.specDst;
       if (info.ifindex !== 0) oif = info.ifindex;
     }
-    rt = ipRouteOutput(ip, msg.hasName ? msg.name.addr : sk.daddr, saddr, oif);
+    const daddr = msg.hasName ? msg.name.addr : sk.daddr;
+    if (ipv4IsMulticast(daddr) && sk.mcIndex !== 0) {
+      if (oif === 0) oif = sk.mcIndex;
+      if (saddr === 0) saddr = sk.mcAddr;
+    }
+    rt = ipRouteOutput(ip, daddr, saddr, oif);
   }
   if (typeof rt === 'number') {
     sk.net.inc(Mib.IpOutNoRoutes);

@@ -7,6 +7,7 @@
  *
  * Who may make one: processes whose group is in net.ipv4.ping_group_range.
  */
+import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { get16, get32, put16 } from '../lib/bytes.ts';
 import { csumFold } from '../lib/checksum.ts';
 import { EADDRINUSE, EADDRNOTAVAIL, EAGAIN, EINVAL, EMSGSIZE, ENOPROTOOPT, EOPNOTSUPP } from '../lib/errno.ts';
@@ -25,7 +26,6 @@ import {
 import { datagramIoctl, datagramPoll, sockPurgeQueues, sockQueueRcv } from '../sock/datagram.ts';
 import { InetSock, type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
-import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import { inetBindAddress, inetConnect } from './address.ts';
 import { inetIcmpError } from './input.ts';
 import { inetRecvmsg, inetShutdown } from './ops.ts';
@@ -201,12 +201,12 @@ function pingClose(sock: Sock): void {
 }
 
 function pingSetsockopt(sock: Sock, level: number, name: number, value: SockoptValue): number {
-  return level === SOL_IP ? ipSetsockopt(sock as PingSock, name, value) : -ENOPROTOOPT;
+  return level === SOL_IP ? inetSetsockopt((sock as PingSock).ping.ip, sock as PingSock, name, value) : -ENOPROTOOPT;
 }
 
 function pingGetsockopt(sock: Sock, level: number, name: number): SockoptValue | SockoptError {
   const sk = sock as PingSock;
-  return level === SOL_IP ? ipGetsockopt(sk, name, sk.ping.ip.sysctl.ipDefaultTtl) : new SockoptError(-ENOPROTOOPT);
+  return level === SOL_IP ? inetGetsockopt(sk.ping.ip, sk, name) : new SockoptError(-ENOPROTOOPT);
 }
 
 /** The Proto of ping sockets over IPv4. */

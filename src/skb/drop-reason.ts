@@ -79,6 +79,8 @@ export const Drop = {
   FragInvalid: 115,
   /** Longer than a packet can be (the ping of death). */
   FragTooLong: 116,
+  IgmpCsum: 117,
+  IgmpInvalid: 118,
   // ---- on the wire and in the card
   CableLoss: 80,
   CableRule: 81,

@@ -76,6 +76,12 @@ export const IP_MULTICAST_TTL = 33;
 export const IP_MULTICAST_LOOP = 34;
 export const IP_ADD_MEMBERSHIP = 35;
 export const IP_DROP_MEMBERSHIP = 36;
+export const IP_UNBLOCK_SOURCE = 37;
+export const IP_BLOCK_SOURCE = 38;
+export const IP_ADD_SOURCE_MEMBERSHIP = 39;
+export const IP_DROP_SOURCE_MEMBERSHIP = 40;
+export const IP_MSFILTER = 41;
+export const IP_MULTICAST_ALL = 49;
 /** The option of SOL_RAW: a bit per ICMP type that the socket does not want. */
 export const ICMP_FILTER = 1;
 export const IP_LOCAL_PORT_RANGE = 51;

@@ -181,6 +181,13 @@ export class InetSock extends Sock {
   ttl = -1;
   mcTtl = 1;
   mcLoop = true;
+  /** IP_MULTICAST_IF: device and source of datagrams to groups; 0 = by the route. */
+  mcIndex = 0;
+  mcAddr = 0;
+  /** IP_MULTICAST_ALL: groups that others on this host have joined are heard, too. */
+  mcAll = true;
+  /** The groups that it is in (`ip/mcast.ts`), or null. */
+  mcList: object | null = null;
   /** IP_MTU_DISCOVER. */
   pmtudisc = 1;
   recverr = false;

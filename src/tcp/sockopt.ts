@@ -1,4 +1,5 @@
 /** Options of SOL_TCP (tcp(7)), with Linux's ranges; what TCP has to do about some of SOL_SOCKET. */
+import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { EINVAL, ENOENT, ENOPROTOOPT } from '../lib/errno.ts';
 import {
   SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN, TCP_CLOSE,
@@ -6,7 +7,6 @@ import {
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
-import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
 import { tcpGetInfo } from './info.ts';
 import { TCP_MIN_MSS } from './mss.ts';
@@ -29,7 +29,7 @@ const MAX_RETRANS = 255;
 /** setsockopt: 0 or a negative errno. */
 export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
   if (level === SOL_SOCKET) return socketOptionChanged(tp, name, value);
-  if (level === SOL_IP) return ipSetsockopt(tp, name, value);
+  if (level === SOL_IP) return inetSetsockopt(tp.tcp.ip, tp, name, value);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
@@ -81,7 +81,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
 
 /** getsockopt: the value, or a SockoptError. */
 export function tcpGetsockopt(tp: TcpSock, level: number, name: number): SockoptValue | SockoptError {
-  if (level === SOL_IP) return ipGetsockopt(tp, name, tp.tcp.ip.sysctl.ipDefaultTtl);
+  if (level === SOL_IP) return inetGetsockopt(tp.tcp.ip, tp, name);
   if (level !== SOL_TCP) return new SockoptError(-ENOPROTOOPT);
   const { sysctl } = tp.tcp;
   switch (name) {

@@ -20,6 +20,7 @@ import { Mib } from '../dev/mib.ts';
 import { RTN_BROADCAST, RTN_MULTICAST } from '../ip/fib.ts';
 import { icmpSend, icmpUnreachErrno, icmpUnreachFatal } from '../ip/icmp.ts';
 import type { IpProtocol } from '../ip/ipv4.ts';
+import { ipMcSfAllow } from '../ip/mcast.ts';
 import { inetIif, ipUpdatePmtu, type Rtable } from '../ip/route.ts';
 import { IP_PMTUDISC_DONT, TCP_ESTABLISHED } from '../sock/constants.ts';
 import { ipIcmpError } from '../sock/error-queue.ts';
@@ -87,7 +88,7 @@ function toMany(udp: UdpProto, skb: SkBuff, saddr: number, sport: number, daddr:
   const dif = inetIif(skb);
   let first: InetSock | null = null;
   for (let sk = udp.ports.find(dport)?.head ?? null; sk !== null; sk = sk.nextBound) {
-    if (!udpHearsMany(sk as InetSock, saddr, sport, daddr, dif)) continue;
+    if (!udpHearsMany(sk as InetSock, saddr, sport, daddr, dif) || !ipMcSfAllow(sk as InetSock, daddr, saddr, dif)) continue;
     if (first !== null) udpQueueRcv(sk as UdpSock, cloneWithHeaders(skb));
     else first = sk as InetSock;
   }

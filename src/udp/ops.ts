@@ -1,6 +1,7 @@
 /**
  * What a UDP socket can do: the table that `syscall/` calls (Linux: udp_prot, inet_dgram_ops).
  */
+import { ipv4IsMulticast } from '../lib/addr.ts';
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN, ENOTTY, EOPNOTSUPP,
 } from '../lib/errno.ts';
@@ -8,7 +9,9 @@ import { Drop } from '../skb/drop-reason.ts';
 import { Mib } from '../dev/mib.ts';
 import { inetBind } from '../ip/bind.ts';
 import { RTN_BROADCAST } from '../ip/fib.ts';
+import { ipMcDropSocket } from '../ip/mcast.ts';
 import { ipRouteOutput } from '../ip/route.ts';
+import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import {
   AF_INET, AF_UNSPEC, FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN,
   SHUTDOWN_MASK, SIOCOUTQ, SOL_IP, SOL_UDP, TCP_CLOSE, TCP_ESTABLISHED,
@@ -18,7 +21,6 @@ import { portsUnbind } from '../sock/ports.ts';
 import type { ReuseportGroup } from '../sock/reuseport.ts';
 import { type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
 import type { SockAddr } from '../sock/sockaddr.ts';
-import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import { sockWriteable } from '../sock/wmem.ts';
 import { udpHashAdd, udpHashRemove, udpRehash } from './demux.ts';
 import { udpAutobind, udpFlushPending, udpFreePage, udpPushPending, udpSendmsg } from './output.ts';
@@ -42,7 +44,9 @@ function udpConnect(sock: Sock, addr: SockAddr): number {
   if (addr.family !== AF_INET) return -EAFNOSUPPORT;
   if (sk.num === 0 && udpAutobind(sk) < 0) return -EAGAIN;
   sk.dst = null;
-  const rt = ipRouteOutput(sk.udp.ip, addr.addr, sk.saddr, sk.boundDevIf);
+  const many = ipv4IsMulticast(addr.addr);
+  const oif = many && sk.boundDevIf === 0 ? sk.mcIndex : sk.boundDevIf;
+  const rt = ipRouteOutput(sk.udp.ip, addr.addr, many && sk.saddr === 0 ? sk.mcAddr : sk.saddr, oif);
   if (typeof rt === 'number') {
     sk.net.inc(Mib.IpOutNoRoutes);
     return rt;
@@ -110,6 +114,7 @@ function udpClose(sock: Sock): void {
   sk.dead = true;
   sk.destroyed = true;
   sk.shutdown = SHUTDOWN_MASK;
+  if (sk.mcList !== null) ipMcDropSocket(sk.udp.ip, sk);
   udpFlushPending(sk);
   sockPurgeErrors(sk);
   udpFreePage(sk);
@@ -122,7 +127,7 @@ function udpClose(sock: Sock): void {
 
 function udpSetsockopt(sock: Sock, level: number, name: number, value: SockoptValue): number {
   const sk = sock as UdpSock;
-  if (level === SOL_IP) return ipSetsockopt(sk, name, value);
+  if (level === SOL_IP) return inetSetsockopt(sk.udp.ip, sk, name, value);
   if (level !== SOL_UDP || name !== UDP_CORK) return -ENOPROTOOPT;
   if (typeof value !== 'number') return -EINVAL;
   sk.cork = value !== 0;
@@ -131,7 +136,7 @@ function udpSetsockopt(sock: Sock, level: number, name: number, value: SockoptVa
 
 function udpGetsockopt(sock: Sock, level: number, name: number): SockoptValue | SockoptError {
   const sk = sock as UdpSock;
-  if (level === SOL_IP) return ipGetsockopt(sk, name, sk.udp.ip.sysctl.ipDefaultTtl);
+  if (level === SOL_IP) return inetGetsockopt(sk.udp.ip, sk, name);
   if (level !== SOL_UDP || name !== UDP_CORK) return new SockoptError(-ENOPROTOOPT);
   return Number(sk.cork);
 }

@@ -6,6 +6,7 @@
  *
  * The bytes are copied once, into a page that small datagrams share; headers go into the skb's own area.
  */
+import { ipv4IsMulticast } from '../lib/addr.ts';
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EDESTADDRREQ, EINVAL, EMSGSIZE, ENOBUFS, EOPNOTSUPP, EPIPE,
 } from '../lib/errno.ts';
@@ -77,6 +78,10 @@ export function udpSendmsg(sock: Sock, msg: MsgHdr): number {
         saddr = info.specDst;
         if (info.ifindex !== 0) oif = info.ifindex;
       }
+    }
+    if (ipv4IsMulticast(daddr)) {
+      if (oif === 0) oif = sk.mcIndex;
+      if (saddr === 0) saddr = sk.mcAddr;
     }
     rt = ipRouteOutput(sk.udp.ip, daddr, saddr, oif);
   }

@@ -11,8 +11,9 @@ import { get16, get8 } from '../lib/bytes.ts';
 import { csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
 import { ARP_SHA, ARPOP_REQUEST, ArpCheck, arpCheck, arpOp, arpSpa, arpTpa } from './arp.ts';
 import { ETH_HLEN, ETH_P_802_3_MIN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ethType } from './ethernet.ts';
-import { IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, iphDaddr, iphFragOff, iphHlen, iphId, iphProtocol } from './ipv4.ts';
-import { ipIsFragment, iphSaddr, iphTotalLen } from './ipv4.ts';
+import { printIgmp } from './igmp.ts';
+import { IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from './ipv4.ts';
+import { ipIsFragment, iphDaddr, iphFragOff, iphHlen, iphId, iphProtocol, iphSaddr, iphTotalLen } from './ipv4.ts';
 import { decodeIpv4, decodeTcp, decodeUdp, ipv4Malformed } from './segment-decode.ts';
 import { type EcnWord, type IpSpec, type PacketSpec, type TcpSpec, formatPacket, relativeTcp } from './segment.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from './tcp.ts';
@@ -136,6 +137,10 @@ export function printIp(buf: Uint8Array, off: number, len: number, options: Prin
   const daddr = formatIpv4(iphDaddr(buf, off));
   const badSum = options.verify === true ? wrongChecksum(buf, off) : '';
   if (ipIsFragment(buf, off)) return `IP ${saddr} > ${daddr}: ${printFragment(buf, off)}${badSum}`;
+  if (iphProtocol(buf, off) === IPPROTO_IGMP) {
+    const hlen = iphHlen(buf, off);
+    return `IP ${saddr} > ${daddr}: ${printIgmp(buf, off + hlen, iphTotalLen(buf, off) - hlen, formatIpv4)}${badSum}`;
+  }
   const p = decodeIpv4(buf, off, len);
   return `IP ${printPacket(p, saddr, daddr, options)}${badSum}`;
 }

@@ -12,9 +12,10 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { formatIpv6 } from '../../lib/addr6.ts';
-import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOSYS, ENOTCONN } from '../../lib/errno.ts';
+import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOTCONN } from '../../lib/errno.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
+  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_MEMBERSHIP,
+  IP_DROP_SOURCE_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
   POLLWRNORM, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET, SO_BROADCAST, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
@@ -445,7 +446,7 @@ export class UdpHandle {
 
   // ---- options
 
-  private option(level: number, name: number, value: number): number {
+  private option(level: number, name: number, value: number | object): number {
     return sysSetsockopt(this.host.process, this.kfd, level, name, value);
   }
 
@@ -467,25 +468,33 @@ export class UdpHandle {
     return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_MULTICAST_LOOP, on ? 1 : 0));
   }
 
-  /** Groups are not there yet. */
-  setMulticastInterface(_address: string): number {
-    return uv(-ENOSYS);
+  setMulticastInterface(address: string): number {
+    if (this.sk === null) return uv(-EBADF);
+    return uv(this.option(SOL_IP, IP_MULTICAST_IF, { address }));
   }
 
-  addMembership(_group: string, _interface?: string): number {
-    return uv(-ENOSYS);
+  addMembership(group: string, address?: string): number {
+    return this.membership(IP_ADD_MEMBERSHIP, group, address);
   }
 
-  dropMembership(_group: string, _interface?: string): number {
-    return uv(-ENOSYS);
+  dropMembership(group: string, address?: string): number {
+    return this.membership(IP_DROP_MEMBERSHIP, group, address);
   }
 
-  addSourceSpecificMembership(_source: string, _group: string, _interface?: string): number {
-    return uv(-ENOSYS);
+  addSourceSpecificMembership(source: string, group: string, address?: string): number {
+    return this.membership(IP_ADD_SOURCE_MEMBERSHIP, group, address, source);
   }
 
-  dropSourceSpecificMembership(_source: string, _group: string, _interface?: string): number {
-    return uv(-ENOSYS);
+  dropSourceSpecificMembership(source: string, group: string, address?: string): number {
+    return this.membership(IP_DROP_SOURCE_MEMBERSHIP, group, address, source);
+  }
+
+  private membership(name: number, group: string, address: string | undefined, source?: string): number {
+    if (this.sk === null) return uv(-EBADF);
+    const device = address ?? '0.0.0.0';
+    const value = source === undefined
+      ? { multiaddr: group, address: device } : { multiaddr: group, sourceaddr: source, interface: device };
+    return uv(this.option(SOL_IP, name, value));
   }
 
   /** Reads (size 0) or sets a buffer's size; what goes wrong stands in `context`, as lib/dgram.js has it. */
