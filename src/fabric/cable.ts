@@ -33,6 +33,7 @@ export class Cable implements Link {
   readonly ba: Lane;
   readonly rules: RuleSet;
   private readonly sim: Simulation;
+  private plugged = true;
   private isUp = true;
 
   /** Plugs a cable into two free ports; both ends are told that the link is up. */
@@ -48,6 +49,9 @@ export class Cable implements Link {
       new Lane(sim, { name, direction, from, to }, Random.stream(seed, `cable:${name}:${direction}`), this.rules);
     this.ab = lane(a, b, 'ab');
     this.ba = lane(b, a, 'ba');
+    this.isUp = a.enabled && b.enabled;
+    this.ab.up = this.isUp;
+    this.ba.up = this.isUp;
     a.link = this;
     b.link = this;
     this.tellEnds();
@@ -96,6 +100,13 @@ export class Cable implements Link {
   /** Plugs the cable in again, or pulls it: what is on it is lost, and both ends see the link go. */
   setUp(up: boolean): void {
     if (typeof up !== 'boolean') throw new TypeError(`up: ${String(up)} is not understood; expected true or false`);
+    this.plugged = up;
+    this.refresh();
+  }
+
+  /** The link is up when the cable is plugged in and neither end is shut. */
+  refresh(): void {
+    const up = this.plugged && this.a.enabled && this.b.enabled;
     if (up === this.isUp) return;
     this.isUp = up;
     for (const lane of [this.ab, this.ba]) {
@@ -117,6 +128,14 @@ export class Cable implements Link {
     this.setUp(false);
     this.a.link = null;
     this.b.link = null;
+  }
+
+  propagation(port: Port): number {
+    return (port === this.a ? this.ab : this.ba).weather.delay;
+  }
+
+  peer(port: Port): Port {
+    return port === this.a ? this.b : this.a;
   }
 
   /** Frames on the cable, both directions. */

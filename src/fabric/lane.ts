@@ -20,7 +20,7 @@ import type { Simulation } from '../time/simulation.ts';
 import { Timer } from '../time/timer.ts';
 import { Backlog } from './backlog.ts';
 import { flipBit } from './corrupt.ts';
-import { FCS_BAD, FCS_OK, type Port } from './port.ts';
+import { FCS_BAD, type Port } from './port.ts';
 import { VERDICT_CORRUPT, VERDICT_DROP, VERDICT_DUPLICATE, type Direction, type RuleSet } from './rules.ts';
 import type { Sky } from './sky.ts';
 import { Weather } from './weather.ts';
@@ -108,10 +108,11 @@ export class Lane {
     const { stats, random, rules } = this;
     stats.sent++;
     stats.sentBytes += skb.len;
-    skb.cb0 = FCS_OK;
+    const { wall } = this.to;
+    const walled = wall !== null && wall.stops(skb);
     let verdict = 0;
     let extra = 0;
-    if (rules.active && this.up && !this.blocked) {
+    if (rules.active && this.up && !this.blocked && !walled) {
       verdict = rules.judge(this, skb, time);
       extra = rules.extraDelay;
       if ((verdict & VERDICT_DROP) !== 0) {
@@ -120,7 +121,7 @@ export class Lane {
         return;
       }
     }
-    if (!this.up || this.blocked) { // asked after the rules: one of them may have cut the cable
+    if (!this.up || this.blocked || walled) { // asked after the rules: one of them may have cut the cable
       stats.cut++;
       this.drop(skb, this.up ? Drop.Partition : Drop.CableDown);
       return;

@@ -11,6 +11,7 @@
 import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import type { Wall } from './wall.ts';
 
 /** What is behind a port. */
 export interface PortOwner {
@@ -23,6 +24,12 @@ export interface PortOwner {
 /** What is plugged into a port: one end of a cable. */
 export interface Link {
   readonly up: boolean;
+  /** How long a bit travels from `port` to the other end, in nanoseconds. */
+  propagation(port: Port): number;
+  /** The port at the other end. */
+  peer(port: Port): Port;
+  /** One of the ends was shut, or opened again. */
+  refresh(): void;
   /** Sends a frame that `port` has ready at `time` (virtual nanoseconds, now or a little later). Takes the skb. */
   send(port: Port, skb: SkBuff, time: number): void;
 }
@@ -50,9 +57,26 @@ export class Port {
   observers: readonly PortObserver[] | null = null;
   /** Numbers the port in a world's captures and digest. */
   id = 0;
+  /** Numbers the machine behind it, which marks what it sends; 0: a switch or a hub, which hand on what others sent. */
+  station = 0;
+  /** Whom the machine does not hear; null when it hears all. */
+  wall: Wall | null = null;
+  /** False: shut, whatever is plugged in. */
+  private isEnabled = true;
 
   constructor(name: string) {
     this.name = name;
+  }
+
+  get enabled(): boolean {
+    return this.isEnabled;
+  }
+
+  /** Shuts the port, or opens it again: the link goes down at both ends, and comes back. */
+  setUp(up: boolean): void {
+    if (typeof up !== 'boolean') throw new TypeError(`up: ${String(up)} is not understood; expected true or false`);
+    this.isEnabled = up;
+    this.link?.refresh();
   }
 
   /** A cable is plugged in and both its ends are up. */
@@ -62,6 +86,10 @@ export class Port {
 
   /** Sends a frame by whatever is plugged in. Takes the skb. */
   send(skb: SkBuff, time: number): void {
+    if (this.station !== 0) {
+      skb.hop = this.station;
+      if (skb.origin === 0) skb.origin = this.station;
+    }
     if (this.observers !== null) this.observe(skb, time, PORT_OUT);
     if (this.link === null) kfreeSkbReason(skb, Drop.CableUnplugged, this.name);
     else this.link.send(this, skb, time);

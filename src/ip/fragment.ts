@@ -116,6 +116,7 @@ function fragmentOf(skb: SkBuff, hlen: number, off: number, len: number, more: b
   piece.truesize = SKB_TRUESIZE_OVERHEAD + piece.len;
   piece.dev = skb.dev;
   piece.dst = skb.dst;
+  piece.origin = skb.origin;
   if (off > 0 && hlen > IPV4_HLEN_MIN) blankOptions(to, nh, hlen);
   const field = get16(buf, nh + IPV4_FRAG_OFF);
   // The whole may be a fragment itself: then the offset goes on, and more follow behind its last piece.

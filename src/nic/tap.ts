@@ -17,8 +17,8 @@ import { Task } from '../time/task.ts';
 /** A frame came, checksums filled in, without its check sequence. The array is the receiver's own. */
 export type FrameListener = (frame: Uint8Array, timeNs: number) => void;
 
-/** Headroom of frames from outside: none is needed, the cards that receive them only take headers off. */
-const HEADROOM = 0;
+/** Headroom of frames from outside: for the tag that a switch may put in, and the headers of a host that sends them on. */
+const HEADROOM = 64;
 
 export class Tap implements PortOwner {
   readonly port: Port;

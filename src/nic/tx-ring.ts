@@ -13,7 +13,7 @@
  * completion is cleaned up. A packet takes one descriptor for its headers and one for each piece of payload.
  */
 import { put8 } from '../lib/bytes.ts';
-import type { Port } from '../fabric/port.ts';
+import { FCS_OK, type Port } from '../fabric/port.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { skbGsoCount, skbGsoCut } from '../skb/gso.ts';
 import { skbReceipt, skbScrub } from '../skb/owner.ts';
@@ -150,6 +150,7 @@ export class TxRing {
     stats.txPackets++;
     stats.txBytes += skb.len;
     const end = speed === 0 ? start : start + Math.round(((skb.len + ETH_WIRE_OVERHEAD) * 8e9) / speed);
+    skb.cb0 = FCS_OK;
     this.port.send(skb, end);
     return end;
   }

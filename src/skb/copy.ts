@@ -33,6 +33,8 @@ export function cloneSkb(skb: SkBuff): SkBuff {
   copy.truesize = skb.truesize;
   copy.dev = skb.dev;
   copy.dst = skb.dst;
+  copy.origin = skb.origin;
+  copy.hop = skb.hop;
   return copy;
 }
 

@@ -94,11 +94,24 @@ export const Drop = {
   FrameTooShort: 89,
   CardDown: 90,
   Partition: 91,
+  // ---- in switches and hubs
+  /** The state of the port that it came in by lets nothing pass (STP). */
+  BridgeIngressStpState: 92,
+  /** No other port leads to where it goes. */
+  NoTxTarget: 93,
+  /** For a VLAN that the port is no member of. */
+  VlanFilter: 94,
+  /** For one of the group addresses that end at the next switch (802.1D-1998 §7.12.6). */
+  MacIeeeMacControl: 95,
+  MacInvalidSource: 96,
+  SwitchQueueFull: 97,
+  /** It collided in each of its attempts. */
+  ExcessiveCollisions: 98,
 } as const;
 export type Drop = (typeof Drop)[keyof typeof Drop];
 
 /** One more than the highest reason: the size of a table of counters by reason. */
-export const NR_DROP_REASONS = 160;
+export const NR_DROP_REASONS: number = Math.max(...Object.values(Drop)) + 1;
 
 const names: ReadonlyMap<number, string> = new Map(
   Object.entries(Drop).map(([name, value]) => [value, name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase()]),

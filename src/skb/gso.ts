@@ -65,6 +65,7 @@ export function skbGsoCut(skb: SkBuff, index: number, count: number): SkBuff {
   segment.truesize = SKB_TRUESIZE_OVERHEAD + segment.len;
   segment.dev = skb.dev;
   segment.dst = skb.dst;
+  segment.origin = skb.origin;
   fixNetworkHeader(to, nh, th + thHlen(buf, th) - nh + payload, index);
   fixTransportHeader(to, th, from, index, count);
   return segment;

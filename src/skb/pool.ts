@@ -119,6 +119,8 @@ export class SkbPool {
     skb.ignoreDf = false;
     skb.dev = null;
     skb.dst = null;
+    skb.origin = 0;
+    skb.hop = 0;
     skb.sk = null;
     skb.seq = 0;
     skb.endSeq = 0;

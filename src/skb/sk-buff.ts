@@ -99,6 +99,9 @@ export class SkBuff {
   dst: Opaque = null;
   /** The socket that pays for it (`sock/`), see `destructor`. */
   sk: Opaque = null;
+  /** The machine that made it, and the one that sent it last, by their numbers in the world; 0 while it has not left one. */
+  origin = 0;
+  hop = 0;
   /** Called when it is freed, to give back what it occupied. */
   destructor: ((skb: SkBuff) => void) | null = null;
 
