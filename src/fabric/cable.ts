@@ -33,6 +33,8 @@ export class Cable implements Link {
   readonly ba: Lane;
   readonly rules: RuleSet;
   private readonly sim: Simulation;
+  /** Told when the cable has been taken out. */
+  onUnplug: (() => void) | null = null;
   private plugged = true;
   private isUp = true;
 
@@ -128,6 +130,8 @@ export class Cable implements Link {
     this.setUp(false);
     this.a.link = null;
     this.b.link = null;
+    this.onUnplug?.();
+    this.onUnplug = null;
   }
 
   propagation(port: Port): number {

@@ -102,7 +102,8 @@ export class Hub implements PortOwner, HubStation, Joint {
     const port = this.list[number - 1];
     if (port !== undefined) return port;
     if (number === this.list.length + 1 && number <= this.maxPorts) return this.addPort();
-    throw new RangeError(`port: ${this.name} has no port ${String(number)}; expected 1 to ${String(Math.min(this.list.length + 1, this.maxPorts))}`);
+    const most = Math.min(this.list.length + 1, this.maxPorts);
+    throw new RangeError(`port: ${this.name} has no port ${String(number)}; expected 1 to ${String(most)}`);
   }
 
   freePort(): HubPort {

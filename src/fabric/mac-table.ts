@@ -116,7 +116,8 @@ export class MacTable {
       if (this.ports[at] === 0) continue;
       const key = this.keys[at]!;
       out.push({
-        high: key & 0xffff, low: this.lows[at]!, vid: key >>> 16, port: this.ports[at]!, isStatic: this.statics[at] !== 0, seen: this.seen[at]!,
+        high: key & 0xffff, low: this.lows[at]!, vid: key >>> 16,
+        port: this.ports[at]!, isStatic: this.statics[at] !== 0, seen: this.seen[at]!,
       });
     }
     return out.sort((a, b) => a.vid - b.vid || a.high - b.high || (a.low >>> 0) - (b.low >>> 0));

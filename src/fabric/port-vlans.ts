@@ -21,7 +21,7 @@ export interface PortVlanOptions {
   readonly trunk?: readonly number[] | true;
   /** With `trunk`: the VLAN of frames without a tag, in and out. Default 1; `null`: frames without a tag are refused. */
   readonly native?: number | null;
-  /** As IEEE 802.1Q says it: the VLAN of frames that come without a tag (`null`: refused), and the sets of those that leave without and with one. */
+  /** As IEEE 802.1Q says it: the VLAN of frames that come without a tag (`null`: refused), and which leave without and with one. */
   readonly pvid?: number | null;
   readonly untagged?: readonly number[];
   readonly tagged?: readonly number[];
@@ -62,9 +62,14 @@ export function parsePortVlans(options: PortVlanOptions): PortVlans {
   if (Number(access !== undefined) + Number(trunk !== undefined) + Number(raw) > 1) {
     throw new TypeError('vlans of a port: expected one of access, trunk (with native), or pvid with untagged and tagged');
   }
-  if (native !== undefined && trunk === undefined) throw new TypeError('native: it belongs to a trunk; expected trunk: true or trunk: [10, 20]');
+  if (native !== undefined && trunk === undefined) {
+    throw new TypeError('native: it belongs to a trunk; expected trunk: true or trunk: [10, 20]');
+  }
   if (access !== undefined) return fixed(parseVid(access, 'access'), [access], []);
-  if (raw) return fixed(pvid === undefined || pvid === null ? 0 : parseVid(pvid, 'pvid'), vids(untagged ?? [], 'untagged'), vids(tagged ?? [], 'tagged'));
+  if (raw) {
+    const own = pvid === undefined || pvid === null ? 0 : parseVid(pvid, 'pvid');
+    return fixed(own, vids(untagged ?? [], 'untagged'), vids(tagged ?? [], 'tagged'));
+  }
   if (trunk === undefined) return PortVlans.ACCESS_DEFAULT;
   const own = native === null ? 0 : parseVid(native ?? DEFAULT_VID, 'native');
   if (trunk === true) return new PortVlans(own, true, own === 0 ? new Map() : new Map([[own, EGRESS_UNTAGGED]]));
@@ -87,7 +92,8 @@ function fixed(pvid: number, untagged: readonly number[], tagged: readonly numbe
 }
 
 function vids(list: readonly number[], name: string): readonly number[] {
-  if (!Array.isArray(list)) throw new TypeError(`${name}: expected VLANs such as [10, 20]`);
-  for (const vid of list as readonly number[]) parseVid(vid, name);
+  const given: unknown = list;
+  if (!Array.isArray(given)) throw new TypeError(`${name}: expected VLANs such as [10, 20]`);
+  for (const vid of list) parseVid(vid, name);
   return list;
 }

@@ -78,9 +78,13 @@ export class Stp implements StpPortTimers {
 
   /** The ports with their states, as `bridge link show` prints them, below a line about the root. */
   text(): string {
-    const root = this.isRoot ? 'this switch is the root' : `root ${this.designatedRoot} cost ${String(this.rootPathCost)} by p${String(this.rootPort?.port.number ?? 0)}`;
+    const { rootPort, rootPathCost } = this;
+    const root = rootPort === null
+      ? 'this switch is the root'
+      : `root ${this.designatedRoot} cost ${String(rootPathCost)} by p${String(rootPort.port.number)}`;
     const rows = this.list.map(({ port, pathCost }) => {
-      return `p${String(port.number)} master ${this.place.name} state ${BR_STATE_NAMES[port.state]!} priority ${String(port.priority)} cost ${String(pathCost)}\n`;
+      const state = `state ${BR_STATE_NAMES[port.state]!} priority ${String(port.priority)} cost ${String(pathCost)}`;
+      return `p${String(port.number)} master ${this.place.name} ${state}\n`;
     });
     return `bridge-id ${this.id} ${root}\n${rows.join('')}`;
   }

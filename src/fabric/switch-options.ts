@@ -83,12 +83,14 @@ export class SwitchConfig {
     this.macTableSize = parseInteger(options.macTableSize ?? MAC_TABLE_SIZE, 'macTableSize', 1, 1 << 20);
     this.delay = options.delay === undefined ? DEFAULT_SWITCH_DELAY_NS : parseDuration(options.delay, 'delay');
     this.maxFrame = parseSize(options.mtu ?? DEFAULT_MTU, 'mtu') + ETH_HLEN + VLAN_HLEN;
-    if (stp !== undefined && typeof stp !== 'boolean' && typeof stp !== 'object') throw new TypeError('stp: expected true, false or an object');
+    if (stp !== undefined && typeof stp !== 'boolean' && typeof stp !== 'object') {
+      throw new TypeError('stp: expected true, false or an object');
+    }
     this.stp = stp === undefined || stp === false ? null : new StpConfig(stp === true ? {} : stp);
     this.defaults = options.port ?? {};
     checkOptions(this.defaults, SWITCH_PORT_OPTIONS, 'port');
     this.byTable = vlans === undefined ? new Map() : vlanTable(vlans, fixed);
-    this.filtering = vlans !== undefined || [this.defaults, ...this.each].some((port) => PORT_VLAN_OPTIONS.some((name) => Object.hasOwn(port, name)));
+    this.filtering = vlans !== undefined || [this.defaults, ...this.each].some(speaksOfVlans);
     this.subnets = subnets(options, vlans ?? {});
   }
 
@@ -98,8 +100,7 @@ export class SwitchConfig {
     const vlans = this.byTable.get(port.number);
     if (vlans !== undefined) port.setVlans(vlans);
     // What a port says about its VLANs replaces what all ports say about theirs.
-    const speaks = own !== undefined && PORT_VLAN_OPTIONS.some((name) => Object.hasOwn(own, name));
-    const common = speaks ? withoutVlans(this.defaults) : this.defaults;
+    const common = own !== undefined && speaksOfVlans(own) ? withoutVlans(this.defaults) : this.defaults;
     port.configure({ ...common, ...own });
   }
 
@@ -125,6 +126,10 @@ export class SwitchConfig {
     });
     return `${'port'.padEnd(18)}vlan-id\n${rows.join('')}`;
   }
+}
+
+function speaksOfVlans(options: SwitchPortOptions): boolean {
+  return PORT_VLAN_OPTIONS.some((name) => Object.hasOwn(options, name));
 }
 
 function withoutVlans(options: SwitchPortOptions): SwitchPortOptions {
@@ -162,7 +167,9 @@ function subnets(options: SwitchOptions, vlans: Readonly<Record<number, VlanOpti
     found.set(0, parseSubnet(options.subnet, 'subnet'));
     found.set(DEFAULT_VID, parseSubnet(options.subnet, 'subnet'));
   }
-  for (const [key, { subnet }] of Object.entries(vlans)) if (subnet !== undefined) found.set(Number(key), parseSubnet(subnet, `vlans: ${key}: subnet`));
+  for (const [key, { subnet }] of Object.entries(vlans)) {
+    if (subnet !== undefined) found.set(Number(key), parseSubnet(subnet, `vlans: ${key}: subnet`));
+  }
   return found;
 }
 

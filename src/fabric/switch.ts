@@ -88,7 +88,8 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
     const port = this.list[number - 1];
     if (port !== undefined) return port;
     if (number === this.list.length + 1 && this.list.length < this.config.maxPorts) return this.addPort();
-    throw new RangeError(`port: ${this.name} has no port ${String(number)}; expected 1 to ${String(Math.min(this.list.length + 1, this.config.maxPorts))}`);
+    const most = Math.min(this.list.length + 1, this.config.maxPorts);
+    throw new RangeError(`port: ${this.name} has no port ${String(number)}; expected 1 to ${String(most)}`);
   }
 
   freePort(): SwitchPort {
@@ -222,10 +223,10 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
 
   /** Out by a port, with or without a tag as the port has it. Takes the skb. */
   private transmit(skb: SkBuff, to: SwitchPort, vid: number): void {
-    const frame = this.filtering ? retag(skb, vid, to.vlans.kind(vid)) : skb;
+    if (this.filtering) retag(skb, vid, to.vlans.kind(vid));
     to.stats.txFrames++;
-    to.stats.txBytes += frame.len;
-    to.egress.send(frame, this.place.sim.now + this.config.delay);
+    to.stats.txBytes += skb.len;
+    to.egress.send(skb, this.place.sim.now + this.config.delay);
   }
 
   private filtered(skb: SkBuff, from: SwitchPort, reason: Drop): void {
@@ -326,15 +327,15 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
   }
 }
 
-/** Gives a frame the tag that it leaves with, or takes it off. Takes the skb and returns the one to go on with. */
-function retag(skb: SkBuff, vid: number, kind: number): SkBuff {
+/** Gives a frame the tag that it leaves with, or takes it off. */
+function retag(skb: SkBuff, vid: number, kind: number): void {
   const tagged = ethType(skb.buf, skb.data) === ETH_P_8021Q;
   if (kind !== EGRESS_TAGGED) {
     if (tagged) skbVlanPop(skb);
-    return skb;
+  } else if (tagged) {
+    const tci = vlanTci(skb.buf, skb.data);
+    if (vlanVid(tci) !== vid) skbVlanSetTci(skb, (tci & ~VLAN_VID_MASK) | vid); // it had a priority and no VLAN
+  } else {
+    skbVlanPush(skb, ETH_P_8021Q, vid);
   }
-  if (!tagged) return skbVlanPush(skb, ETH_P_8021Q, vid);
-  const tci = vlanTci(skb.buf, skb.data);
-  if (vlanVid(tci) !== vid) skbVlanSetTci(skb, (tci & ~VLAN_VID_MASK) | vid); // it had a priority and no VLAN
-  return skb;
 }

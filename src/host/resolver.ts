@@ -34,9 +34,12 @@ export class HostsFile {
     else if (!list.some((a) => a.address === address)) list.push(answer);
   }
 
-  /** Forgets a name. */
-  remove(name: string): void {
-    this.names.delete(canonical(name));
+  /** Forgets a name, or one address of it. */
+  remove(name: string, address?: string): void {
+    const key = canonical(name);
+    const rest = address === undefined ? [] : (this.names.get(key) ?? []).filter((a) => a.address !== address);
+    if (rest.length === 0) this.names.delete(key);
+    else this.names.set(key, rest);
   }
 
   /** Reads the text of a hosts file: address, name, more names; `#` begins a comment. */

@@ -16,6 +16,7 @@ import { IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP 
 import { ipIsFragment, iphDaddr, iphFragOff, iphHlen, iphId, iphProtocol, iphSaddr, iphTotalLen } from './ipv4.ts';
 import { decodeIpv4, decodeTcp, decodeUdp, ipv4Malformed } from './segment-decode.ts';
 import { type EcnWord, type IpSpec, type PacketSpec, type TcpSpec, formatPacket, relativeTcp } from './segment.ts';
+import { printBpdu } from './stp.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN } from './tcp.ts';
 import { uhCheck } from './udp.ts';
 import { VLAN_ETH_HLEN, VLAN_HLEN, ethTypeVlan, vlanInnerType, vlanTci, vlanVid } from './vlan.ts';
@@ -113,6 +114,8 @@ export function printEthernet(buf: Uint8Array, off: number, len: number, options
   if (type === ETH_P_IP || type === ETH_P_IPV6) return head + printIp(buf, inner, innerLen, options);
   if (type === ETH_P_ARP) return head + printArp(buf, inner, innerLen);
   const macs = `${formatMac(buf, off + 6)} > ${formatMac(buf, off)}`;
+  const bpdu = type < ETH_P_802_3_MIN ? printBpdu(buf, inner, innerLen) : null;
+  if (bpdu !== null) return head + bpdu;
   if (type < ETH_P_802_3_MIN) return `${head}802.3 ${macs} length ${type} (${innerLen})`;
   return `${head}${macs} ethertype 0x${type.toString(16).padStart(4, '0')} (${innerLen})`;
 }

@@ -103,9 +103,11 @@ export function printBpdu(buf: Uint8Array, off: number, len: number): string | n
   if (type === -1) return null;
   if (type === BPDU_TCN) return 'STP 802.1d, Topology Change';
   const c = readConfigBpdu(buf, frame);
-  const flags = [(c.flags & BPDU_TOPOLOGY_CHANGE) !== 0 ? 'Topology change' : '', (c.flags & BPDU_TOPOLOGY_CHANGE_ACK) !== 0 ? 'Topology change ACK' : '']
-    .filter((flag) => flag !== '').join(', ');
-  return `STP 802.1d, Config, Flags [${flags === '' ? 'none' : flags}], bridge-id ${c.bridge}.${hex(c.port, 4)}, root ${c.root}, cost ${String(c.cost)}, `
+  const flags: string[] = [];
+  if ((c.flags & BPDU_TOPOLOGY_CHANGE) !== 0) flags.push('Topology change');
+  if ((c.flags & BPDU_TOPOLOGY_CHANGE_ACK) !== 0) flags.push('Topology change ACK');
+  if (flags.length === 0) flags.push('none');
+  return `STP 802.1d, Config, Flags [${flags.join(', ')}], bridge-id ${c.bridge}.${hex(c.port, 4)}, root ${c.root}, cost ${String(c.cost)}, `
     + `age ${seconds(c.messageAge)} max ${seconds(c.maxAge)} hello ${seconds(c.helloTime)} fdelay ${seconds(c.forwardDelay)}`;
 }
 

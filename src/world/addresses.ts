@@ -1,5 +1,5 @@
 /**
- * Addresses for hosts whose user names none: each cable is a subnet of its own, 10.0.0.0/24, 10.0.1.0/24 and so on, and its
+ * Addresses for hosts whose user names none: each segment is a subnet of its own, 10.0.0.0/24, 10.0.1.0/24 and so on, and its
  * hosts are .1, .2 in the order in which they were plugged in.
  */
 import { formatIpv4, formatIpv4Prefix, ipv4IsUnicast, ipv4Mask, parseIpv4Prefix, type Ipv4Prefix } from '../lib/addr.ts';
@@ -11,8 +11,15 @@ const MAX_SUBNETS = 65536;
 export class AddressPlan {
   private nextSubnet = 0;
   private nextMac = 1;
-  /** Addresses in use. */
+  /** Addresses in use, and how many there are in each /24. */
   private readonly taken: Set<number> = new Set();
+  private readonly inSubnet: Map<number, number> = new Map();
+  /** Subnets that somebody chose. */
+  private readonly reserved: Ipv4Prefix[] = [];
+  /** Where the search for a free address of a subnet goes on. */
+  private readonly hints: Map<number, number> = new Map();
+  /** Subnets that were given out and are free again, lowest first. */
+  private readonly returned: number[] = [];
 
   /** A hardware address: locally administered, unique in the world. */
   mac(): Uint8Array {
@@ -22,27 +29,57 @@ export class AddressPlan {
 
   /** Notes an address that somebody chose. */
   take(addr: number): void {
+    if (this.taken.has(addr)) return;
     this.taken.add(addr);
+    const network = addr & ipv4Mask(PREFIX_LEN);
+    this.inSubnet.set(network, (this.inSubnet.get(network) ?? 0) + 1);
+  }
+
+  /** An address is free again. */
+  release(addr: number, subnet: Ipv4Prefix): void {
+    if (!this.taken.delete(addr)) return;
+    const network = addr & ipv4Mask(PREFIX_LEN);
+    this.inSubnet.set(network, this.inSubnet.get(network)! - 1);
+    this.hints.delete(subnet.addr & ipv4Mask(subnet.prefixLen));
+  }
+
+  /** Notes a subnet that somebody chose: no other segment gets a part of it. */
+  reserve(subnet: Ipv4Prefix): void {
+    this.reserved.push(subnet);
+  }
+
+  /** Takes back a subnet that `subnet()` has given out, when nobody has an address in it. */
+  returnSubnet(network: number): void {
+    if ((this.inSubnet.get(network) ?? 0) > 0 || this.returned.includes(network)) return;
+    this.returned.push(network);
+    this.returned.sort((a, b) => (a >>> 0) - (b >>> 0));
   }
 
   /** A subnet that nobody has an address in. */
   subnet(): Ipv4Prefix {
     for (;;) {
-      if (this.nextSubnet >= MAX_SUBNETS) {
-        throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');
-      }
-      const network = 0x0a000000 | (this.nextSubnet++ << 8);
-      if (![...this.taken].some((addr) => ((addr ^ network) & ipv4Mask(PREFIX_LEN)) === 0)) return { addr: network, prefixLen: PREFIX_LEN };
+      const network = this.returned.shift() ?? this.fresh();
+      if ((this.inSubnet.get(network) ?? 0) > 0) continue;
+      if (this.reserved.some((r) => ((r.addr ^ network) & ipv4Mask(Math.min(r.prefixLen, PREFIX_LEN))) === 0)) continue;
+      return { addr: network, prefixLen: PREFIX_LEN };
     }
+  }
+
+  private fresh(): number {
+    if (this.nextSubnet >= MAX_SUBNETS) {
+      throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');
+    }
+    return 0x0a000000 | (this.nextSubnet++ << 8);
   }
 
   /** The lowest free address of a subnet; it is taken from now on. */
   next(subnet: Ipv4Prefix): Ipv4Prefix {
     const network = subnet.addr & ipv4Mask(subnet.prefixLen);
     const last = (network | ~ipv4Mask(subnet.prefixLen)) >>> 0;
-    for (let addr = (network >>> 0) + 1; addr < last; addr++) {
+    for (let addr = this.hints.get(network) ?? (network >>> 0) + 1; addr < last; addr++) {
       if (this.taken.has(addr | 0)) continue;
-      this.taken.add(addr | 0);
+      this.take(addr | 0);
+      this.hints.set(network, addr + 1);
       return { addr: addr | 0, prefixLen: subnet.prefixLen };
     }
     throw new RangeError(`the subnet ${formatIpv4Prefix(network, subnet.prefixLen)} has no free address`);

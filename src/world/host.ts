@@ -10,7 +10,7 @@ import type { SysctlValue } from '../host/sysctl.ts';
 import type { PingOptions, PingResult } from '../host/tools/ping.ts';
 import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
 import { tcpdumpPort, type Tcpdump, type TcpdumpOptions } from '../host/tools/tcpdump.ts';
-import { inetAddrAdd, inetAddrs } from '../ip/devinet.ts';
+import { inetAddrAdd, inetAddrDel, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
 import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
@@ -70,6 +70,8 @@ export class Interface {
   card: Card;
   /** What it was made with: once more at each boot. */
   private readonly config: InterfaceConfig;
+  /** The address that was chosen for it and not by its user, or null. */
+  planned: Ipv4Prefix | null = null;
 
   constructor(host: Host, config: InterfaceConfig) {
     this.host = host;
@@ -86,6 +88,11 @@ export class Interface {
     this.card = card;
   }
 
+  /** The VLAN whose frames it sends and takes, with a tag; 0: those without. */
+  get tag(): number {
+    return 0;
+  }
+
   get name(): string {
     return this.dev.name;
   }
@@ -99,6 +106,11 @@ export class Interface {
   get ip(): string | null {
     const first = inetAddrs(this.dev)[0];
     return first === undefined ? null : formatIpv4(first.addr);
+  }
+
+  /** All its addresses. */
+  get addresses(): readonly Ipv4Prefix[] {
+    return inetAddrs(this.dev);
   }
 
   /** The subnet of its first address, or null. */
@@ -129,6 +141,25 @@ export class Interface {
     this.host.plan.take(address.addr);
     this.host.announce(formatIpv4(address.addr));
   }
+
+  /** @internal An address that the world has chosen. */
+  assignPlanned(address: Ipv4Prefix): void {
+    this.assign(address);
+    this.planned = address;
+  }
+
+  /** @internal The chosen address gives way to another one: its segment has become part of a larger one. */
+  renumber(address: Ipv4Prefix): void {
+    const { planned } = this;
+    const { net } = this.dev;
+    if (planned !== null) {
+      net.cpu.enter(0);
+      inetAddrDel(this.dev, planned.addr, planned.prefixLen);
+      net.cpu.exit();
+      this.host.retract(formatIpv4(planned.addr));
+    }
+    this.assignPlanned(address);
+  }
 }
 
 export class Host {
@@ -138,6 +169,8 @@ export class Host {
   readonly plan: AddressPlan;
   /** @internal Power, boots, what runs at boot. */
   readonly power: Power;
+  /** @internal Numbers it among the machines of its world. */
+  readonly station: number;
   private readonly aliases: readonly string[];
   private readonly cards: Interface[] = [];
 
@@ -147,6 +180,7 @@ export class Host {
     this.world = world;
     this.name = name;
     this.plan = plan;
+    this.station = world.nextStation();
     this.aliases = options.aliases ?? [];
     this.power = new Power(world.parts, name, options, world.names);
     const forward = options.forward ?? false;
@@ -253,9 +287,10 @@ export class Host {
     const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, 65535);
     const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
     const itf = new Interface(this, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
-    this.world.adopt(itf.port);
+    itf.port.station = this.station;
     this.cards.push(itf);
     if (address !== null) itf.assign(address);
+    this.world.adopt(itf.port, itf);
     return itf;
   }
 
@@ -350,6 +385,11 @@ export class Host {
   /** Lets stopped programs go on, as SIGCONT does. No harm when none is stopped. */
   resume(): void {
     this.power.resume();
+  }
+
+  /** @internal An address of this host is its no more. The others keep their order. */
+  retract(address: string): void {
+    for (const name of [this.name, ...this.aliases]) this.world.names.remove(name, address);
   }
 
   /** @internal An address of this host becomes known to the world. */

@@ -8,6 +8,11 @@
  */
 import type { NetDevice } from '../dev/net-device.ts';
 import { Cable } from '../fabric/cable.ts';
+import { Hub, type HubOptions } from '../fabric/hub.ts';
+import { parseDirection, type Direction } from '../fabric/rules.ts';
+import { Switch } from '../fabric/switch.ts';
+import type { SwitchOptions } from '../fabric/switch-options.ts';
+import { Wall } from '../fabric/wall.ts';
 import { Digest } from '../fabric/digest.ts';
 import { Port } from '../fabric/port.ts';
 import type { CableWeather } from '../fabric/weather.ts';
@@ -24,7 +29,8 @@ import { WorldCapture } from './capture.ts';
 import { startDnsTree, type DnsPlan, type DnsTree } from './dns/serve.ts';
 import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { dropCounts, DropTrace } from './drops.ts';
-import { Host, Interface, type HostOptions } from './host.ts';
+import { Host, type Interface, type HostOptions } from './host.ts';
+import { Segments } from './segments.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
 export interface WorldOptions {
@@ -46,8 +52,8 @@ export interface CableOptions extends CableWeather {
   readonly name?: string;
 }
 
-/** What a cable can be plugged into: a host (its first free interface, or a new one), an interface, anything with a port. */
-export type Plug = Host | Interface | { readonly port: Port };
+/** What a cable can be plugged into: a host (its first free interface, or a new one), a switch or a hub (its first free port), an interface, anything with a port; or the name of one. */
+export type Plug = Host | Switch | Hub | Interface | string | { readonly port: Port };
 
 /** What is left in a world: all of it zero when everything was closed and has come to rest. */
 export interface LeakReport {
@@ -80,6 +86,11 @@ export class World {
   private readonly hostsByName: Map<string, Host> = new Map();
   private readonly cableList: Cable[] = [];
   private readonly ports: Port[] = [];
+  private readonly owners: Map<Port, Host | null> = new Map();
+  private readonly segments: Segments;
+  private readonly jointsByName: Map<string, Switch | Hub> = new Map();
+  private readonly walls: Map<Host, Wall> = new Map();
+  private stations = 0;
   private readonly digester: Digest | null;
   private stopped = false;
 
@@ -88,6 +99,7 @@ export class World {
     costModel(options.costs);
     this.parts = makeParts(options.seed, options.mode);
     this.seed = this.parts.seed;
+    this.segments = new Segments(this.plan, () => this.parts.sim.now > 0);
     this.costs = options.costs ?? 'real';
     this.epochMs = Number(options.epoch ?? DEFAULT_EPOCH_MS);
     if (!Number.isInteger(this.epochMs)) throw new TypeError('epoch: not a date; expected a Date or milliseconds since 1970');
@@ -100,7 +112,7 @@ export class World {
 
   /** Adds a host. Its name is known to all others. */
   host(name: string, options: HostOptions = {}): Host {
-    this.checkHostName(name);
+    this.checkName(name, 'host');
     const host = this.makeHost(name, { costs: this.costs, ...options }, this.plan);
     this.hostsByName.set(name, host);
     return host;
@@ -109,6 +121,40 @@ export class World {
   /** Rooms above make hosts that can do more. */
   protected makeHost(name: string, options: HostOptions, plan: AddressPlan): Host {
     return new Host(this, name, options, plan);
+  }
+
+  /** Adds a router: a host that passes on packets for others. */
+  router(name: string, options: HostOptions = {}): ReturnType<this['host']> {
+    return this.host(name, { forward: true, ...options }) as ReturnType<this['host']>;
+  }
+
+  /** Adds a learning switch. Hosts, hubs and other switches are plugged in by `world.cable(alice, sw)`. */
+  switch(name: string, options: SwitchOptions = {}): Switch {
+    this.checkName(name, 'switch');
+    const { sim, pool } = this.parts;
+    const made = new Switch({ sim, pool, name, mac: this.plan.mac() }, options);
+    for (const port of made.ports) this.adopt(port);
+    made.onPort = (port): void => this.adopt(port);
+    made.onVlans = (): void => this.rewire();
+    this.jointsByName.set(name, made);
+    this.segments.addJoint(made, made.config.subnets);
+    return made;
+  }
+
+  /** Adds a hub: a half-duplex medium with collisions. */
+  hub(name: string, options: HubOptions = {}): Hub {
+    this.checkName(name, 'hub');
+    const made = new Hub({ sim: this.parts.sim, name, seed: this.seed }, options);
+    for (const port of made.ports) this.adopt(port);
+    made.onPort = (port): void => this.adopt(port);
+    this.jointsByName.set(name, made);
+    this.segments.addJoint(made, new Map());
+    return made;
+  }
+
+  /** All switches and hubs, in the order in which they were added. */
+  get joints(): readonly (Switch | Hub)[] {
+    return [...this.jointsByName.values()];
   }
 
   /** All hosts, in the order in which they were added. */
@@ -121,25 +167,34 @@ export class World {
     return this.cableList;
   }
 
-  /** Plugs a cable between two hosts, interfaces or ports. Interfaces without an address get one, both of one subnet. */
+  /**
+   * Plugs a cable between two hosts, switches, hubs, interfaces or ports (or their names). Interfaces without an address get one,
+   * all that share a wire in one subnet.
+   *
+   * @throws RangeError when a port is taken, when the cable would close a loop that no STP breaks (it names the loop), when an
+   *   address would be there twice, or when the subnet has no address left. Then there is no such cable.
+   */
   cable(a: Plug, b: Plug, options: CableOptions = {}): Cable {
-    const { name, ...weather } = options;
-    const ends = [this.plugOf(a, 'a'), this.plugOf(b, 'b')] as const;
-    const ports = ends.map((end) => end.port);
+    const { name: given, ...weather } = options;
+    const ports = [this.portOf(a, 'a'), this.portOf(b, 'b')] as const;
     for (const port of ports) if (port.link !== null) throw new RangeError(`cable: ${port.name} has a cable already`);
-    if (ports[0] === ports[1]) throw new RangeError(`cable: both ends are ${ports[0]!.name}`);
+    if (ports[0] === ports[1]) throw new RangeError(`cable: both ends are ${ports[0].name}`);
     for (const port of ports) this.adopt(port);
-    const cable = new Cable(this.parts.sim, ports[0]!, ports[1]!, {
-      name: name ?? `${ports[0]!.name}~${ports[1]!.name}`, seed: this.seed,
-    });
+    const name = given ?? `${ports[0].name}~${ports[1].name}`;
+    this.segments.checkLoop(ports[0], ports[1], name);
+    const cable = new Cable(this.parts.sim, ports[0], ports[1], { name, seed: this.seed });
+    this.cableList.push(cable);
+    cable.onUnplug = (): void => {
+      this.cableList.splice(this.cableList.indexOf(cable), 1);
+      this.segments.unplugged(cable);
+    };
     try {
       cable.setWeather(weather);
+      this.segments.cabled(cable);
     } catch (error) {
       cable.unplug();
       throw error;
     }
-    this.cableList.push(cable);
-    this.address(ends.filter((end) => end instanceof Interface));
     return cable;
   }
 
@@ -233,19 +288,30 @@ export class World {
 
   // ---- faults -------------------------------------------------------------------------------------------------
 
-  /** Cuts every cable between the two groups, silently: links stay up, frames vanish. What is on its way arrives. */
-  partition(a: readonly Host[], b: readonly Host[]): void {
+  /**
+   * Separates two groups of hosts, silently, whatever is between them: links stay up, and on the last cable before a host of one
+   * group every frame vanishes that a host of the other has sent or made, through switches and routers alike. Everybody else
+   * reaches both. What is on its last cable arrives. `'ab'`: only what goes from `a` to `b` is lost, `'ba'`: the other way.
+   */
+  partition(a: readonly Host[], b: readonly Host[], direction: Direction = 'both'): void {
     checkHosts(a, 'a');
     checkHosts(b, 'b');
-    for (const cable of this.cableList) {
-      const [x, y] = [this.ownerOf(cable.a), this.ownerOf(cable.b)];
-      if (x === null || y === null) continue;
-      if ((a.includes(x) && b.includes(y)) || (a.includes(y) && b.includes(x))) cable.setBlocked(true);
-    }
+    parseDirection(direction);
+    if (direction !== 'ab') for (const host of a) this.deafen(host, b);
+    if (direction !== 'ba') for (const host of b) this.deafen(host, a);
+  }
+
+  private deafen(host: Host, to: readonly Host[]): void {
+    const wall = this.walls.get(host) ?? new Wall();
+    this.walls.set(host, wall);
+    for (const other of to) if (other !== host) wall.add(other.station);
+    for (const itf of host.interfaces) itf.port.wall = wall;
   }
 
   /** Ends all partitions. */
   heal(): void {
+    for (const host of this.walls.keys()) for (const itf of host.interfaces) itf.port.wall = null;
+    this.walls.clear();
     for (const cable of this.cableList) cable.setBlocked(false);
   }
 
@@ -322,42 +388,68 @@ export class World {
   }
 
   /** @internal A port becomes part of this world. */
-  adopt(port: Port): void {
-    if (this.ports.includes(port)) return;
-    port.id = this.ports.push(port);
-    if (this.digester !== null) port.addObserver(this.digester);
+  adopt(port: Port, itf: Interface | null = null): void {
+    if (!this.owners.has(port)) {
+      this.owners.set(port, itf === null ? null : itf.host);
+      port.id = this.ports.push(port);
+      if (this.digester !== null) port.addObserver(this.digester);
+    }
+    if (itf === null) return;
+    port.wall = this.walls.get(itf.host) ?? null;
+    this.segments.addInterface(itf);
+  }
+
+  /** @internal A number for one more machine. */
+  nextStation(): number {
+    return ++this.stations;
   }
 
   // ---- helpers ------------------------------------------------------------------------------------------------
 
-  private checkHostName(name: unknown): void {
+  private checkName(name: unknown, what: string): void {
     if (typeof name !== 'string' || !/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/i.test(name)) {
-      throw new TypeError(`host: '${String(name)}' is not a host name; expected letters, digits, '-' and '.'`);
+      throw new TypeError(`${what}: '${String(name)}' is not a host name; expected letters, digits, '-' and '.'`);
     }
-    if (this.hostsByName.has(name)) throw new RangeError(`host: there is a host '${name}' already`);
+    if (this.hostsByName.has(name)) throw new RangeError(`${what}: there is a host '${name}' already`);
+    const joint = this.jointsByName.get(name);
+    if (joint !== undefined) throw new RangeError(`${what}: there is a ${joint instanceof Switch ? 'switch' : 'hub'} '${name}' already`);
   }
 
-  private plugOf(plug: Plug, name: string): Interface | { readonly port: Port } {
-    if (plug instanceof Host) {
-      if (plug.world !== this) throw new RangeError(`cable: ${name} is a host of another world`);
-      return plug.freeInterface();
+  private portOf(plug: Plug, name: string): Port {
+    const end = typeof plug === 'string' ? this.byName(plug, name) : plug;
+    if (end instanceof Host) {
+      if (end.world !== this) throw new RangeError(`cable: ${name} is a host of another world`);
+      return end.freeInterface().port;
     }
-    const port = (plug as { port?: unknown } | null | undefined)?.port;
+    if (end instanceof Switch || end instanceof Hub) {
+      if (this.jointsByName.get(end.name) !== end) throw new RangeError(`cable: ${name} is a switch or a hub of another world`);
+      return end.freePort();
+    }
+    const port = (end as { port?: unknown } | null | undefined)?.port;
     if (!(port instanceof Port)) throw new TypeError(`cable: ${name} is neither a host nor anything with a port`);
-    return plug;
+    return port;
   }
 
-  /** Gives addresses of one subnet to the interfaces that have none. */
-  private address(ends: readonly Interface[]): void {
-    const bare = ends.filter((itf) => itf.ip === null);
-    if (bare.length === 0) return;
-    const known = ends.find((itf) => itf.subnet !== null)?.subnet;
-    const subnet = known ?? this.plan.subnet();
-    for (const itf of bare) itf.assign(this.plan.next(subnet));
+  private byName(text: string, name: string): Host | Switch | Hub {
+    const found = this.hostsByName.get(text) ?? this.jointsByName.get(text);
+    if (found !== undefined) return found;
+    const known = [...this.hostsByName.keys(), ...this.jointsByName.keys()].slice(0, 20).join(', ');
+    throw new RangeError(`cable: ${name}: there is no host, switch or hub '${text}'; there are ${known === '' ? 'none yet' : known}`);
+  }
+
+  /** The VLANs of a switch have changed: no loop may have come of it, and interfaces may be in other segments. */
+  private rewire(): void {
+    const trial = new Segments(new AddressPlan(), () => true);
+    for (const joint of this.jointsByName.values()) trial.addJoint(joint, new Map());
+    for (const cable of this.cableList) {
+      trial.checkLoop(cable.a, cable.b, cable.name);
+      trial.cabled(cable);
+    }
+    this.segments.rebuild(this.cableList);
   }
 
   private ownerOf(port: Port): Host | null {
-    return this.hosts.find((host) => host.interfaces.some((itf) => itf.port === port)) ?? null;
+    return this.owners.get(port) ?? null;
   }
 }
 
