@@ -107,8 +107,9 @@ export function printBpdu(buf: Uint8Array, off: number, len: number): string | n
   if ((c.flags & BPDU_TOPOLOGY_CHANGE) !== 0) flags.push('Topology change');
   if ((c.flags & BPDU_TOPOLOGY_CHANGE_ACK) !== 0) flags.push('Topology change ACK');
   if (flags.length === 0) flags.push('none');
-  return `STP 802.1d, Config, Flags [${flags.join(', ')}], bridge-id ${c.bridge}.${hex(c.port, 4)}, root ${c.root}, cost ${String(c.cost)}, `
-    + `age ${seconds(c.messageAge)} max ${seconds(c.maxAge)} hello ${seconds(c.helloTime)} fdelay ${seconds(c.forwardDelay)}`;
+  return `STP 802.1d, Config, Flags [${flags.join(', ')}], bridge-id ${c.bridge}.${hex(c.port, 4)}, root ${c.root}, `
+    + `cost ${String(c.cost)}, age ${seconds(c.messageAge)} `
+    + `max ${seconds(c.maxAge)} hello ${seconds(c.helloTime)} fdelay ${seconds(c.forwardDelay)}`;
 }
 
 function header(source: Uint8Array, bpduLen: number): Uint8Array {

@@ -253,8 +253,9 @@ export class Segments {
       const way = this.way(from, id, to, far);
       if (way === null) continue;
       const vlan = id === 0 ? '' : ` in VLAN ${String(id)}`;
-      throw new RangeError(`cable: ${name} closes a loop${vlan}: ${way} –(${name})– ${from.joint.name}; frames would circle in it for ever: `
-        + 'let one of its switches run STP (world.switch(name, { stp: true })), or leave the cable out');
+      throw new RangeError(`cable: ${name} closes a loop${vlan}: ${way} –(${name})– `
+        + `${from.joint.name}; frames would circle in it for ever: let one of its switches run STP `
+        + '(world.switch(name, { stp: true })), or leave the cable out');
     }
   }
 
@@ -309,7 +310,8 @@ export class Segments {
     if (known !== undefined) return known;
     const made = this.make(state, id);
     const segment = this.reach(made);
-    const subnet = segment.find((domain) => domain.configured !== null)?.configured ?? lowest(segment.map((domain) => domain.subnet), NONE_CLAIMED);
+    const subnet = segment.find((other) => other.configured !== null)?.configured
+      ?? lowest(segment.map((other) => other.subnet), NONE_CLAIMED);
     for (const domain of segment) domain.subnet = subnet;
     return made;
   }
@@ -351,8 +353,8 @@ function checkDuplicates(members: readonly Interface[]): void {
     for (const addr of itf.addresses) {
       const other = owners.get(addr.addr);
       if (other !== undefined && other !== itf) {
-        throw new RangeError(`duplicate address: ${formatIpv4(addr.addr)} is that of ${other.host.name}.${other.name} and of ${itf.host.name}.${itf.name}, `
-          + `which share a wire (${formatIpv4Prefix(addr.addr & ipv4Mask(addr.prefixLen), addr.prefixLen)})`);
+        throw new RangeError(`duplicate address: ${formatIpv4(addr.addr)} is that of ${other.host.name}.${other.name} and of `
+          + `${itf.host.name}.${itf.name}, which share a wire (${formatIpv4Prefix(addr.addr & ipv4Mask(addr.prefixLen), addr.prefixLen)})`);
       }
       owners.set(addr.addr, itf);
     }

@@ -52,7 +52,10 @@ export interface CableOptions extends CableWeather {
   readonly name?: string;
 }
 
-/** What a cable can be plugged into: a host (its first free interface, or a new one), a switch or a hub (its first free port), an interface, anything with a port; or the name of one. */
+/**
+ * What a cable can be plugged into: a host (its first free interface, or a new one), a switch or a hub (its first free port), an
+ * interface, anything with a port; or the name of a host, switch or hub.
+ */
 export type Plug = Host | Switch | Hub | Interface | string | { readonly port: Port };
 
 /** What is left in a world: all of it zero when everything was closed and has come to rest. */

@@ -5,7 +5,7 @@ import { Random } from '../../src/lib/random.ts';
 import { ALL, frame, mac, quickWorld, Station } from './stations.ts';
 import { Port } from '../../src/fabric/port.ts';
 import { Cable } from '../../src/fabric/cable.ts';
-import { AF_INET, SOCK_DGRAM, type CableOptions, type HubOptions, type World } from '../../mod.ts';
+import { AF_INET, SOCK_DGRAM, type CableOptions, type Hub, type HubOptions, type World } from '../../mod.ts';
 
 const BIT = 100;
 /** Preamble, 60 bytes, check sequence. */
@@ -13,7 +13,10 @@ const SHORT = (64 + 480 + 32) * BIT;
 const GAP = 96 * BIT;
 const SLOT = 512 * BIT;
 
-function star(n: number, cable: CableOptions = {}, options: HubOptions = {}, seed = 1): { world: World; hub: ReturnType<World['hub']>; at: (n: number) => Station } {
+interface Star { world: World; hub: Hub; at: (n: number) => Station }
+
+/** A hub with so many stations, numbers 1, 2, 3 … */
+function star(n: number, cable: CableOptions = {}, options: HubOptions = {}, seed = 1): Star {
   const world = quickWorld({ seed });
   const hub = world.hub('hub', options);
   const stations = Array.from({ length: n }, (_, i) => new Station(world, `t${String(i + 1)}`, i + 1, hub, cable));
@@ -62,7 +65,10 @@ test('two that begin together collide, jam, and draw their backoffs: both frames
 });
 
 test('equal draws collide again, with twice as many slots to choose from', async () => {
-  const seed = [1, 2, 3, 4, 5, 6, 7, 8].find((s) => draws(s, 1, 2)[0] === draws(s, 2, 2)[0] && draws(s, 1, 2, 4)[1] !== draws(s, 2, 2, 4)[1])!;
+  const seed = [1, 2, 3, 4, 5, 6, 7, 8].find((s) => {
+    const [first, other] = [draws(s, 1, 2, 4), draws(s, 2, 2, 4)];
+    return first[0] === other[0] && first[1] !== other[1];
+  })!;
   const { world, hub, at } = star(3, {}, {}, seed);
   at(1).send(ALL);
   at(2).send(ALL);
@@ -74,9 +80,8 @@ test('equal draws collide again, with twice as many slots to choose from', async
   const [early, late] = [Math.min(one[1]!, two[1]!), Math.max(one[1]!, two[1]!)].map(begins);
   // The later one begins when its slots are over, or a gap after the earlier one's end.
   const free = early! + SHORT + GAP;
-  assert.deepEqual(at(3).timed(), [
-    `${String(early! + SHORT)} ${String(winner)}>*`, `${String((late! < early! + SHORT ? free : Math.max(late!, free)) + SHORT)} ${String(loser)}>*`,
-  ]);
+  const next = late! < early! + SHORT ? free : Math.max(late!, free);
+  assert.deepEqual(at(3).timed(), [`${String(early! + SHORT)} ${String(winner)}>*`, `${String(next + SHORT)} ${String(loser)}>*`]);
   assert.equal(hub.collisions, 2);
 });
 

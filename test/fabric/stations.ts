@@ -16,8 +16,10 @@ function bytesOf(address: string): number[] {
   return address.split(':').map((byte) => Number.parseInt(byte, 16));
 }
 
-/** A frame of 60 bytes or more, with tags if asked for. */
-export function frame(dst: string, src: string, options: { vid?: number; priority?: number; size?: number; type?: number } = {}): Uint8Array {
+export interface FrameOptions { vid?: number; priority?: number; size?: number; type?: number }
+
+/** A frame of 60 bytes or more, with a tag if asked for. */
+export function frame(dst: string, src: string, options: FrameOptions = {}): Uint8Array {
   const { vid, priority = 0, size = 60, type = 0x88b5 } = options;
   const tag = vid === undefined ? [] : [0x81, 0x00, (priority << 5) | (vid >> 8), vid & 255];
   const bytes = [...bytesOf(dst), ...bytesOf(src), ...tag, type >> 8, type & 255];
@@ -46,7 +48,7 @@ export class Station {
     world.cable(this.tap, to, cable);
   }
 
-  send(dst: string | Station, options: Parameters<typeof frame>[2] = {}): void {
+  send(dst: string | Station, options: FrameOptions = {}): void {
     this.tap.send(frame(typeof dst === 'string' ? dst : dst.mac, this.mac, options));
   }
 

@@ -56,7 +56,8 @@ test('BPDUs are frames: one from each designated port every 2 s, aged by 1 s at 
   const last = readConfigBpdu(heard.at(-1)!, 0);
   assert.deepEqual([last.root, last.bridge, last.cost, last.port, last.messageAge, last.helloTime, last.maxAge, last.forwardDelay],
     ['8000.020000000001', '8000.020000000002', 2, 0x8003, 1e9, 2e9, 20e9, 15e9]);
-  assert.match(printEthernet(heard.at(-1)!, 0, 60), /STP 802.1d, Config, Flags \[.*\], bridge-id 8000.020000000002.8003, root 8000.020000000001, cost 2, age 1s/);
+  assert.match(printEthernet(heard.at(-1)!, 0, 60),
+    /^STP 802.1d, Config, Flags \[.*\], bridge-id 8000.020000000002.8003, root 8000.020000000001, cost 2, age 1s max 20s hello 2s fd/);
   const times = at[1]!.timed().filter((line) => line.includes('01:80:c2')).slice(-3).map((line) => Number(line.split(' ')[0]));
   assert.deepEqual(times.map((t) => t - times[0]!), [0, 2e9, 4e9]);
 });
@@ -108,7 +109,8 @@ test('a topology change is told to the root and by the root to all: addresses ag
 
 test('priority makes a root, cost a way; an edge port forwards at once, until it hears a switch', async () => {
   const world = quickWorld();
-  const [s1, s2] = [world.switch('s1', { stp: true, ports: [{ cost: 100 }, {}, { edge: true }] }), world.switch('s2', { stp: { priority: 4096 }, ports: 3 })];
+  const s1 = world.switch('s1', { stp: true, ports: [{ cost: 100 }, {}, { edge: true }] });
+  const s2 = world.switch('s2', { stp: { priority: 4096 }, ports: 3 });
   const t = new Station(world, 't', 1, s1.port(3));
   world.cable(s1.port(1), s2.port(1));
   world.cable(s1.port(2), s2.port(2));
@@ -120,7 +122,7 @@ test('priority makes a root, cost a way; an edge port forwards at once, until it
     messageAge: 0, maxAge: 20e9, helloTime: 2e9, forwardDelay: 15e9,
   }));
   await world.advance('1ms');
-  assert.deepEqual([states(s1), s1.stp!.designatedRoot], ['list forw list', '0000.020000000009'], 'and by the cheaper way there is a better root now');
+  assert.deepEqual([states(s1), s1.stp!.designatedRoot], ['list forw list', '0000.020000000009'], 'port 1 speaks for the better root');
 });
 
 test('one switch with STP breaks a loop of others without', async () => {
@@ -151,7 +153,8 @@ test('hostile BPDUs: cut short, of another version, or too old, change nothing',
   await world.advance('40s');
   const before = sw.map(states);
   const good = writeConfigBpdu(new Uint8Array([2, 0, 0, 0, 0, 0]), {
-    flags: 0, root: '0000.000000000000', cost: 0, bridge: '0000.000000000000', port: 1, messageAge: 20e9, maxAge: 20e9, helloTime: 2e9, forwardDelay: 15e9,
+    flags: 0, root: '0000.000000000000', cost: 0, bridge: '0000.000000000000', port: 1,
+    messageAge: 20e9, maxAge: 20e9, helloTime: 2e9, forwardDelay: 15e9,
   });
   for (let len = 14; len < 52; len++) at[0]!.tap.send(good.slice(0, len));
   const version = good.slice();

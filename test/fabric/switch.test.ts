@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ALL, frame, mac, quickWorld, Station } from './stations.ts';
-import { AF_INET, SOCK_DGRAM, World, type Host, type SwitchOptions } from '../../mod.ts';
+import { AF_INET, SOCK_DGRAM, type Host, type SwitchOptions, type World } from '../../mod.ts';
 
 /** A switch with so many stations, numbers 1, 2, 3 … at ports 1, 2, 3 … */
 function star(n: number, options: SwitchOptions = {}): { world: World; sw: ReturnType<World['switch']>; at: (n: number) => Station } {
@@ -228,11 +228,14 @@ test('a tag finds room in a frame whose headers fill their area', async () => {
 const wrong: [string, RegExp, () => unknown][] = [
   ['an unknown option', /switch: prots: no such option; expected ports/, () => quickWorld().switch('s', { prots: 4 } as never)],
   ['ports that are neither', /ports: expected a number, or an array/, () => quickWorld().switch('s', { ports: '4' as never })],
-  ['a VLAN beyond 4094', /vlans: 4095 is out of range; expected a whole number from 1 to 4094/, () => quickWorld().switch('s', { vlans: { 4095: {} } })],
-  ['a port twice in one VLAN', /vlans: 5: port 1 is named twice/, () => quickWorld().switch('s', { vlans: { 5: { untagged: [1], tagged: [1] } } })],
+  ['a VLAN beyond 4094', /vlans: 4095 is out of range; expected a whole number from 1 to 4094/,
+    () => quickWorld().switch('s', { vlans: { 4095: {} } })],
+  ['a port twice in one VLAN', /vlans: 5: port 1 is named twice/,
+    () => quickWorld().switch('s', { vlans: { 5: { untagged: [1], tagged: [1] } } })],
   ['an access port with a trunk', /expected one of access, trunk/, () => quickWorld().switch('s', { ports: [{ access: 1, trunk: [2] }] })],
   ['a native VLAN without a trunk', /native: it belongs to a trunk/, () => quickWorld().switch('s', { ports: [{ native: 1 }] })],
-  ['a subnet with host bits', /subnet: '10.8.0.1\/16' is not a network of hosts/, () => quickWorld().switch('s', { subnet: '10.8.0.1/16' })],
+  ['a subnet with host bits', /subnet: '10.8.0.1\/16' is not a network of hosts/,
+    () => quickWorld().switch('s', { subnet: '10.8.0.1/16' })],
   ['an ageing time that is none', /ageing: 'long' is not understood/, () => quickWorld().switch('s', { ageing: 'long' })],
   ['a name that is taken', /switch: there is a host 'a' already/, () => {
     const world = quickWorld();

@@ -38,7 +38,9 @@ test('all hosts of a switch are in one subnet; each switch is a subnet of its ow
 });
 
 test('whatever the order of the cables, who shares a wire shares a subnet', () => {
-  const cables: (readonly [string, string])[] = [['a', 's1'], ['b', 's2'], ['c', 'hub'], ['s1', 's2'], ['s2', 'hub'], ['d', 's1'], ['e', 's3'], ['f', 's3']];
+  const cables: (readonly [string, string])[] = [
+    ['a', 's1'], ['b', 's2'], ['c', 'hub'], ['s1', 's2'], ['s2', 'hub'], ['d', 's1'], ['e', 's3'], ['f', 's3'],
+  ];
   for (let seed = 0; seed < 24; seed++) {
     const world = new World({ seed });
     for (const name of ['s1', 's2', 's3']) world.switch(name);
@@ -132,12 +134,14 @@ test('impossible topologies name their parts', () => {
   const sw = world.switch('sw');
   const [a, b] = [world.host('a', { ip: '10.1.0.1/24' }), world.host('b', { ip: '10.1.0.1/24' })];
   world.cable(a, sw);
-  assert.throws(() => world.cable(b, sw), /duplicate address: 10.1.0.1 is that of a.eth0 and of b.eth0, which share a wire \(10.1.0.0\/24\)/);
+  assert.throws(() => world.cable(b, sw),
+    /duplicate address: 10.1.0.1 is that of a.eth0 and of b.eth0, which share a wire \(10.1.0.0\/24\)/);
   assert.equal(world.cables.length, 1);
   const small = world.switch('small', { subnet: '10.2.0.0/30' });
   world.cable(world.host('c'), small);
   world.cable(world.host('d'), small);
-  assert.throws(() => world.cable(world.host('e'), small), /10.2.0.0\/30 has no free address for e.eth0 at small; a larger one is an option of the switch/);
+  assert.throws(() => world.cable(world.host('e'), small),
+    /10.2.0.0\/30 has no free address for e.eth0 at small; a larger one is an option of the switch/);
   assert.throws(() => world.cable(new World().switch('x'), sw), /a switch or a hub of another world/);
 });
 
