@@ -14,6 +14,8 @@ import { Softnet } from '../dev/softnet.ts';
 import { Port } from '../fabric/port.ts';
 import { inetIsLocal } from '../ip/devinet.ts';
 import { ipv4Init, type Ipv4 } from '../ip/ipv4.ts';
+import { applyMode, type Ipv6Mode } from '../ip/v6/conf.ts';
+import { ipv6Init, type Ipv6 } from '../ip/v6/ipv6.ts';
 import { INADDR_LOOPBACK } from '../lib/addr.ts';
 import { assert } from '../lib/assert.ts';
 import { EACCES, EPERM, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../lib/errno.ts';
@@ -48,6 +50,7 @@ export interface WorldParts {
 export interface HostStack {
   readonly net: Net;
   readonly ip: Ipv4;
+  readonly ip6: Ipv6;
   readonly tcp: TcpProto;
   readonly udp: UdpProto;
   readonly ping: PingTable;
@@ -69,15 +72,17 @@ export interface InterfaceConfig {
 }
 
 /**
- * Boots a host: loopback is up with 127.0.0.1/8, sockets can be made. `nth` counts the boots of this host from 1: each has
- * its own stream of chance, so that secrets and first sequence numbers are new ones.
+ * Boots a host: loopback is up with 127.0.0.1/8 and ::1/128, sockets can be made. `nth` counts the boots of this host from 1:
+ * each has its own stream of chance, so that secrets and first sequence numbers are new ones. `mode`: how cards get IPv6 addresses.
  */
-export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth: number): HostStack {
+export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth: number, mode: Ipv6Mode = 'static'): HostStack {
   const { sim, pool, pump, seed } = parts;
   const cpu = new Cpu(sim, costs);
   const net = new Net(name, sim, cpu, pool, Random.stream(seed, nth === 1 ? `host:${name}` : `host:${name}:${String(nth)}`));
   net.softnet = new Softnet(net);
   const ip = ipv4Init(net);
+  const ip6 = ipv6Init(net, Random.stream(seed, `host6:${name}:${String(nth)}`));
+  applyMode(ip6.confDefault, mode);
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);
   const layer = new SocketLayer(net);
@@ -92,7 +97,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   devOpen(lo); // gets its address with that
   cpu.exit();
   assert(inetIsLocal(ip, INADDR_LOOPBACK), 'the loopback device has 127.0.0.1');
-  return { net, ip, tcp, udp, ping, unix, layer, lo };
+  return { net, ip, ip6, tcp, udp, ping, unix, layer, lo };
 }
 
 /** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */

@@ -11,6 +11,7 @@
 import { MIB_NAMES, type MibName } from '../dev/mib.ts';
 import { devGetByName } from '../dev/registry.ts';
 import { inetAddrs } from '../ip/devinet.ts';
+import type { Ipv6Mode } from '../ip/v6/conf.ts';
 import { formatIpv4 } from '../lib/addr.ts';
 import { checkOptions, NS_PER_MS } from '../lib/units.ts';
 import { SkbPool } from '../skb/pool.ts';
@@ -38,6 +39,11 @@ import { tcpdump, type Tcpdump, type TcpdumpOptions } from './tools/tcpdump.ts';
 export type Costs = 'real' | 'zero' | Partial<CostModel>;
 
 export interface KernelOptions extends ProcessOptions {
+  /**
+   * IPv6 on its cards: `'static'` (the default) gives them a link-local address and what the world or its user says, in silence;
+   * `'auto'` does all that Linux does (duplicate address detection, router solicitations, SLAAC, MLD); false: none, loopback apart.
+   */
+  readonly ipv6?: Ipv6Mode;
   /** All chance comes from it. Any whole number. Default 1. */
   readonly seed?: number;
   readonly costs?: Costs;
@@ -46,7 +52,7 @@ export interface KernelOptions extends ProcessOptions {
   readonly sysctl?: Readonly<Record<string, SysctlValue>>;
 }
 
-const KERNEL_OPTIONS: readonly string[] = ['seed', 'costs', 'mode', 'sysctl', ...PROCESS_OPTIONS];
+const KERNEL_OPTIONS: readonly string[] = ['seed', 'costs', 'mode', 'sysctl', 'ipv6', ...PROCESS_OPTIONS];
 
 /** The seed of a world that names none. */
 export const DEFAULT_SEED = 1;
@@ -63,6 +69,13 @@ export function costModel(costs: Costs | undefined): CostModel {
     if (!Number.isInteger(ns) || ns < 0) throw new RangeError(`costs: ${name}: ${String(ns)} is not a whole number of nanoseconds`);
   }
   return { ...DEFAULT_COSTS, ...costs };
+}
+
+/** Checks the option `ipv6`. */
+function ipv6Mode(mode: unknown): Ipv6Mode {
+  if (mode === undefined) return 'static';
+  if (mode === 'static' || mode === 'auto' || mode === false) return mode;
+  throw new TypeError(`ipv6: ${show(mode)} is not understood; expected 'static', 'auto' or false`);
 }
 
 /** Checks a seed. */
@@ -100,7 +113,7 @@ export class Kernel extends KernelProcess {
     if (world === undefined) checkOptions(options, KERNEL_OPTIONS, 'Kernel');
     const parts = world?.parts ?? makeParts(options.seed, options.mode);
     const name = world?.name ?? 'localhost';
-    const stack = bootHost(parts, name, costModel(options.costs), world?.nth ?? 1);
+    const stack = bootHost(parts, name, costModel(options.costs), world?.nth ?? 1, ipv6Mode(options.ipv6));
     super(stack.layer, { name: 'main', ...(options.openFiles === undefined ? {} : { openFiles: options.openFiles }) });
     this.hostname = name;
     this.parts = parts;

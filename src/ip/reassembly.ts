@@ -174,7 +174,7 @@ function reasm(ip: Ipv4, q: FragQueue): SkBuff | null {
   const { frags, net } = ip;
   const { buf, nh } = q.first!;
   const hlen = iphHlen(buf, nh);
-  const ecn = ecnOf(q.ecn);
+  const ecn = fragEcn(q.ecn);
   const oversize = hlen + q.len > IPV4_MAX_LEN;
   // RFC 3168 §5.3: ECT beside not-ECT cannot be. And the ping of death: longer than a packet can be.
   if (ecn < 0 || oversize) {
@@ -201,7 +201,7 @@ function reasm(ip: Ipv4, q: FragQueue): SkBuff | null {
 }
 
 /** The ECN bits to be added to the packet's: CE when one piece has it; -1: these pieces are not of one packet. */
-function ecnOf(seen: number): number {
+export function fragEcn(seen: number): number {
   const notEct = (seen & 1) !== 0;
   const ce = (seen & (1 << INET_ECN_CE)) !== 0;
   if (notEct) return seen === 1 ? 0 : -1;

@@ -2,8 +2,8 @@
  * Who has that address: one neighbour, its states, and the packets that wait for it (RFC 4861 §7.3.2; Linux uses the
  * same machine for ARP, and so do we).
  *
- *   from  ip/output.ts     neighOutput, with an IP packet
- *         neigh/arp.ts     neighUpdate, when somebody has told his hardware address
+ *   from  ip/output.ts     neighOutput, with an IP packet (ip/v6/output.ts likewise)
+ *         neigh/arp.ts     neighUpdate, when somebody has told his hardware address (neigh/ndp-input.ts likewise)
  *   to    dev/xmit.ts      devQueueXmit, with a frame
  *         NeighOps         solicit (ask), errorReport (nobody answered)
  *
@@ -18,6 +18,7 @@
  */
 import { assert } from '../lib/assert.ts';
 import { etherAddrCopy, etherAddrEqual } from '../lib/addr.ts';
+import type { In6Addr } from '../lib/addr6.ts';
 import { get16, get32, put16, put32 } from '../lib/bytes.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { Timer } from '../time/timer.ts';
@@ -49,12 +50,23 @@ export const NUD_CONNECTED: number = NUD_PERMANENT | NUD_NOARP | NUD_REACHABLE;
 /** `neighUpdate`: a new address replaces a known one; the administrator says so. */
 export const NEIGH_UPDATE_F_OVERRIDE = 1;
 export const NEIGH_UPDATE_F_ADMIN = 2;
+/** Another address than the known one only puts that in doubt (RFC 4861 §7.2.5, an advertisement without the override flag). */
+export const NEIGH_UPDATE_F_WEAK_OVERRIDE = 4;
+/** The news also say whether it is a router, and whether it is one. */
+export const NEIGH_UPDATE_F_OVERRIDE_ISROUTER = 8;
+export const NEIGH_UPDATE_F_ISROUTER = 16;
 
 export class Neighbour {
   readonly table: NeighTable;
   readonly dev: NetDevice;
-  /** IPv4 address, int32. */
+  /** IPv4 address, int32; of an IPv6 neighbour the hash of its address, by which the table finds it. */
   readonly addr: number;
+  /** IPv6 address; null for IPv4. */
+  readonly addr6: In6Addr | null;
+  /** Another neighbour of the same `addr` in the table (IPv6 alone: two addresses with one hash). */
+  next: Neighbour | null = null;
+  /** It has said that it is a router (NTF_ROUTER). */
+  isRouter = false;
   state: number = NUD_NONE;
   /** Removed from the table: whoever still holds it looks it up again. */
   dead = false;
@@ -76,10 +88,11 @@ export class Neighbour {
   private retryTimer: Timer | null = null;
   private ageTimer: Timer | null = null;
 
-  constructor(table: NeighTable, dev: NetDevice, addr: number) {
+  constructor(table: NeighTable, dev: NetDevice, addr: number, addr6: In6Addr | null) {
     this.table = table;
     this.dev = dev;
     this.addr = addr;
+    this.addr6 = addr6;
     const { now } = dev.net.cpu;
     this.updated = now;
     this.used = now;
@@ -267,18 +280,28 @@ export function neighUpdate(neigh: Neighbour, ha: Uint8Array | null, haOff: numb
   const same = ha === null || ((old & NUD_VALID) !== 0 && etherAddrEqual(ha, haOff, neigh.ha, 0));
   if ((state & NUD_CONNECTED) !== 0) neigh.confirmed = now;
   let next = state;
+  let routerNews = (flags & NEIGH_UPDATE_F_OVERRIDE_ISROUTER) !== 0;
+  let address = ha;
   if ((old & NUD_VALID) !== 0) {
-    if (!same && (flags & NEIGH_UPDATE_F_OVERRIDE) === 0) return true;
+    if (!same && (flags & NEIGH_UPDATE_F_OVERRIDE) === 0) {
+      // RFC 4861 §7.2.5: what is known stays; it is only doubted, and only by a clear contradiction.
+      if ((flags & NEIGH_UPDATE_F_WEAK_OVERRIDE) === 0 || (old & NUD_CONNECTED) === 0) return true;
+      routerNews = false;
+      address = null;
+      next = NUD_STALE;
+    }
     // Hearsay about what we know already is no news.
     if (same && state === NUD_STALE && (flags & NEIGH_UPDATE_F_ADMIN) === 0) next = old;
   }
-  if (next !== old || !same) neigh.updated = now;
+  const changed = address !== null && !same;
+  if (next !== old || changed) neigh.updated = now;
   if (next !== old) setState(neigh, next, now);
-  if (!same) {
-    etherAddrCopy(neigh.ha, 0, ha, haOff);
+  if (changed) {
+    etherAddrCopy(neigh.ha, 0, address!, haOff);
     neighWriteHh(neigh);
     if ((next & NUD_CONNECTED) === 0) neigh.confirmed = now - 2 * neigh.table.parms.baseReachableTimeMs * NS_PER_MS;
   }
+  if (routerNews) neigh.isRouter = (flags & NEIGH_UPDATE_F_ISROUTER) !== 0;
   if ((old & NUD_VALID) === 0) sendWaiting(neigh);
   return true;
 }

@@ -1,6 +1,8 @@
 /**
  * The neighbours of a host, of one address family: lookup, limits, ageing out (Linux: struct neigh_table).
  */
+import { in6Equal, in6Hash, type In6Addr } from '../lib/addr6.ts';
+import type { Random } from '../lib/random.ts';
 import { NS_PER_MS, NS_PER_SEC } from '../lib/units.ts';
 import { Timer } from '../time/timer.ts';
 import { Drop } from '../skb/drop-reason.ts';
@@ -22,7 +24,7 @@ export interface NeighOps {
 /** What an skb of one full Ethernet frame is charged with: turns unres_qlen into unres_qlen_bytes, as Linux does. */
 const FRAME_TRUESIZE = 2112;
 
-/** `net.ipv4.neigh.default.*`: exact kernel names are bound to these in host/sysctl. */
+/** `net.ipv4.neigh.default.*` and `net.ipv6.neigh.default.*`: exact kernel names are bound to these in host/sysctl. */
 export class NeighParms {
   baseReachableTimeMs = 30000;
   delayFirstProbeTimeMs = 5000;
@@ -61,6 +63,7 @@ export class NeighTable {
   /** EtherType of the packets that go to these neighbours. */
   readonly etherType: number;
   readonly parms: NeighParms = new NeighParms();
+  private readonly random: Random;
   /** By ifindex, then by address. */
   private readonly byDevice: (Map<number, Neighbour> | undefined)[] = [];
   /** All but permanent ones. */
@@ -73,8 +76,10 @@ export class NeighTable {
   private lastRoll = -Infinity;
   private readonly gcTimer: Timer;
 
-  constructor(net: Net, ops: NeighOps, etherType: number) {
+  /** `random`: whence the reachable time is drawn. */
+  constructor(net: Net, ops: NeighOps, etherType: number, random: Random = net.random) {
     this.net = net;
+    this.random = random;
     this.ops = ops;
     this.etherType = etherType;
     this.gcTimer = new Timer(net.sim, net.cpu, () => this.periodicWork(), true);
@@ -85,22 +90,39 @@ export class NeighTable {
     const { now } = this.net.cpu;
     if (now - this.lastRoll >= REACHABLE_REROLL_NS) {
       const base = this.parms.baseReachableTimeMs;
-      this.reachableNs = (Math.floor(base / 2) + this.net.random.below(Math.max(base, 1))) * NS_PER_MS;
+      this.reachableNs = (Math.floor(base / 2) + this.random.below(Math.max(base, 1))) * NS_PER_MS;
       this.lastRoll = now;
     }
     return this.reachableNs;
+  }
+
+  /** base_reachable_time has changed: the next reachable time is drawn from the new one. */
+  reroll(): void {
+    this.lastRoll = -Infinity;
   }
 
   find(dev: NetDevice, addr: number): Neighbour | null {
     return this.byDevice[dev.ifindex]?.get(addr) ?? null;
   }
 
-  /** The entry of `addr`, made when there is none. Null when the table is full (Linux: -ENOBUFS). */
-  lookup(dev: NetDevice, addr: number): Neighbour | null {
-    return this.find(dev, addr) ?? this.create(dev, addr);
+  /** {@link find} for IPv6. */
+  find6(dev: NetDevice, addr: In6Addr): Neighbour | null {
+    let neigh = this.byDevice[dev.ifindex]?.get(in6Hash(addr, 0)) ?? null;
+    while (neigh !== null && !in6Equal(neigh.addr6!, addr)) neigh = neigh.next;
+    return neigh;
   }
 
-  private create(dev: NetDevice, addr: number): Neighbour | null {
+  /** {@link lookup} for IPv6. */
+  lookup6(dev: NetDevice, addr: In6Addr): Neighbour | null {
+    return this.find6(dev, addr) ?? this.create(dev, in6Hash(addr, 0), addr);
+  }
+
+  /** The entry of `addr`, made when there is none. Null when the table is full (Linux: -ENOBUFS). */
+  lookup(dev: NetDevice, addr: number): Neighbour | null {
+    return this.find(dev, addr) ?? this.create(dev, addr, null);
+  }
+
+  private create(dev: NetDevice, addr: number, addr6: In6Addr | null): Neighbour | null {
     const { parms, net } = this;
     const { now } = net.cpu;
     if (this.entries >= parms.gcThresh3 || (this.entries >= parms.gcThresh2 && now > this.lastFlush + FORCED_GC_NS)) {
@@ -110,13 +132,14 @@ export class NeighTable {
         return null;
       }
     }
-    const neigh = new Neighbour(this, dev, addr);
+    const neigh = new Neighbour(this, dev, addr, addr6);
     this.ops.construct(neigh);
     let map = this.byDevice[dev.ifindex];
     if (map === undefined) {
       map = new Map();
       this.byDevice[dev.ifindex] = map;
     }
+    neigh.next = map.get(addr) ?? null;
     map.set(addr, neigh);
     this.entries++;
     if (this.entries > parms.gcThresh1 && !this.gcTimer.pending) this.gcTimer.mod(now + parms.gcIntervalMs * NS_PER_MS);
@@ -126,13 +149,13 @@ export class NeighTable {
   /** All neighbours, by device and in the order in which they came. */
   *all(): IterableIterator<Neighbour> {
     for (const map of this.byDevice) {
-      if (map !== undefined) yield* map.values();
+      if (map !== undefined) yield* chained(map);
     }
   }
 
   remove(neigh: Neighbour): void {
     if (neigh.dead) return;
-    this.byDevice[neigh.dev.ifindex]!.delete(neigh.addr);
+    unlink(this.byDevice[neigh.dev.ifindex]!, neigh);
     this.entries--;
     neigh.disarm();
     neigh.dead = true;
@@ -144,14 +167,14 @@ export class NeighTable {
   flushDevice(dev: NetDevice): void {
     const map = this.byDevice[dev.ifindex];
     if (map === undefined) return;
-    for (const neigh of [...map.values()]) this.remove(neigh);
+    for (const neigh of [...chained(map)]) this.remove(neigh);
   }
 
   /** The link went away: what was learned by it is in doubt, what was set by hand stays (Linux: neigh_carrier_down). */
   carrierDown(dev: NetDevice): void {
     const map = this.byDevice[dev.ifindex];
     if (map === undefined) return;
-    for (const neigh of [...map.values()]) if (neigh.state !== NUD_PERMANENT) this.remove(neigh);
+    for (const neigh of [...chained(map)]) if (neigh.state !== NUD_PERMANENT) this.remove(neigh);
   }
 
   private forcedGc(now: number): void {
@@ -179,6 +202,23 @@ export class NeighTable {
     }
     if (this.entries > parms.gcThresh1) this.gcTimer.mod(now + parms.gcIntervalMs * NS_PER_MS);
   }
+}
+
+/** The neighbours of a device, those with the same hash one behind the other. */
+function* chained(map: ReadonlyMap<number, Neighbour>): IterableIterator<Neighbour> {
+  for (const first of map.values()) for (let neigh: Neighbour | null = first; neigh !== null; neigh = neigh.next) yield neigh;
+}
+
+function unlink(map: Map<number, Neighbour>, neigh: Neighbour): void {
+  let at = map.get(neigh.addr)!;
+  if (at === neigh) {
+    if (neigh.next === null) map.delete(neigh.addr);
+    else map.set(neigh.addr, neigh.next);
+  } else {
+    while (at.next !== neigh) at = at.next!;
+    at.next = neigh.next;
+  }
+  neigh.next = null;
 }
 
 /** Neither set by hand nor in the middle of something. */

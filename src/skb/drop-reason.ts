@@ -81,6 +81,17 @@ export const Drop = {
   FragTooLong: 116,
   IgmpCsum: 117,
   IgmpInvalid: 118,
+  // ---- IPv6
+  /** There is no IPv6 on the device. */
+  Ipv6disabled: 130,
+  Ipv6BadExthdr: 131,
+  Ipv6NdiscFrag: 132,
+  /** Not 255: it came from beyond the link. */
+  Ipv6NdiscHopLimit: 133,
+  Ipv6NdiscBadCode: 134,
+  Ipv6NdiscBadOptions: 135,
+  /** A question about somebody else. */
+  Ipv6NdiscNsOtherhost: 136,
   // ---- on the wire and in the card
   CableLoss: 80,
   CableRule: 81,
