@@ -46,6 +46,8 @@ export type { Forecast, ForecastEntry, Sky, WeatherFunction } from './src/fabric
 export type { Distribution } from './src/lib/distribution.ts';
 export type { Chance, GilbertElliottOptions, Loss, StateLossOptions, TraceLossOptions } from './src/lib/loss.ts';
 export type { SlotOptions } from './src/lib/slot.ts';
+export type { QdiscInfo } from './src/host/qdisc.ts';
+export type { QdiscKind, QdiscOptions } from './src/dev/sched/kinds.ts';
 export type { CardOptions } from './src/nic/options.ts';
 export type { MibName } from './src/dev/mib.ts';
 export type { SockoptValue } from './src/sock/sock.ts';

@@ -34,7 +34,7 @@ export function registerLoopback(net: Net): NetDevice {
 }
 
 function loopbackXmit(skb: SkBuff, dev: NetDevice): number {
-  if (skb.destructor !== null) skbOrphan(skb);
+  skbOrphan(skb);
   const { stats } = dev;
   stats.txPackets++;
   stats.txBytes += skb.len;

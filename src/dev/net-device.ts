@@ -82,6 +82,8 @@ export class NetDevice {
   queueStopped = false;
   txQueueLen = 1000;
   qdisc: Qdisc | null = null;
+  /** There is none because somebody said so: it stays that way when the device comes up. */
+  noqueue = false;
   /** Who looks on (`dev/taps.ts`); null, not empty, when nobody does. */
   taps: readonly PacketTap[] | null = null;
   readonly stats: NetDeviceStats = new NetDeviceStats();

@@ -36,6 +36,8 @@ export class CoreSysctl {
   netdevBudgetUsecs = 2000;
   netdevMaxBacklog = 1000;
   devWeight = 64;
+  /** The discipline that a device begins with. */
+  defaultQdisc = 'pfifo_fast';
 }
 
 export class Net {
@@ -44,6 +46,8 @@ export class Net {
   readonly sim: Simulation;
   readonly cpu: Cpu;
   readonly pool: SkbPool;
+  /** The world's seed: streams of chance for what a host gets later are derived from it. Set by boot. */
+  seed = 1;
   /** This host's stream of chance (ISN keys, ephemeral ports…). */
   readonly random: Random;
   readonly mib: Float64Array = new Float64Array(MIB_NAMES.length);

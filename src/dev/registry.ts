@@ -6,7 +6,7 @@ import {
   ARPHRD_LOOPBACK, IFF_RUNNING, IFF_UP, type NetDevice,
 } from './net-device.ts';
 import type { Net, NetdevNotifier } from './net.ts';
-import { PfifoFast } from './sched/pfifo-fast.ts';
+import { qdiscDefault } from './sched/api.ts';
 
 /** The largest MTU of our cards: jumbo frames. */
 const MAX_ETHERNET_MTU = 9216;
@@ -45,7 +45,7 @@ export function devOpen(dev: NetDevice): void {
   dev.queueStopped = false;
   dev.ops.open(dev);
   if (dev.carrier) dev.flags |= IFF_RUNNING;
-  dev.qdisc ??= dev.type === ARPHRD_LOOPBACK || dev.txQueueLen === 0 ? null : new PfifoFast(dev);
+  if (!dev.noqueue) dev.qdisc ??= qdiscDefault(dev);
   callNetdevNotifiers(dev, 'up');
 }
 

@@ -16,7 +16,7 @@ import { skbGsoSegment } from '../skb/gso.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { NETDEV_TX_OK, NETIF_F_HW_CSUM, NETIF_F_TSO, type NetDevice } from './net-device.ts';
 import { NET_XMIT_DROP, NET_XMIT_SUCCESS, type Qdisc } from './qdisc.ts';
-import { qdiscRun, schDirectXmit } from './sched/generic.ts';
+import { qdiscCount, qdiscRun, schDirectXmit } from './sched/generic.ts';
 import { deliverTaps } from './taps.ts';
 
 /**
@@ -47,8 +47,7 @@ function xmitQueued(skb: SkBuff, dev: NetDevice, q: Qdisc): number {
   }
   if (q.canBypass && q.qlen === 0 && !q.running) {
     q.running = true;
-    q.packets++;
-    q.bytes += skb.len;
+    qdiscCount(skb, q);
     schDirectXmit(skb, q, dev);
     q.running = false;
     if (q.qlen > 0) qdiscRun(q);

@@ -79,6 +79,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   const { sim, pool, pump, seed } = parts;
   const cpu = new Cpu(sim, costs);
   const net = new Net(name, sim, cpu, pool, Random.stream(seed, nth === 1 ? `host:${name}` : `host:${name}:${String(nth)}`));
+  net.seed = seed;
   net.softnet = new Softnet(net);
   const ip = ipv4Init(net);
   const ip6 = ipv6Init(net, Random.stream(seed, `host6:${name}:${String(nth)}`));

@@ -10,6 +10,7 @@
  */
 import { MIB_NAMES, type MibName } from '../dev/mib.ts';
 import { devGetByName } from '../dev/registry.ts';
+import type { QdiscOptions } from '../dev/sched/kinds.ts';
 import { inetAddrs } from '../ip/devinet.ts';
 import type { Ipv6Mode } from '../ip/v6/conf.ts';
 import { formatIpv4 } from '../lib/addr.ts';
@@ -23,6 +24,7 @@ import { unixExists, unixUnlink } from '../unix/names.ts';
 import { show } from './door.ts';
 import { KernelError } from './errors.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
+import { hostQdisc, type QdiscInfo } from './qdisc.ts';
 import { KernelProcess, PROCESS_OPTIONS, type ProcessOptions } from './process.ts';
 import { HostResolver } from './dns/host-resolver.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
@@ -189,6 +191,17 @@ export class Kernel extends KernelProcess {
   /** The sockets, as ss(8) lists them: `kernel.ss('-tani')`. */
   ss(args: string = '-a'): string {
     return sh(this.tools, `ss ${args}`);
+  }
+
+  /**
+   * The queueing discipline of a device, with its counters; or another one for it: `kernel.qdisc('eth0', { kind: 'fq_codel' })`,
+   * `{ kind: 'tbf', rate: '10mbit', burst: '32kib', latency: '50ms', child: { kind: 'fq' } }`, `'default'`. As lines:
+   * `kernel.sh('tc qdisc …')`.
+   *
+   * @throws TypeError, RangeError that name the option and the accepted form; the old one stays then
+   */
+  qdisc(device: string, options?: QdiscOptions | 'default'): QdiscInfo {
+    return hostQdisc(this.stack.net, device, options);
   }
 
   /** Prints the packets of a device while they pass, until `stop()` or the end of a `using` scope. */

@@ -2,6 +2,7 @@
  * sysctl(8): the kernel's names, bound to the settings of the rooms below. A value is checked before it is stored; the
  * rooms read it when they need it, so that it takes effect at once.
  */
+import { DEFAULT_QDISCS } from '../dev/sched/kinds.ts';
 import { EINVAL, ENOENT } from '../lib/errno.ts';
 import { KernelError } from './errors.ts';
 
@@ -38,6 +39,7 @@ const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
   netdev_budget_usecs: ['netdevBudgetUsecs', { min: 1 }],
   netdev_max_backlog: ['netdevMaxBacklog'],
   dev_weight: ['devWeight', { min: 1 }],
+  default_qdisc: ['defaultQdisc', { words: () => DEFAULT_QDISCS }],
 };
 
 /** net.ipv4.*: name → field of IpSysctl. */

@@ -52,7 +52,11 @@ export const Drop = {
   QdiscDrop: 50,
   QdiscOverlimit: 51,
   DevReady: 52,
+  /** CoDel: it had waited too long. */
+  QdiscCongested: 53,
   FullRing: 54,
+  FqFlowLimit: 55,
+  FqHorizonLimit: 56,
   PktTooBig: 57,
   UnhandledProto: 61,
   ArpInvalid: 65,

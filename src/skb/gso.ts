@@ -21,7 +21,7 @@ import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, type SkBuff } from './sk-buff.
 
 /** How many segments the super-packet is. */
 export function skbGsoCount(skb: SkBuff): number {
-  const payload = skb.len - headerLength(skb);
+  const payload = skb.len - skbGsoHlen(skb);
   return payload <= skb.gsoSize ? 1 : Math.ceil(payload / skb.gsoSize);
 }
 
@@ -42,7 +42,7 @@ export function skbGsoSegment(skb: SkBuff, out: SkBuffHead): void {
 /** Segment number `index` of `count`, a new skb that the caller owns. The super-packet is left as it was. */
 export function skbGsoCut(skb: SkBuff, index: number, count: number): SkBuff {
   const { buf, data, nh, th, gsoSize } = skb;
-  const headers = headerLength(skb);
+  const headers = skbGsoHlen(skb);
   const from = index * gsoSize;
   const payload = index === count - 1 ? skb.len - headers - from : gsoSize;
   const segment = skb.pool.alloc(data);
@@ -71,8 +71,8 @@ export function skbGsoCut(skb: SkBuff, index: number, count: number): SkBuff {
   return segment;
 }
 
-/** Bytes from `data` to the payload. */
-function headerLength(skb: SkBuff): number {
+/** Bytes from `data` to the payload of a super-packet. */
+export function skbGsoHlen(skb: SkBuff): number {
   return skb.th + thHlen(skb.buf, skb.th) - skb.data;
 }
 

@@ -107,6 +107,9 @@ export class Sock {
   /** ifindex of SO_BINDTODEVICE, 0 when none. */
   boundDevIf = 0;
   priority = 0;
+  /** Bytes per second at which fq lets its packets go, and the most that it may be (SO_MAX_PACING_RATE); Infinity: no pacing. */
+  pacingRate: number = Infinity;
+  maxPacingRate: number = Infinity;
   mark = 0;
   /** SO_RCVTIMEO, SO_SNDTIMEO in nanoseconds, 0 = for ever; used by the calls that wait. */
   rcvtimeoNs = 0;

@@ -74,6 +74,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   tp.segsOut += pcount;
   if (tp.wstampUs < tp.mstampUs) tp.wstampUs = tp.mstampUs;
   if (clone) chargeClone(tp, skb, out);
+  else out.sk = tp; // not charged; but below they see whose it is
   let err = tp.af.xmit(tp, out);
   if (err > 0) {
     tcpEnterCwr(tp);

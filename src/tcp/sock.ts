@@ -220,9 +220,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   rateDelivered = 0;
   rateIntervalUs = 0;
   rateAppLimited = false;
-  /** Bytes per second; ~0 as in Linux means no pacing: kept as Infinity. */
-  pacingRate: number = Infinity;
-  maxPacingRate: number = Infinity;
   pacingNeeded = false;
   /** Host nanoseconds before which nothing is paced out. */
   pacingNextNs = 0;

@@ -1,11 +1,13 @@
 /** A host of a world: a kernel with network cards, and what a user says about it from outside. */
 import type { NetDevice } from '../dev/net-device.ts';
 import { devGetByName } from '../dev/registry.ts';
+import type { QdiscOptions } from '../dev/sched/kinds.ts';
 import type { Port } from '../fabric/port.ts';
 import { addEthernet, type InterfaceConfig } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import type { ResolvOptions } from '../host/dns/resolv-conf.ts';
 import type { Kernel, KernelOptions } from '../host/kernel.ts';
+import type { QdiscInfo } from '../host/qdisc.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
 import type { PingOptions, PingResult } from '../host/tools/ping.ts';
 import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
@@ -250,6 +252,11 @@ export class Host {
   /** The sockets, as ss(8) lists them: `host.ss('-tani')`. */
   ss(args?: string): string {
     return this.kernel.ss(args);
+  }
+
+  /** The queueing discipline of a device, or another one for it; see {@link Kernel.qdisc}. */
+  qdisc(device: string, options?: QdiscOptions | 'default'): QdiscInfo {
+    return this.kernel.qdisc(device, options);
   }
 
   /** Prints the packets of a device while they pass; see {@link Kernel.tcpdump}. */

@@ -194,7 +194,7 @@ test('ethtool prints what the card counts and can, tc what waits in front of it'
   await oneDatagram(world);
   assert.match(world.alice.sh('ethtool -S eth0'), /^NIC statistics:\n {5}rx_packets: 1\n {5}tx_packets: 2\n/);
   assert.match(world.alice.sh('ethtool -k eth0'), /^tcp-segmentation-offload: on$/m);
-  assert.match(world.alice.sh('tc -s qdisc show dev eth0'), /^qdisc pfifo_fast 0: dev eth0 root refcnt 2\n Sent 89 bytes 2 pkt /);
+  assert.match(world.alice.sh('tc -s qdisc show dev eth0'), /^qdisc pfifo_fast 0: root refcnt 2 bands 3 priomap .*\n Sent 89 bytes 2 pkt /);
 });
 
 test('sysctl reads settings by their names', () => {

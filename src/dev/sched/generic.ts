@@ -7,7 +7,7 @@
  */
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import { NETDEV_TX_OK, type NetDevice } from '../net-device.ts';
-import type { Qdisc } from '../qdisc.ts';
+import { qdiscPktLen, type Qdisc } from '../qdisc.ts';
 import { devHardStartXmit, needsWork, validateXmitSkb } from '../xmit.ts';
 
 /** Packets that one run sends before it gives way (Linux: dev_tx_weight). */
@@ -41,14 +41,11 @@ function takeNext(q: Qdisc): SkBuff | null {
   const skb = q.requeued.popHead();
   if (skb === null) {
     const next = q.dequeue();
-    if (next !== null) {
-      q.packets++;
-      q.bytes += next.len;
-    }
+    if (next !== null) qdiscCount(next, q);
     return next;
   }
   q.qlen--;
-  q.backlog -= skb.len;
+  q.backlog -= qdiscPktLen(skb);
   return skb;
 }
 
@@ -70,5 +67,11 @@ export function schDirectXmit(skb: SkBuff, q: Qdisc, dev: NetDevice): boolean {
 
 function count(skb: SkBuff, q: Qdisc): void {
   q.qlen++;
-  q.backlog += skb.len;
+  q.backlog += qdiscPktLen(skb);
+}
+
+/** Counts a packet that the discipline gave: a super-packet as its segments (Linux: bstats_update). */
+export function qdiscCount(skb: SkBuff, q: Qdisc): void {
+  q.packets += skb.gsoSize === 0 ? 1 : Math.max(1, skb.gsoSegs);
+  q.bytes += qdiscPktLen(skb);
 }

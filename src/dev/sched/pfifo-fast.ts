@@ -13,7 +13,7 @@ import type { SkBuff } from '../../skb/sk-buff.ts';
 import { NET_XMIT_DROP, NET_XMIT_SUCCESS, Qdisc } from '../qdisc.ts';
 
 /** Linux's `prio2band`. */
-const PRIO_TO_BAND: Uint8Array = new Uint8Array([1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
+export const PRIO_TO_BAND: Uint8Array = new Uint8Array([1, 2, 2, 2, 1, 2, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1]);
 
 export class PfifoFast extends Qdisc {
   override readonly kind = 'pfifo_fast';
@@ -26,9 +26,7 @@ export class PfifoFast extends Qdisc {
     const nr = PRIO_TO_BAND[skb.priority & 15]!;
     const band = nr === 1 ? this.band1 : nr === 0 ? this.band0 : this.band2;
     if (band.qlen >= this.dev.txQueueLen) {
-      this.drops++;
-      this.dev.stats.txDropped++;
-      this.dev.net.drop(skb, Drop.QdiscOverlimit);
+      this.dropped(skb, Drop.QdiscOverlimit);
       return NET_XMIT_DROP;
     }
     band.pushTail(skb);
@@ -38,16 +36,14 @@ export class PfifoFast extends Qdisc {
 
   override dequeue(): SkBuff | null {
     const skb = this.band0.popHead() ?? this.band1.popHead() ?? this.band2.popHead();
-    if (skb !== null) this.dequeued(skb);
+    if (skb !== null) {
+      this.dequeued(skb);
+      this.sent(skb);
+    }
     return skb;
   }
 
   override reset(): void {
-    for (const queue of [this.requeued, this.band0, this.band1, this.band2]) {
-      for (let skb = queue.popHead(); skb !== null; skb = queue.popHead()) {
-        this.dequeued(skb);
-        this.dev.net.drop(skb, Drop.Purged);
-      }
-    }
+    for (const queue of [this.requeued, this.band0, this.band1, this.band2]) this.purge(queue, Drop.Purged);
   }
 }

@@ -4,10 +4,11 @@
  */
 import { arp } from './arp.ts';
 import { text, ToolError, unknownWord, type ToolHost } from './command.ts';
-import { ethtool, tc } from './ethtool.ts';
+import { ethtool } from './ethtool.ts';
 import { ip } from './ip.ts';
 import { netstat, nstat } from './netstat.ts';
 import { ss } from './ss.ts';
+import { tc } from './tc.ts';
 
 type Tool = (host: ToolHost, args: readonly string[]) => string;
 
