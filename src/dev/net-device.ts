@@ -80,6 +80,9 @@ export class NetDevice {
   carrier = true;
   /** The driver asked to wait (netif_stop_queue). */
   queueStopped = false;
+  /** How many want every frame, and every one to a group (`dev/promiscuity.ts`). */
+  promiscuity = 0;
+  allmulti = 0;
   txQueueLen = 1000;
   qdisc: Qdisc | null = null;
   /** There is none because somebody said so: it stays that way when the device comes up. */

@@ -3,7 +3,7 @@
  *
  *   devices   lo, and one Ethernet card per interface
  *   up        packet types (dev) ← ip, arp;  protocols (ip) ← icmp, tcp, udp
- *   down      socket families (syscall) ← tcp, udp, raw, ping, unix
+ *   down      socket families (syscall) ← tcp, udp, raw, ping, packet, unix
  */
 import { registerEthernet } from '../dev/ethernet.ts';
 import { registerLoopback } from '../dev/loopback.ts';
@@ -24,9 +24,10 @@ import { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import type { SkbPool } from '../skb/pool.ts';
 import { PingTable, pingAllowed, pingCreateSock } from '../raw/ping.ts';
+import { packetCreateSock, packetInit } from '../raw/packet/packet.ts';
 import { rawCreateSock, rawInit, type RawTable } from '../raw/raw.ts';
 import {
-  AF_INET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+  AF_INET, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import { SocketLayer, type Process } from '../syscall/process.ts';
@@ -90,6 +91,8 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   const raw = rawInit(net, ip);
   const ping = new PingTable(raw);
   layer.families.set(AF_INET, (type, protocol, process) => createInet({ tcp, udp, raw, ping }, type, protocol, process));
+  const packets = packetInit(net);
+  layer.families.set(AF_PACKET, (type, protocol, { uid }) => uid === 0 ? packetCreateSock(packets, type, protocol) : -EPERM);
   const unix = unixInit(net);
   layer.families.set(AF_UNIX, (type, protocol) => unixCreateSock(unix, type, protocol));
   if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();

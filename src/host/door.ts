@@ -3,10 +3,10 @@
  * TypeError or RangeError that names the call and the argument. What has the right form but is not possible is the
  * kernel's business, and an errno.
  */
-import { formatIpv4, parseIpv4 } from '../lib/addr.ts';
+import { formatIpv4, formatMac, parseIpv4, parseMac } from '../lib/addr.ts';
 import { formatIpv6, parseIpv6 } from '../lib/addr6.ts';
 import { parseDuration, type Duration } from '../lib/units.ts';
-import { AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC } from '../sock/constants.ts';
+import { AF_INET, AF_INET6, AF_PACKET, AF_UNIX, AF_UNSPEC } from '../sock/constants.ts';
 import type { ErrorPlace } from './errors.ts';
 import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 
@@ -22,17 +22,29 @@ export interface UnixAddress {
   readonly path: string;
 }
 
+/** Where a frame goes, or which ones are heard (AF_PACKET). What is left out: any device, any EtherType. */
+export interface LinkAddress {
+  /** `'eth0'` */
+  readonly interface?: string;
+  /** EtherType, in host order: ETH_P_IP, ETH_P_ALL. */
+  readonly protocol?: number;
+  /** To whom; needed by SOCK_DGRAM, whose frames get their header here. */
+  readonly mac?: string;
+}
+
 /** As given to bind: both may be left out (any address, any port). */
-export type BindAddress = Partial<Address> | Partial<UnixAddress>;
+export type BindAddress = Partial<Address> | Partial<UnixAddress> | LinkAddress;
 
 /** As given to connect and sendto. */
-export type PeerAddress = Address | UnixAddress;
+export type PeerAddress = Address | UnixAddress | LinkAddress;
 
 /** As kernet answers. */
 export interface SocketAddress extends Address {
-  readonly family: 'IPv4' | 'IPv6' | 'unix';
+  readonly family: 'IPv4' | 'IPv6' | 'unix' | 'packet';
   /** Of a Unix socket; the same as `address`. `''`: it has no name. */
   readonly path?: string;
+  /** Of AF_PACKET, whose `address` is a hardware address: the device, EtherType, PACKET_HOST or another kind, ARPHRD_*. */
+  readonly link?: { readonly interface: string; readonly protocol: number; readonly pkttype: number; readonly hatype: number };
 }
 
 /** What may be written: bytes, or a string (sent as UTF-8). */
@@ -86,6 +98,7 @@ export function checkTimeout(value: Duration | undefined, call: string): number 
 export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
   if ('path' in value) return fillPath(out, call, value.path);
+  if (!('address' in value) && 'interface' in value) return fillLink(out, call, value);
   const { address, port } = value as { address?: unknown; port?: unknown };
   return fill(out, call, address, port);
 }
@@ -93,6 +106,7 @@ export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAdd
 /** As `toSockAddr`, for bind: what is left out means "any". */
 export function toBindAddr(value: unknown, family: number, call: string, out: SockAddr): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
+  if (family === AF_PACKET) return fillLink(out, call, value);
   if ('path' in value || family === AF_UNIX) return fillPath(out, call, (value as { path?: unknown }).path ?? '');
   const { address, port } = value as { address?: unknown; port?: unknown };
   return fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0);
@@ -103,10 +117,22 @@ function fillPath(out: SockAddr, call: string, path: unknown): SockAddr {
   throw new TypeError(`${call}: path is ${show(path)}; expected a string such as '/run/app.sock', or '\\0name'`);
 }
 
+function fillLink(out: SockAddr, call: string, value: object): SockAddr {
+  const { interface: device = '', protocol = 0, mac } = value as Readonly<Record<string, unknown>>;
+  if (typeof device !== 'string') throw new TypeError(`${call}: interface is ${show(device)}; expected a name such as 'eth0'`);
+  if (typeof protocol !== 'number' || !Number.isInteger(protocol) || protocol < 0 || protocol > 0xffff) {
+    throw new TypeError(`${call}: protocol is ${show(protocol)}; expected an EtherType from 0 to 65535, such as ETH_P_IP`);
+  }
+  const addr = mac === undefined ? new Uint8Array(0) : typeof mac === 'string' ? parseMac(mac) : null;
+  if (addr === null) throw new TypeError(`${call}: mac is ${show(mac)}; expected one such as '02:00:00:00:00:01'`);
+  return out.setLink({ protocol, ifindex: 0, device, hatype: 0, pkttype: 0, addr });
+}
+
 /** Where a call was about, for its error. */
 export function placeOf(addr: PeerAddress | undefined): ErrorPlace {
   if (addr === undefined) return {};
-  return 'path' in addr ? { address: addr.path.replace('\0', '@') } : addr;
+  if ('path' in addr) return { address: addr.path.replace('\0', '@') };
+  return 'address' in addr ? addr : { address: addr.interface };
 }
 
 function fill(out: SockAddr, call: string, address: unknown, port: unknown): SockAddr {
@@ -142,6 +168,10 @@ export function unspec(): SockAddr {
 export function fromSockAddr(addr: SockAddr): SocketAddress {
   if (addr.family === AF_UNIX) return { address: addr.path!, port: 0, family: 'unix', path: addr.path! };
   if (addr.family === AF_INET) return { address: formatIpv4(addr.addr), port: addr.port, family: 'IPv4' };
+  if (addr.family === AF_PACKET) {
+    const { device, protocol, pkttype, hatype, addr: mac } = addr.ll!;
+    return { address: formatMac(mac), port: 0, family: 'packet', link: { interface: device, protocol, pkttype, hatype } };
+  }
   return { address: addr.addr6 === null ? '::' : formatIpv6(addr.addr6), port: addr.port, family: 'IPv6' };
 }
 

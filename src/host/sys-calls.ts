@@ -8,7 +8,7 @@
 import type { Duration } from '../lib/units.ts';
 import { NS_PER_MS, parseDuration, parseInteger } from '../lib/units.ts';
 import {
-  AF_INET, EPOLL_CTL_DEL, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
+  AF_INET, AF_INET6, EPOLL_CTL_DEL, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { SockAddr, type Cmsg, type MsgHdr } from '../sock/sockaddr.ts';
@@ -94,7 +94,8 @@ export class SysCalls {
   bind(fd: number, addr: BindAddress): void {
     checkFd(fd, 'bind');
     const to = toBindAddr(addr, fdSock(this.p, fd)?.family ?? AF_INET, 'bind', new SockAddr());
-    check(sysBind(this.p, fd, to), 'bind', to.path === null ? fromSockAddr(to) : placeOf({ path: to.path }));
+    const inet = to.family === AF_INET || to.family === AF_INET6;
+    check(sysBind(this.p, fd, to), 'bind', inet ? fromSockAddr(to) : placeOf(addr as PeerAddress));
   }
 
   /** listen(2): `backlog` connections may wait to be accepted, at most net.core.somaxconn. */

@@ -12,7 +12,8 @@ import { EHOSTUNREACH, EMSGSIZE, EPROTO } from '../lib/errno.ts';
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_SOURCE_QUENCH } from '../wire/icmp.ts';
 import { IPPROTO_ICMP, IPV4_DADDR, IPV4_SADDR, iphHlen } from '../wire/ipv4.ts';
 import { cloneSkb, mayPull } from '../skb/copy.ts';
-import type { SkBuff } from '../skb/sk-buff.ts';
+import { skbChecksumHelp } from '../skb/csum.ts';
+import { CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts';
 import { icmpUnreachErrno, icmpUnreachFatal } from '../ip/icmp.ts';
 import type { RawDelivery } from '../ip/ipv4.ts';
 import { inetIif, ipUpdatePmtu } from '../ip/route.ts';
@@ -85,6 +86,8 @@ function wholePacket(skb: SkBuff): SkBuff {
   skb.push(back);
   const copy = cloneSkb(skb);
   skb.pull(back);
+  // What no card had to fill in: whoever sees the bytes must see it.
+  if (copy.ipSummed === CHECKSUM_PARTIAL && copy.gsoSize === 0) skbChecksumHelp(copy);
   return copy;
 }
 

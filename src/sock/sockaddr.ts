@@ -1,6 +1,6 @@
 /** A socket address in the kernel's form: numbers, no strings. Reused by its owner; the callee copies what it keeps. */
 import { in6FromV4, type In6Addr } from '../lib/addr6.ts';
-import { AF_INET, AF_INET6, AF_UNIX } from './constants.ts';
+import { AF_INET, AF_INET6, AF_PACKET, AF_UNIX } from './constants.ts';
 import type { PassedFile, Ucred } from './scm.ts';
 
 export class SockAddr {
@@ -27,6 +27,14 @@ export class SockAddr {
     this.addr = 0;
     this.port = 0;
     this.path = path;
+    return this;
+  }
+
+  setLink(ll: LinkAddr): this {
+    this.family = AF_PACKET;
+    this.addr = 0;
+    this.port = 0;
+    this.ll = ll;
     return this;
   }
 
@@ -74,8 +82,9 @@ export class SockAddr {
 export interface LinkAddr {
   /** EtherType, host order; 0: none is meant. */
   readonly protocol: number;
-  /** 0: any device. */
+  /** The device by number, or by name; 0 and '': any. */
   readonly ifindex: number;
+  readonly device: string;
   /** ARPHRD_* of the device. */
   readonly hatype: number;
   /** PACKET_HOST, PACKET_BROADCAST… */

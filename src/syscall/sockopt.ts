@@ -4,11 +4,11 @@
  * afterwards, by a call of its own setsockopt with the same arguments, whose answer ENOPROTOOPT means "nothing to do".
  */
 import {
-  EBADF, EDOM, EINVAL, ENODEV, ENOPROTOOPT, ENOTSOCK, EPERM,
+  EBADF, EDOM, EINVAL, ENODEV, ENOPROTOOPT, ENOTSOCK, EOPNOTSUPP, EPERM,
 } from '../lib/errno.ts';
 import type { Net } from '../dev/net.ts';
 import {
-  SOCK_STREAM, SO_ACCEPTCONN, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU,
+  SOCK_STREAM, SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU,
   SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MEMINFO, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT,
   SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
   SOL_SOCKET, TCP_LISTEN,
@@ -65,6 +65,7 @@ export function sysGetsockopt(p: Process, fd: number, level: number, name: numbe
 function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue): number {
   if (name === SO_LINGER) return setLinger(sk, value);
   if (name === SO_BINDTODEVICE) return bindToDevice(net, sk, value);
+  if (name === SO_ATTACH_FILTER) return -EOPNOTSUPP; // no BPF here
   if (typeof value !== 'number') return -EINVAL;
   if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return setTimeo(sk, name, value);
   const err = setIntOption(net, sk, name, value | 0);
