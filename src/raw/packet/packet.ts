@@ -4,6 +4,7 @@
  */
 import type { NetDevice } from '../../dev/net-device.ts';
 import type { Net, NetdevNotifier } from '../../dev/net.ts';
+import { devMcAdd, devMcDel } from '../../dev/mc-list.ts';
 import { devSetAllmulti, devSetPromiscuity } from '../../dev/promiscuity.ts';
 import { devGetByIndex } from '../../dev/registry.ts';
 import { devAddTap, devRemoveTap } from '../../dev/taps.ts';
@@ -138,9 +139,11 @@ function packetClose(sock: Sock): void {
 }
 
 /** By and by: what a membership asks of the card. */
-function apply({ dev, type }: PacketMembership, by: number): void {
+function apply({ dev, type, address }: PacketMembership, by: number): void {
   if (type === PACKET_MR_PROMISC) devSetPromiscuity(dev, by);
-  else devSetAllmulti(dev, by); // one group: a card may well take in others, too
+  else if (type === PACKET_MR_ALLMULTI) devSetAllmulti(dev, by);
+  else if (by > 0) devMcAdd(dev, address!);
+  else devMcDel(dev, address!);
 }
 
 /** As PACKET_ADD_MEMBERSHIP takes it: the device by name or number. */
