@@ -23,6 +23,7 @@ export const RTN_PROHIBIT = 8;
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_STATIC = 4;
+export const RTPROT_DHCP = 16;
 
 /** One route. */
 export interface FibRoute {

@@ -238,7 +238,7 @@ function routeOutputSlow(ip: Ipv4, daddr: number, saddr: number, oif: number): R
   if (oif !== 0) {
     dev = ip.net.devices[oif] ?? null;
     if (dev === null) return -ENODEV;
-    if (!dev.up || dev.inDev === null) return -ENETUNREACH;
+    if (!dev.up) return -ENETUNREACH;
     if (ipv4IsLocalMulticast(daddr) || ipv4IsLbcast(daddr)) {
       return makeRoute(ip, dev, RTN_UNICAST, daddr, saddr !== 0 ? saddr : inetSelectAddr(ip, dev, 0), 0, saddr, oif);
     }

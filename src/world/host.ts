@@ -20,6 +20,8 @@ import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib
 import type { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
 import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
+import { CLIENT_OPTIONS, DhcpClient, type DhcpClientOptions } from './dhcp/client.ts';
+import { startDhcpServer, type DhcpServer, type DhcpServerOptions } from './dhcp/server.ts';
 import { startNameServer, type NameServerOptions } from './dns/serve.ts';
 import type { NameServer } from './dns/server.ts';
 import { Power } from './power.ts';
@@ -49,6 +51,8 @@ export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'o
   readonly forward?: boolean;
   /** Whom it asks for names that hosts files do not have: the text of a resolv.conf, or `{ nameservers: ['10.0.0.53'] }`. */
   readonly resolvConf?: string | ResolvOptions;
+  /** Its first interface gets its address from a DHCP server on its link; `host.dhcpClient` tells. Default false. */
+  readonly dhcp?: boolean | DhcpClientOptions;
 }
 
 /** Where packets for a network go. */
@@ -61,7 +65,7 @@ export interface RouteOptions {
 }
 
 const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mac', 'mtu', 'card'];
-const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'resolvConf', 'costs', 'sysctl', 'openFiles'];
+const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'resolvConf', 'dhcp', 'costs', 'sysctl', 'openFiles'];
 const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 
 /** A network card of a host. */
@@ -70,6 +74,8 @@ export class Interface {
   /** Its device and its card since the last boot. */
   dev: NetDevice;
   card: Card;
+  /** @internal Its address comes by DHCP: none is chosen when a cable is plugged in. */
+  leased = false;
   /** What it was made with: once more at each boot. */
   private readonly config: InterfaceConfig;
   /** The address that was chosen for it and not by its user, or null. */
@@ -175,6 +181,7 @@ export class Host {
   readonly station: number;
   private readonly aliases: readonly string[];
   private readonly cards: Interface[] = [];
+  private client: DhcpClient | null = null;
 
   /** Made by `world.host(name, options)`. */
   constructor(world: World, name: string, options: HostOptions, plan: AddressPlan) {
@@ -196,6 +203,7 @@ export class Host {
     }
     if (!Array.isArray(interfaces)) throw new TypeError('interfaces: expected an array such as [{ ip: \'10.0.0.1/24\' }]');
     for (const itf of interfaces as readonly InterfaceOptions[]) this.addInterface(itf);
+    if (options.dhcp !== undefined && options.dhcp !== false) this.dhcp(options.dhcp === true ? {} : options.dhcp);
     if (this.interfaces.every((itf) => itf.ip === null)) this.kernel.hosts.add(name, '127.0.0.1');
   }
 
@@ -262,6 +270,34 @@ export class Host {
   /** Prints the packets of a device while they pass; see {@link Kernel.tcpdump}. */
   tcpdump(options?: TcpdumpOptions): Tcpdump {
     return this.kernel.tcpdump(options);
+  }
+
+  /**
+   * Starts a DHCP client for an interface, now and after each boot: `await host.dhcp().bound()`. The host's own clients stop
+   * with it.
+   */
+  dhcp(options: DhcpClientOptions = {}): DhcpClient {
+    checkOptions(options, CLIENT_OPTIONS, 'dhcp');
+    const itf = options.interface === undefined ? this.cards[0] ?? this.addInterface()
+      : this.cards.find((one) => one.name === options.interface);
+    if (itf === undefined) throw new RangeError(`dhcp: interface: ${this.name} has no '${String(options.interface)}'`);
+    itf.leased = true;
+    const start = (): DhcpClient => new DhcpClient(this.kernel.process({ name: 'dhclient' }), itf, options);
+    this.client = start();
+    this.power.listeners.push((up) => {
+      if (up) this.client = start();
+    });
+    return this.client;
+  }
+
+  /** The latest DHCP client of this host, or null. */
+  get dhcpClient(): DhcpClient | null {
+    return this.client;
+  }
+
+  /** Starts a DHCP server on one of its links, until `close()` or a crash: `host.dhcpServer({ pool: ['10.0.0.100', '10.0.0.199'] })`. */
+  dhcpServer(options: DhcpServerOptions): DhcpServer {
+    return startDhcpServer(this, options);
   }
 
   /** Its resolv.conf as text; with `conf`, sets it. */
@@ -397,6 +433,12 @@ export class Host {
   /** @internal An address of this host is its no more. The others keep their order. */
   retract(address: string): void {
     for (const name of [this.name, ...this.aliases]) this.world.names.remove(name, address);
+  }
+
+  /** @internal An address comes by DHCP, or goes again. */
+  lent(address: string, here: boolean): void {
+    if (here) this.announce(address);
+    else this.retract(address);
   }
 
   /** @internal An address of this host becomes known to the world. */

@@ -175,7 +175,7 @@ export class Segments {
     }
     const domain = this.enter(itf, far);
     if (domain === null) return;
-    if (itf.ip === null && domain.subnet !== null) this.assign(itf, domain.subnet, domain);
+    if (itf.ip === null && !itf.leased && domain.subnet !== null) this.assign(itf, domain.subnet, domain);
     else this.settle(this.reach(domain), NONE_CLAIMED);
   }
 
@@ -185,7 +185,7 @@ export class Segments {
     const members = [itf, ...peers];
     if (peers.length === 0 && this.at(far).length > 0) return;
     checkDuplicates(members);
-    const bare = members.filter((one) => one.ip === null);
+    const bare = members.filter((one) => one.ip === null && !one.leased);
     if (bare.length === 0) return;
     const subnet = members.find((one) => one.subnet !== null)?.subnet ?? this.plan.subnet();
     for (const one of bare) this.assign(one, subnet, null);

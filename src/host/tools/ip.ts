@@ -16,7 +16,7 @@ import { devGetByName } from '../../dev/registry.ts';
 import { inetAddrs } from '../../ip/devinet.ts';
 import {
   RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
-  RTPROT_KERNEL, RTPROT_STATIC, type FibRoute,
+  RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibRoute,
 } from '../../ip/fib.ts';
 import { ipRouteOutput } from '../../ip/route.ts';
 import {
@@ -186,6 +186,7 @@ function showRoute(r: FibRoute): string {
   if (r.dev !== null) s += ` dev ${r.dev.name}`;
   if (r.protocol === RTPROT_KERNEL) s += ' proto kernel';
   else if (r.protocol === RTPROT_STATIC) s += ' proto static';
+  else if (r.protocol === RTPROT_DHCP) s += ' proto dhcp';
   else if (r.protocol !== RTPROT_BOOT) s += ` proto ${String(r.protocol)}`;
   if (r.type === RTN_LOCAL) s += ' scope host';
   else if (r.gateway === 0 && r.dev !== null) s += ' scope link';
