@@ -130,6 +130,7 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
   skb.dst = null;
   skb.fragMaxSize = 0;
   skb.ignoreDf = false;
+  skb.mark = 0;
   const rt = ipRouteOutput(ip, daddr, saddr, 0);
   icmpOutCount(ip, type);
   skb.th = skb.data;

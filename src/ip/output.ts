@@ -10,7 +10,7 @@
  *
  * In this order: header, filter (local out), filter (post routing), size, neighbour.
  */
-import { EHOSTUNREACH, ENOBUFS } from '../lib/errno.ts';
+import { EHOSTUNREACH, ENOBUFS, EPERM } from '../lib/errno.ts';
 import { hashMix } from '../lib/hash.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
@@ -195,7 +195,11 @@ export function ipLocalOut(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   skb.protocol = ETH_P_IP;
   skb.dst = rt;
   skb.dev = rt.dev;
-  if (ip.hookLocalOut !== null && !ip.hookLocalOut.run(skb, null, rt.dev)) return 0;
+  if (ip.hookLocalOut !== null) {
+    if (!ip.hookLocalOut.run(skb, null, rt.dev)) return -EPERM;
+    // Its destination may be another one by now.
+    return ipOutput(ip, skb.dst as Rtable, skb);
+  }
   return ipOutput(ip, rt, skb);
 }
 
@@ -205,7 +209,7 @@ export function ipOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   mib[OutTransmits]!++;
   mib[OutOctets]! += skb.len;
   if ((rt.type === RTN_BROADCAST || rt.type === RTN_MULTICAST) && !toMany(ip, rt, skb)) return 0;
-  if (ip.hookPostRouting !== null && !ip.hookPostRouting.run(skb, null, rt.dev)) return 0;
+  if (ip.hookPostRouting !== null && !ip.hookPostRouting.run(skb, null, rt.dev)) return -EPERM;
   if ((skb.len > rt.mtu || skb.fragMaxSize !== 0) && !gsoFits(skb, rt.mtu)) return ipFragment(ip, rt, skb);
   return ipFinishOutput(ip, rt, skb);
 }

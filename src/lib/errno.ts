@@ -8,6 +8,7 @@ export const ESRCH = 3;
 export const EINTR = 4;
 export const EIO = 5;
 export const ENXIO = 6;
+export const E2BIG = 7;
 export const EBADF = 9;
 export const EAGAIN = 11;
 export const EWOULDBLOCK = 11;
@@ -22,10 +23,12 @@ export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOTTY = 25;
 export const ESPIPE = 29;
+export const EMLINK = 31;
 export const EPIPE = 32;
 export const EDOM = 33;
 export const ERANGE = 34;
 export const ENOSYS = 38;
+export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENONET = 64;
 export const EPROTO = 71;
@@ -68,6 +71,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [EINTR, 'EINTR', 'interrupted system call'],
   [EIO, 'EIO', 'i/o error'],
   [ENXIO, 'ENXIO', 'no such device or address'],
+  [E2BIG, 'E2BIG', 'argument list too long'],
   [EBADF, 'EBADF', 'bad file descriptor'],
   [EAGAIN, 'EAGAIN', 'resource temporarily unavailable'],
   [ENOMEM, 'ENOMEM', 'not enough memory'],
@@ -81,10 +85,12 @@ const table: readonly (readonly [number, string, string])[] = [
   [EMFILE, 'EMFILE', 'too many open files'],
   [ENOTTY, 'ENOTTY', 'inappropriate ioctl for device'],
   [ESPIPE, 'ESPIPE', 'invalid seek'],
+  [EMLINK, 'EMLINK', 'too many links'],
   [EPIPE, 'EPIPE', 'broken pipe'],
   [EDOM, 'EDOM', 'argument out of domain'],
   [ERANGE, 'ERANGE', 'result too large'],
   [ENOSYS, 'ENOSYS', 'function not implemented'],
+  [ENOTEMPTY, 'ENOTEMPTY', 'directory not empty'],
   [ELOOP, 'ELOOP', 'too many nested watches'],
   [ENONET, 'ENONET', 'machine is not on the network'],
   [EPROTO, 'EPROTO', 'protocol error'],

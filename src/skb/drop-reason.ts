@@ -10,6 +10,8 @@ export const Drop = {
   PktTooSmall: 3,
   TcpCsum: 4,
   UdpCsum: 5,
+  /** A rule of netfilter said so. */
+  NetfilterDrop: 6,
   OtherHost: 7,
   IpCsum: 8,
   IpInHdr: 9,
@@ -17,6 +19,8 @@ export const Drop = {
   UnicastInL2Multicast: 11,
   SocketRcvbuff: 12,
   ProtoMem: 13,
+  /** nf_conntrack_max connections are known already, and none of them can be given up. */
+  NfConntrackFull: 14,
   TcpFlags: 15,
   TcpZeroWindow: 16,
   TcpOldData: 17,

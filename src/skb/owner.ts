@@ -39,6 +39,8 @@ export function skbReceipt(skb: SkBuff): SkBuff | null {
 export function skbScrub(skb: SkBuff): void {
   skb.dev = null;
   skb.dst = null;
+  skb.nfct = null;
+  skb.nfctInfo = 0;
   skb.priority = 0;
   skb.mark = 0;
   skb.hash = 0;

@@ -121,6 +121,8 @@ export class SkbPool {
     skb.dst = null;
     skb.origin = 0;
     skb.hop = 0;
+    skb.nfct = null;
+    skb.nfctInfo = 0;
     skb.sk = null;
     skb.seq = 0;
     skb.endSeq = 0;

@@ -97,6 +97,9 @@ export class SkBuff {
   dev: Opaque = null;
   /** The route it follows (`ip/`). */
   dst: Opaque = null;
+  /** The connection that it belongs to (`ip/filter/`), and how: see IP_CT_* there. */
+  nfct: Opaque = null;
+  nfctInfo = 0;
   /** The socket that pays for it (`sock/`), see `destructor`. */
   sk: Opaque = null;
   /** The machine that made it, and the one that sent it last, by their numbers in the world; 0 while it has not left one. */
