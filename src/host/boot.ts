@@ -13,6 +13,8 @@ import { devOpen } from '../dev/registry.ts';
 import { Softnet } from '../dev/softnet.ts';
 import { Port } from '../fabric/port.ts';
 import { inetIsLocal } from '../ip/devinet.ts';
+import { netfilterFamily4 } from '../ip/filter/family4.ts';
+import { netfilterInit, type Netfilter } from '../ip/filter/netfilter.ts';
 import { ipv4Init, type Ipv4 } from '../ip/ipv4.ts';
 import { applyMode, type Ipv6Mode } from '../ip/v6/conf.ts';
 import { ipv6Init, type Ipv6 } from '../ip/v6/ipv6.ts';
@@ -56,6 +58,7 @@ export interface HostStack {
   readonly udp: UdpProto;
   readonly ping: PingTable;
   readonly unix: UnixTable;
+  readonly nf: Netfilter;
   readonly layer: SocketLayer;
   readonly lo: NetDevice;
 }
@@ -85,6 +88,8 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   const ip = ipv4Init(net);
   const ip6 = ipv6Init(net, Random.stream(seed, `host6:${name}:${String(nth)}`));
   applyMode(ip6.confDefault, mode);
+  const nf = netfilterInit(net, Random.stream(seed, nth === 1 ? `netfilter:${name}` : `netfilter:${name}:${String(nth)}`));
+  netfilterFamily4(nf, ip);
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);
   const layer = new SocketLayer(net);
@@ -101,7 +106,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   devOpen(lo); // gets its address with that
   cpu.exit();
   assert(inetIsLocal(ip, INADDR_LOOPBACK), 'the loopback device has 127.0.0.1');
-  return { net, ip, ip6, tcp, udp, ping, unix, layer, lo };
+  return { net, ip, ip6, tcp, udp, ping, unix, nf, layer, lo };
 }
 
 /** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */

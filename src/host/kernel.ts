@@ -26,6 +26,10 @@ import { KernelError } from './errors.ts';
 import { bootHost, type HostStack, type WorldParts } from './boot.ts';
 import { hostQdisc, type QdiscInfo } from './qdisc.ts';
 import { KernelProcess, PROCESS_OPTIONS, type ProcessOptions } from './process.ts';
+import { ConntrackView } from './iptables/conntrack.ts';
+import { Firewall } from './iptables/firewall.ts';
+import { natSetup, type NatHandle, type NatOptions } from './iptables/nat.ts';
+import { firewalling } from './iptables/tools.ts';
 import { HostResolver } from './dns/host-resolver.ts';
 import { HostsFile, type ResolvedAddress } from './resolver.ts';
 import { SysctlTable, type SysctlValue } from './sysctl.ts';
@@ -106,6 +110,10 @@ export class Kernel extends KernelProcess {
   readonly parts: WorldParts;
   /** Names: hosts files, then the name servers of its resolv.conf (none at first: nothing is asked over the network). */
   readonly resolver: HostResolver;
+  /** Its rules for IPv4: what `sh('iptables …')` shows and changes. Nothing at first. */
+  readonly firewall: Firewall;
+  /** The connections that rules and NAT know. */
+  readonly conntrack: ConntrackView;
   private readonly settings: SysctlTable;
   /** @internal This host as its tools see it. */
   readonly tools: ToolHost;
@@ -132,11 +140,14 @@ export class Kernel extends KernelProcess {
       udp: udp.sysctl,
       ping: stack.ping,
       unix: stack.unix.sysctl,
+      conntrack: stack.nf.conntrack.sysctl,
       tcp: tcp.sysctl,
       congestion: () => tcpAvailableCongestionControl().map((ca) => ca.name),
     });
     for (const [key, value] of Object.entries(options.sysctl ?? {})) this.settings.set(key, value);
     this.tools = toolHost(stack, this.hosts, this.settings);
+    this.firewall = new Firewall(firewalling(this.tools, 'iptables', 4));
+    this.conntrack = new ConntrackView(stack.nf);
   }
 
   /** A new process with descriptors of its own. The kernel itself has those of its first one, `main`. */
@@ -186,6 +197,16 @@ export class Kernel extends KernelProcess {
   /** The routers on the way to a host. `String(result)` reads like traceroute(8). */
   async traceroute(target: string, options: TracerouteOptions = {}): Promise<TracerouteResult> {
     return await traceroute(this.tools, this.process({ name: 'traceroute' }), target, options);
+  }
+
+  /** Makes this host a NAT device: `kernel.nat({ outside: 'eth1' })`; see {@link NatOptions}. It forwards from here on. */
+  nat(options: NatOptions): NatHandle {
+    return natSetup(this.stack.nf, this.firewall, options, () => void this.sysctl('net.ipv4.ip_forward', 1));
+  }
+
+  /** The kernel's log: what the target LOG has written, and warnings. Oldest first. */
+  dmesg(): readonly string[] {
+    return this.stack.nf.log.lines();
   }
 
   /** The sockets, as ss(8) lists them: `kernel.ss('-tani')`. */

@@ -170,10 +170,21 @@ export interface SysctlOwners {
   readonly udp: object;
   readonly ping: object;
   readonly unix: object;
+  readonly conntrack: object;
   readonly tcp: object | null;
   /** Names that net.ipv4.tcp_congestion_control may take. */
   readonly congestion: () => readonly string[];
 }
+
+/** Those of net.netfilter.* that are not simply a number from 0. */
+const CONNTRACK: Readonly<Record<string, Shape>> = {
+  nf_conntrack_checksum: BOOL,
+  nf_conntrack_acct: BOOL,
+  nf_conntrack_tcp_loose: BOOL,
+  nf_conntrack_tcp_be_liberal: BOOL,
+  nf_conntrack_tcp_ignore_invalid_rst: BOOL,
+  nf_conntrack_tcp_max_retrans: { max: 255 },
+};
 
 /** The settings of one host by name. */
 export class SysctlTable {
@@ -188,9 +199,13 @@ export class SysctlTable {
     this.bind('net.ipv4.', owners.udp, UDP);
     this.bind('net.ipv4.', owners.ping, PING);
     this.bind('net.unix.', owners.unix, UNIX);
+    for (const field of Object.keys(owners.conntrack)) {
+      const name = snakeCase(field);
+      this.add(`net.netfilter.${name}`, owners.conntrack, field, CONNTRACK[name]);
+    }
     if (owners.tcp === null) return;
     for (const field of Object.keys(owners.tcp)) {
-      const name = field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+      const name = snakeCase(field);
       const shape = name === 'tcp_congestion_control' ? { words: owners.congestion } : TCP[name];
       this.add(`net.ipv4.${name}`, owners.tcp, field, shape);
     }
@@ -243,6 +258,11 @@ export class SysctlTable {
     if (entry !== undefined) return entry;
     throw new KernelError(ENOENT, 'sysctl', { hint: `there is no '${name}'; kernel.sysctls() lists all` });
   }
+}
+
+/** `ipForward` → `ip_forward` */
+function snakeCase(field: string): string {
+  return field.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
 }
 
 function parseNumbers(value: SysctlValue): number[] {

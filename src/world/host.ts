@@ -6,6 +6,9 @@ import type { Port } from '../fabric/port.ts';
 import { addEthernet, type InterfaceConfig } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import type { ResolvOptions } from '../host/dns/resolv-conf.ts';
+import type { ConntrackView } from '../host/iptables/conntrack.ts';
+import type { Firewall } from '../host/iptables/firewall.ts';
+import { NatHandle, type NatOptions } from '../host/iptables/nat.ts';
 import type { Kernel, KernelOptions } from '../host/kernel.ts';
 import type { QdiscInfo } from '../host/qdisc.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
@@ -255,6 +258,37 @@ export class Host {
   /** The routers on the way to a host; see {@link Kernel.traceroute}. */
   traceroute(target: string, options?: TracerouteOptions): Promise<TracerouteResult> {
     return this.kernel.traceroute(target, options);
+  }
+
+  /** Its rules: `host.firewall.append('INPUT', { protocol: 'tcp', dport: 80, target: 'DROP' })`. Gone after a crash, as on Linux. */
+  get firewall(): Firewall {
+    return this.kernel.firewall;
+  }
+
+  /** The connections that its rules and its NAT know. */
+  get conntrack(): ConntrackView {
+    return this.kernel.conntrack;
+  }
+
+  /**
+   * Makes it a NAT device: `host.nat({ outside: 'eth1' })` as Linux's MASQUERADE, or by the names of RFC 4787. It forwards from
+   * here on, and is one again after a crash.
+   */
+  nat(options: NatOptions): NatHandle {
+    let handle: NatHandle | null = null;
+    const step = (): void => {
+      handle = this.kernel.nat(options);
+    };
+    this.configure(step);
+    return new NatHandle(() => handle!.mappings(), () => {
+      handle!.remove();
+      this.power.steps.splice(this.power.steps.indexOf(step), 1);
+    });
+  }
+
+  /** The kernel's log, as dmesg(1) prints it: what the target LOG wrote. */
+  dmesg(): readonly string[] {
+    return this.kernel.dmesg();
   }
 
   /** The sockets, as ss(8) lists them: `host.ss('-tani')`. */

@@ -136,8 +136,8 @@ export function conntrackTool(nf: Netfilter, args: readonly string[]): string {
       nothing(rest);
       const s = nf.conntrack.stats;
       return text([
-        `cpu=0   \tfound=${String(s.found)} invalid=${String(s.invalid)} insert=${String(s.insert)} insert_failed=${String(s.insertFailed)} `
-        + `drop=${String(s.drop)} early_drop=${String(s.earlyDrop)} error=${String(s.error)} search_restart=0 `
+        `cpu=0   \tfound=${String(s.found)} invalid=${String(s.invalid)} insert=${String(s.insert)} `
+        + `insert_failed=${String(s.insertFailed)} drop=${String(s.drop)} early_drop=${String(s.earlyDrop)} error=${String(s.error)} search_restart=0 `
         + `clash_resolve=${String(s.clashResolve)} `,
       ]);
     }
@@ -153,7 +153,9 @@ function nothing(rest: readonly string[]): void {
 function protocolOf(rest: readonly string[]): number {
   if (rest.length === 0) return 0;
   const [option, word, more] = rest;
-  if ((option !== '-p' && option !== '--proto') || more !== undefined) throw unknownWord('conntrack', more ?? option!, "'-p' and a protocol");
+  if ((option !== '-p' && option !== '--proto') || more !== undefined) {
+    throw unknownWord('conntrack', more ?? option!, "'-p' and a protocol");
+  }
   const proto = word === undefined ? null : PROTOCOL.read(word);
   if (proto === null) throw unknownWord('conntrack', word ?? '-p', PROTOCOL.form);
   return proto;

@@ -20,8 +20,9 @@ import { TARGETS } from './targets.ts';
 import { whole } from './values.ts';
 
 const COMMANDS: Readonly<Record<string, string>> = {
-  '-A': 'A', '--append': 'A', '-I': 'I', '--insert': 'I', '-D': 'D', '--delete': 'D', '-R': 'R', '--replace': 'R', '-C': 'C', '--check': 'C',
-  '-N': 'N', '--new-chain': 'N', '--new': 'N', '-X': 'X', '--delete-chain': 'X', '-E': 'E', '--rename-chain': 'E', '-P': 'P', '--policy': 'P',
+  '-A': 'A', '--append': 'A', '-I': 'I', '--insert': 'I', '-D': 'D', '--delete': 'D', '-R': 'R', '--replace': 'R',
+  '-C': 'C', '--check': 'C', '-N': 'N', '--new-chain': 'N', '--new': 'N', '-X': 'X', '--delete-chain': 'X', '-E': 'E',
+  '--rename-chain': 'E', '-P': 'P', '--policy': 'P',
   '-F': 'F', '--flush': 'F', '-Z': 'Z', '--zero': 'Z', '-L': 'L', '--list': 'L', '-S': 'S', '--list-rules': 'S',
 };
 

@@ -2,7 +2,7 @@
 import { formatMac } from '../../lib/addr.ts';
 import { chainReferences } from '../../ip/filter/admin.ts';
 import { NF_NAT_RANGE_PROTO_SPECIFIED } from '../../ip/filter/constants.ts';
-import type { ConntrackMatch, NfMatch, Range } from '../../ip/filter/match.ts';
+import type { AddrtypeMatch, ConntrackMatch, NfMatch, Range } from '../../ip/filter/match.ts';
 import type { Chain, Rule } from '../../ip/filter/rule.ts';
 import type { NfTarget } from '../../ip/filter/target.ts';
 import {
@@ -101,12 +101,15 @@ function describeMatch(m: NfMatch, version: number): string {
     case 'udp': return `udp ${describePorts(m.sport, m.dport)}`.trimEnd();
     case 'icmp': case 'icmp6': {
       const code = m.codeMin === m.codeMax ? ` code ${String(m.codeMin)}` : '';
-      return `${m.name === 'icmp' ? 'icmptype' : 'ipv6-icmptype'} ${not}${m.type === 255 && m.name === 'icmp' ? '255' : String(m.type)}${code}`;
+      return `${m.name === 'icmp' ? 'icmptype' : 'ipv6-icmptype'} ${not}${String(m.type)}${code}`;
     }
     case 'multiport': return `multiport ${m.which} ${not}${m.ranges.map(rangeText).join(',')}`;
     case 'conntrack': return describeConntrack(m, version);
     case 'state': return `${m.statesNot ? '! ' : ''}state ${bitNames(CT_STATES, m.states)}`;
-    case 'limit': return `limit: avg ${String(m.count)}/${{ second: 'sec', minute: 'min', hour: 'hour', day: 'day' }[m.unit]} burst ${String(m.burst)}`;
+    case 'limit': {
+      const unit = { second: 'sec', minute: 'min', hour: 'hour', day: 'day' }[m.unit];
+      return `limit: avg ${String(m.count)}/${unit} burst ${String(m.burst)}`;
+    }
     case 'mark': return `mark match ${not}${maskedText(m.mark, m.mask)}`;
     case 'connmark': return `connmark match ${not} ${maskedText(m.mark, m.mask)}`;
     case 'statistic':
@@ -123,10 +126,11 @@ function describeMatch(m: NfMatch, version: number): string {
   }
 }
 
-function describeTypes(m: { srcTypes: number; srcNot: boolean; dstTypes: number; dstNot: boolean; limitIn: boolean; limitOut: boolean }): string {
+function describeTypes(m: AddrtypeMatch): string {
   return [
     'ADDRTYPE match', m.srcTypes === 0 ? '' : `src-type ${m.srcNot ? '!' : ''}${addrTypes(m.srcTypes)}`,
-    m.dstTypes === 0 ? '' : `dst-type ${m.dstNot ? '!' : ''}${addrTypes(m.dstTypes)}`, m.limitIn ? 'limit-in' : '', m.limitOut ? 'limit-out' : '',
+    m.dstTypes === 0 ? '' : `dst-type ${m.dstNot ? '!' : ''}${addrTypes(m.dstTypes)}`,
+    m.limitIn ? 'limit-in' : '', m.limitOut ? 'limit-out' : '',
   ].filter((text) => text !== '').join(' ');
 }
 

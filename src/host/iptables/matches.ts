@@ -163,9 +163,9 @@ const CONNTRACK: MatchDef = {
     '--ctstatus': one('status', bits(CT_STATUS)),
     '--ctexpire': one('expire', numbers('seconds, or a range such as 10:60', 0xffffffff)),
     '--ctdir': one('dir', { form: 'ORIGINAL or REPLY', read: (w) => (w === 'ORIGINAL' ? 0 : w === 'REPLY' ? 1 : null) }, false),
-    ...Object.fromEntries(CT_ENDS.flatMap(([addr, port]) => [
+    ...Object.fromEntries(CT_ENDS.flatMap(([addr, port]): [string, OptionDef][] => [
       [addr, { key: addr, reader: address, not: true }], [port, one(port, PORTS)],
-    ])),
+    ])) as Readonly<Record<string, OptionDef>>,
   },
   build: (v, fw) => {
     if (v.size === 0) throw needs(fw, 'conntrack', 'one of its options, such as --ctstate');
@@ -250,7 +250,9 @@ const STATISTIC: MatchDef = {
     if (!v.has('every')) throw needs(fw, 'statistic --mode nth', '--every');
     const every = v.get<number>('every')!;
     const packet = v.get<number>('packet') ?? 0;
-    if (packet >= every) throw new ToolError(`${fw.tool}: --packet: '${String(packet)}' is not understood; expected a number below --every`);
+    if (packet >= every) {
+      throw new ToolError(`${fw.tool}: --packet: '${String(packet)}' is not understood; expected a number below --every`);
+    }
     return new StatisticMatch('nth', 0, every, packet, v.not('every'), fw.nf.random);
   },
 };

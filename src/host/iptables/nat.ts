@@ -78,10 +78,12 @@ export function natSetup(nf: Netfilter, firewall: Firewall, options: NatOptions,
   }
   for (const key of ['hairpinning', 'portPreservation'] as const) {
     const value: unknown = options[key];
-    if (value !== undefined && typeof value !== 'boolean') throw new TypeError(`${key}: ${show(value)} is not understood; expected true or false`);
+    if (value === undefined || typeof value === 'boolean') continue;
+    throw new TypeError(`${key}: ${show(value)} is not understood; expected true or false`);
   }
   forward();
-  return Object.values(options).filter((value) => value !== undefined).length === 1 ? masquerade(nf, firewall, outside) : device(nf, options);
+  const plain = Object.values(options).filter((value) => value !== undefined).length === 1;
+  return plain ? masquerade(nf, firewall, outside) : device(nf, options);
 }
 
 function masquerade(nf: Netfilter, firewall: Firewall, outside: string): NatHandle {

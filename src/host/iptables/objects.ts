@@ -129,7 +129,9 @@ const TARGET: Readonly<Record<string, string>> = {
 const PROSE: readonly string[] = ['comment', 'logPrefix'];
 
 /** Every key of a {@link RuleSpec}. */
-export const RULE_KEYS: readonly string[] = ['table', 'target', 'goto', ...Object.keys(HEAD), ...Object.keys(MATCH), ...Object.keys(TARGET)];
+export const RULE_KEYS: readonly string[] = [
+  'table', 'target', 'goto', ...Object.keys(HEAD), ...Object.keys(MATCH), ...Object.keys(TARGET),
+];
 
 /** The words of iptables that say the same. Throws TypeError for a key or a value that cannot be meant. */
 export function ruleSpecWords(spec: RuleSpec, call: string): string[] {
@@ -182,6 +184,7 @@ function optionWords(call: string, key: string, option: string, value: unknown):
 function wordOf(call: string, key: string, value: unknown): string {
   if (typeof value === 'string' && value !== '') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return String(value);
-  if (Array.isArray(value) && value.length > 0 && value.every((v) => typeof v === 'string' || typeof v === 'number')) return value.join(',');
+  const isList = Array.isArray(value) && value.length > 0 && value.every((v) => typeof v === 'string' || typeof v === 'number');
+  if (isList) return (value as unknown[]).join(',');
   throw new TypeError(`${call}: ${key}: ${show(value)} is not understood; expected a string, a number, or a list of them`);
 }

@@ -6,7 +6,7 @@ import type { NfMatch } from '../../ip/filter/match.ts';
 import { Rule, RuleHead, type Chain, type Table } from '../../ip/filter/rule.ts';
 import type { NfTarget } from '../../ip/filter/target.ts';
 import { ToolError, unknownWord } from '../tools/command.ts';
-import { Cursor, type Firewalling } from './context.ts';
+import { type Cursor, type Firewalling } from './context.ts';
 import { MATCHES, protocolMatch, type MatchDef, type OptionDef, Values } from './matches.ts';
 import { checkPlace, TARGETS, type TargetDef } from './targets.ts';
 import { PROTOCOL, readAddress, whole, type WordsMask } from './values.ts';
@@ -114,7 +114,8 @@ const HEAD: Readonly<Record<string, HeadOption>> = {
 };
 
 const HEAD_OPTIONS: Readonly<Record<string, HeadOption | undefined>> = {
-  '-p': HEAD['proto'], '--protocol': HEAD['proto'], '--proto': HEAD['proto'], '-s': HEAD['src'], '--source': HEAD['src'], '--src': HEAD['src'],
+  '-p': HEAD['proto'], '--protocol': HEAD['proto'], '--proto': HEAD['proto'], '-s': HEAD['src'],
+  '--source': HEAD['src'], '--src': HEAD['src'],
   '-d': HEAD['dst'], '--destination': HEAD['dst'], '--dst': HEAD['dst'], '-i': HEAD['in'], '--in-interface': HEAD['in'], '-o': HEAD['out'],
   '--out-interface': HEAD['out'], '-f': HEAD['fragment'], '--fragment': HEAD['fragment'],
 };
@@ -153,11 +154,14 @@ function load(draft: Draft, name: string): void {
   const def = Object.hasOwn(MATCHES, name) ? MATCHES[name]! : undefined;
   const foreign = (name === 'icmp' && version === 6) || (name === 'icmp6' && version === 4);
   if (def === undefined || foreign) {
-    throw unknownWord(draft.fw.tool, name, `a match: ${Object.keys(MATCHES).filter((n) => n !== (version === 4 ? 'icmp6' : 'icmp')).join(', ')}`);
+    const known = Object.keys(MATCHES).filter((n) => n !== (version === 4 ? 'icmp6' : 'icmp'));
+    throw unknownWord(draft.fw.tool, name, `a match: ${known.join(', ')}`);
   }
   const { proto, notProto } = draft.head;
   const own = { tcp: 6, udp: 17, icmp: 1, icmp6: 58 }[name];
-  if (own !== undefined && (proto !== own || notProto)) throw new ToolError(`${draft.fw.tool}: -m ${name} needs -p ${name === 'icmp6' ? 'icmpv6' : name}`);
+  if (own !== undefined && (proto !== own || notProto)) {
+    throw new ToolError(`${draft.fw.tool}: -m ${name} needs -p ${name === 'icmp6' ? 'icmpv6' : name}`);
+  }
   if (name === 'multiport' && (notProto || ![6, 17, 33, 132, 136].includes(proto))) {
     throw new ToolError(`${draft.fw.tool}: -m multiport needs -p tcp, udp, udplite, sctp or dccp`);
   }

@@ -1,6 +1,6 @@
 /** Rules as words: as `iptables -S` and iptables-save write them. What is printed here, `parse.ts` reads again. */
-import { formatIpv4, formatIpv6, formatMac } from '../../lib/addr.ts';
-import { put32 } from '../../lib/bytes.ts';
+import { formatIpv4, formatMac } from '../../lib/addr.ts';
+import { formatIpv6, In6Addr } from '../../lib/addr6.ts';
 import {
   NF_ACCEPT, NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PERSISTENT, NF_NAT_RANGE_PROTO_OFFSET, NF_NAT_RANGE_PROTO_RANDOM,
   NF_NAT_RANGE_PROTO_RANDOM_FULLY, NF_NAT_RANGE_PROTO_SPECIFIED,
@@ -56,9 +56,7 @@ export function addressText(addr: Int32Array, mask: Int32Array, version: number)
 /** An address of four words. */
 export function wordsText(words: ArrayLike<number>, version: number): string {
   if (version === 4) return formatIpv4(words[0]!);
-  const bytes = new Uint8Array(16);
-  for (let i = 0; i < 4; i++) put32(bytes, 4 * i, words[i]!);
-  return formatIpv6(bytes);
+  return formatIpv6(new In6Addr(words[0]!, words[1]!, words[2]!, words[3]!));
 }
 
 /** `80`, `1024:65535`. */

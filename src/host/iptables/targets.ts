@@ -1,6 +1,6 @@
 /** The targets of iptables: for each its options, where it may stand, and how it becomes a target of `ip/filter/`. */
-import { parseIpv4, parseIpv6 } from '../../lib/addr.ts';
-import { get32 } from '../../lib/bytes.ts';
+import { parseIpv4 } from '../../lib/addr.ts';
+import { parseIpv6 } from '../../lib/addr6.ts';
 import {
   NF_NAT_RANGE_MAP_IPS, NF_NAT_RANGE_PERSISTENT, NF_NAT_RANGE_PROTO_OFFSET, NF_NAT_RANGE_PROTO_RANDOM,
   NF_NAT_RANGE_PROTO_RANDOM_FULLY, NF_NAT_RANGE_PROTO_SPECIFIED,
@@ -71,7 +71,7 @@ const PREFIX: Reader<string> = {
 const LOG: TargetDef = {
   options: {
     '--log-prefix': one('prefix', PREFIX, false), '--log-level': one('level', LOG_LEVEL, false), '--log-tcp-sequence': flag('sequence'),
-    '--log-tcp-options': flag('tcpOptions'), '--log-ip-options': flag('ipOptions'), '--log-uid': flag('uid'), '--log-macdecode': flag('mac'),
+    '--log-tcp-options': flag('tcpOptions'), '--log-ip-options': flag('ipOptions'),
   },
   build: (v, fw) => new LogTarget(fw.nf.log, v.get<string>('prefix') ?? '', v.get<number>('level') ?? 4, {
     sequence: v.has('sequence'), tcpOptions: v.has('tcpOptions'), ipOptions: v.has('ipOptions'),
@@ -170,9 +170,9 @@ function readInto(words: Int32Array, text: string, version: number): boolean {
     words[0] = addr ?? 0;
     return addr !== null;
   }
-  const bytes = parseIpv6(text);
-  for (let i = 0; i < 4 && bytes !== null; i++) words[i] = get32(bytes, 4 * i);
-  return bytes !== null;
+  const addr = parseIpv6(text);
+  if (addr !== null) words.set([addr.a, addr.b, addr.c, addr.d]);
+  return addr !== null;
 }
 
 const RANDOM_OPTIONS = { '--random': flag('random'), '--random-fully': flag('fully'), '--persistent': flag('persistent') };

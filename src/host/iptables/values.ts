@@ -2,8 +2,8 @@
  * The words of iptables that stand for values: ports, masks, states, flags. Each reader takes one word and answers its value,
  * or null when the word is none; `form` says what would have been one.
  */
-import { parseIpv4, parseIpv6 } from '../../lib/addr.ts';
-import { get32 } from '../../lib/bytes.ts';
+import { parseIpv4 } from '../../lib/addr.ts';
+import { parseIpv6 } from '../../lib/addr6.ts';
 import type { Range } from '../../ip/filter/match.ts';
 import {
   XT_CONNTRACK_STATE_DNAT, XT_CONNTRACK_STATE_ESTABLISHED, XT_CONNTRACK_STATE_INVALID, XT_CONNTRACK_STATE_NEW,
@@ -104,7 +104,7 @@ export const TCP_FLAGS: Reader<number> = {
 
 /** The other way: `SYN,ACK`. */
 export function tcpFlagNames(bits: number): string {
-  const names = Object.entries(FLAGS).filter(([name, bit]) => name !== 'ALL' && name !== 'NONE' && (bits & bit) !== 0).map(([name]) => name);
+  const names = Object.entries(FLAGS).filter(([name, bit]) => name !== 'ALL' && (bits & bit) !== 0).map(([name]) => name);
   return names.length === 0 ? 'NONE' : names.join(',');
 }
 
@@ -133,7 +133,8 @@ export function bits(table: Readonly<Record<string, number>>, names: readonly st
 
 /** The words of the bits that are set. */
 export function bitNames(table: Readonly<Record<string, number>>, value: number): string {
-  return Object.entries(table).filter(([, bit]) => bit === value || (bit > 0 && value > 0 && (value & bit) !== 0)).map(([n]) => n).join(',');
+  const has = (bit: number): boolean => bit === value || (bit > 0 && value > 0 && (value & bit) !== 0);
+  return Object.entries(table).filter(([, bit]) => has(bit)).map(([n]) => n).join(',');
 }
 
 /** An address and a mask, as four words each. */
@@ -156,7 +157,7 @@ export function readAddress(word: string, version: number, resolve: (name: strin
   } else {
     const v6 = parseIpv6(text);
     if (v6 === null) return null;
-    for (let i = 0; i < 4; i++) addr[i] = get32(v6, 4 * i);
+    addr.set([v6.a, v6.b, v6.c, v6.d]);
   }
   const dotted = suffix !== undefined && version === 4 ? (suffix.includes('.') ? parseIpv4(suffix) : null) : null;
   if (dotted !== null) {

@@ -13,6 +13,7 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
   return {
     net: stack.net,
     ip: stack.ip,
+    nf: stack.nf,
     tcp: stack.tcp,
     udpSockets: () => udpSockets(stack),
     users: (sk) => users(stack, sk),

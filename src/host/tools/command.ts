@@ -5,6 +5,7 @@
  * the word that was not understood.
  */
 import type { Net } from '../../dev/net.ts';
+import type { Netfilter } from '../../ip/filter/netfilter.ts';
 import type { Ipv4 } from '../../ip/ipv4.ts';
 import type { InetSock } from '../../sock/sock.ts';
 import type { TcpProto } from '../../tcp/proto.ts';
@@ -22,6 +23,7 @@ export interface Names {
 export interface ToolHost extends Names {
   readonly net: Net;
   readonly ip: Ipv4;
+  readonly nf: Netfilter;
   readonly tcp: TcpProto;
   /** Every UDP socket that has a port, in the order in which they got it. */
   udpSockets(): readonly InetSock[];

@@ -5,6 +5,7 @@
 import { arp } from './arp.ts';
 import { text, ToolError, unknownWord, type ToolHost } from './command.ts';
 import { ethtool } from './ethtool.ts';
+import { conntrack, dmesg, iptablesCommand, iptablesSaveCommand } from '../iptables/tools.ts';
 import { ip } from './ip.ts';
 import { netstat, nstat } from './netstat.ts';
 import { ss } from './ss.ts';
@@ -14,6 +15,9 @@ type Tool = (host: ToolHost, args: readonly string[]) => string;
 
 const TOOLS: ReadonlyMap<string, Tool> = new Map<string, Tool>([
   ['ss', ss], ['ip', ip], ['arp', arp], ['nstat', nstat], ['netstat', netstat], ['ethtool', ethtool], ['tc', tc], ['sysctl', sysctl],
+  ['iptables', iptablesCommand('iptables', 4)], ['ip6tables', iptablesCommand('ip6tables', 6)],
+  ['iptables-save', iptablesSaveCommand('iptables-save', 4)], ['ip6tables-save', iptablesSaveCommand('ip6tables-save', 6)],
+  ['conntrack', conntrack], ['dmesg', dmesg],
   ['hostname', (host) => text([host.net.name])],
 ]);
 
@@ -24,6 +28,9 @@ export function sh(host: ToolHost, line: string): string {
   const known = [...TOOLS.keys()].join(', ');
   if (name === undefined) throw new ToolError(`sh: the command is missing; known are ${known}`);
   if (name === 'tcpdump') throw new ToolError("sh: 'tcpdump' does not end by itself → host.tcpdump({ … }) starts one, stop() ends it");
+  if (name === 'iptables-restore' || name === 'ip6tables-restore') {
+    throw new ToolError(`sh: '${name}' reads a text, and sh has no standard input → host.firewall.restore(text)`);
+  }
   if (name === 'ping' || name === 'traceroute' || name === 'dig' || name === 'getent') {
     const asCall = name === 'ping' || name === 'traceroute' ? `, or host.${name}(target, { … })` : '';
     const say = `await host.exec('${name} …')${asCall}`;

@@ -132,8 +132,8 @@ function begin(table: Conntrack, p: NfPacket, t: Tuple): NfConn | number | null 
 function track(table: Conntrack, p: NfPacket, ct: NfConn): number {
   const dir = p.skb.nfctInfo >= IP_CT_IS_REPLY ? IP_CT_DIR_REPLY : IP_CT_DIR_ORIGINAL;
   if (table.sysctl.nfConntrackAcct !== 0) {
-    ct.packets[dir]! += p.skb.gsoSegs > 1 ? p.skb.gsoSegs : 1;
-    ct.bytes[dir]! += p.skb.len;
+    ct.packets[dir] += p.skb.gsoSegs > 1 ? p.skb.gsoSegs : 1;
+    ct.bytes[dir] += p.skb.len;
   }
   switch (p.proto) {
     case IPPROTO_TCP: return trackTcp(table, p, ct, dir);

@@ -2,7 +2,6 @@
  * What netfilter must know of an address family, and cannot read from a packet: routes, addresses, and how to answer. IPv4
  * has it in `family4.ts`, IPv6 in `family6.ts`.
  */
-import type { SkBuff } from '../../skb/sk-buff.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import type { NfHook } from '../ipv4.ts';
 import type { NfPacket } from './packet.ts';
@@ -25,8 +24,6 @@ export interface NfFamily {
   reroute(p: NfPacket): boolean;
   /** MTU of the way out, and of the way back to the source (0: unknown): what TCPMSS clamps to. */
   pathMtu(p: NfPacket): number;
-  /** Takes a fragment; the whole packet when it is complete. Null: it waits, or was dropped. */
-  defrag(skb: SkBuff): SkBuff | null;
-  /** A packet that was put together at PRE_ROUTING goes on from there. Takes the skb. */
-  resume(skb: SkBuff, dev: NetDevice): void;
+  /** Whether PRE_ROUTING gets whole packets instead of fragments: conntrack needs them. */
+  setDefrag(on: boolean): void;
 }

@@ -1,7 +1,7 @@
 /** What netfilter must know of IPv4: its hooks, routes and addresses, and how it answers. */
 import { get32 } from '../../lib/bytes.ts';
 import { ipv4IsMulticast } from '../../lib/addr.ts';
-import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../../skb/sk-buff.ts';
+import { CHECKSUM_PARTIAL, MAX_HEADER } from '../../skb/sk-buff.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { IPPROTO_TCP, IPV4_DADDR, IPV4_SADDR } from '../../wire/ipv4.ts';
 import {
@@ -9,9 +9,7 @@ import {
 } from '../../wire/tcp.ts';
 import { inetAddrs, inetAddrType, inetSelectAddr } from '../devinet.ts';
 import { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE } from '../fib.ts';
-import { ipDefrag } from '../fragment.ts';
 import { icmpSend } from '../icmp.ts';
-import { ipRcvFinish } from '../input.ts';
 import type { Ipv4, NfHook } from '../ipv4.ts';
 import { ipBuildAndSendPkt } from '../output.ts';
 import { ipRouteOutput, Rtable } from '../route.ts';
@@ -127,12 +125,8 @@ class Family4 implements NfFamily {
     return out === 0 ? backMtu : backMtu === 0 ? out : Math.min(out, backMtu);
   }
 
-  defrag(skb: SkBuff): SkBuff | null {
-    return ipDefrag(this.ip, skb);
-  }
-
-  resume(skb: SkBuff, dev: NetDevice): void {
-    ipRcvFinish(this.ip, skb, dev);
+  setDefrag(on: boolean): void {
+    this.ip.defragIn = on;
   }
 }
 

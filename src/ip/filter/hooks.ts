@@ -1,11 +1,11 @@
 /**
  * The five hooks: what is asked at each, in Linux's order of priorities.
  *
- *     PREROUTING    defragment  raw  conntrack  mangle  nat(dst)
- *     INPUT                                     mangle            filter  nat(src)  confirm
- *     FORWARD                                   mangle            filter
- *     OUTPUT                    raw  conntrack  mangle  nat(dst)  filter
- *     POSTROUTING                               mangle            nat(src)          confirm
+ *     PREROUTING    (defragment)  raw  conntrack  mangle  nat(dst)
+ *     INPUT                                       mangle            filter  nat(src)  confirm
+ *     FORWARD                                     mangle            filter
+ *     OUTPUT                      raw  conntrack  mangle  nat(dst)  filter
+ *     POSTROUTING                                 mangle            nat(src)          confirm
  *
  *   from  ip/input.ts, ip/forward.ts, ip/output.ts   NfHook.run
  *   to    traverse.ts, conntrack.ts, nat-hook.ts     step by step, until one does not accept
@@ -43,14 +43,12 @@ class HookRun implements NfHook {
   private readonly family: NfFamily;
   private readonly hook: number;
   private readonly steps: readonly Step[];
-  private readonly defrag: boolean;
 
-  constructor(nf: Netfilter, family: NfFamily, hook: number, steps: readonly Step[], defrag: boolean) {
+  constructor(nf: Netfilter, family: NfFamily, hook: number, steps: readonly Step[]) {
     this.nf = nf;
     this.family = family;
     this.hook = hook;
     this.steps = steps;
-    this.defrag = defrag;
   }
 
   run(skb: SkBuff, from: NetDevice | null, to: NetDevice | null): boolean {
@@ -64,11 +62,6 @@ class HookRun implements NfHook {
     p.in = from;
     p.out = to;
     if (!nfPacketRead(p, skb)) p.th = -1;
-    if (this.defrag && (p.fragOff !== 0 || p.moreFrags)) {
-      nf.give();
-      this.gather(skb, from!);
-      return false;
-    }
     const verdict = this.ask(p);
     nf.give();
     if (verdict === NF_ACCEPT) {
@@ -107,12 +100,6 @@ class HookRun implements NfHook {
     }
     return NF_ACCEPT;
   }
-
-  /** A piece of a packet: the whole one comes by here again when all pieces are there. */
-  private gather(skb: SkBuff, dev: NetDevice): void {
-    const whole = this.family.defrag(skb);
-    if (whole !== null && this.run(whole, dev, null)) this.family.resume(whole, dev);
-  }
 }
 
 /** Puts what is in use now into the slots of all families. */
@@ -120,9 +107,9 @@ export function netfilterUpdate(nf: Netfilter): void {
   for (const tables of nf.families) {
     for (let hook = 0; hook < NF_INET_NUMHOOKS; hook++) {
       const steps = stepsAt(nf, tables, hook);
-      const defrag = nf.conntrack.on && hook === NF_INET_PRE_ROUTING;
-      tables.family.setHook(hook, steps.length === 0 ? null : new HookRun(nf, tables.family, hook, steps, defrag));
+      tables.family.setHook(hook, steps.length === 0 ? null : new HookRun(nf, tables.family, hook, steps));
     }
+    tables.family.setDefrag(nf.conntrack.on);
   }
 }
 

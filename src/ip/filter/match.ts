@@ -174,12 +174,13 @@ export class ConntrackMatch {
     const source = (i & 1) === 0;
     if (port !== null && !inRange(port, source ? t.sport : t.dport)) return false;
     if (addr === null) return true;
-    const { addr: want, mask } = addr;
-    const same = source
-      ? (t.s0 & mask[0]!) === want[0]! && (t.s1 & mask[1]!) === want[1]! && (t.s2 & mask[2]!) === want[2]! && (t.s3 & mask[3]!) === want[3]!
-      : (t.d0 & mask[0]!) === want[0]! && (t.d1 & mask[1]!) === want[1]! && (t.d2 & mask[2]!) === want[2]! && (t.d3 & mask[3]!) === want[3]!;
+    const same = source ? sameMasked(addr, t.s0, t.s1, t.s2, t.s3) : sameMasked(addr, t.d0, t.d1, t.d2, t.d3);
     return same !== addr.not;
   }
+}
+
+function sameMasked({ addr, mask }: AddressMask, a: number, b: number, c: number, d: number): boolean {
+  return (a & mask[0]!) === addr[0]! && (b & mask[1]!) === addr[1]! && (c & mask[2]!) === addr[2]! && (d & mask[3]!) === addr[3]!;
 }
 
 /** What a packet is to its connection, as bits. */

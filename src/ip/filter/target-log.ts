@@ -5,7 +5,7 @@
  */
 import { formatIpv4 } from '../../lib/addr.ts';
 import { get16, get32, get8, toHex } from '../../lib/bytes.ts';
-import { formatIpv6 } from '../../lib/addr.ts';
+import { formatIpv6, in6ReadAt } from '../../lib/addr6.ts';
 import {
   IP_CE, IP_DF, IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_ID,
   IPV4_OPTIONS, IPV4_TOTAL_LEN, iphHlen,
@@ -99,7 +99,8 @@ export class LogTarget {
 function ipv6(p: NfPacket): string[] {
   const { buf } = p.skb;
   return [
-    `SRC=${formatIpv6(buf, p.nh + 8)}`, `DST=${formatIpv6(buf, p.nh + 24)}`, `LEN=${String(p.skb.len)}`, `TC=${String(p.tos)}`,
+    `SRC=${formatIpv6(in6ReadAt(buf, p.nh + 8))}`, `DST=${formatIpv6(in6ReadAt(buf, p.nh + 24))}`, `LEN=${String(p.skb.len)}`,
+    `TC=${String(p.tos)}`,
     `HOPLIMIT=${String(p.ttl)}`, `FLOWLBL=${String(get32(buf, p.nh) & 0xfffff)}`,
   ];
 }
