@@ -137,8 +137,8 @@ export function conntrackTool(nf: Netfilter, args: readonly string[]): string {
       const s = nf.conntrack.stats;
       return text([
         `cpu=0   \tfound=${String(s.found)} invalid=${String(s.invalid)} insert=${String(s.insert)} `
-        + `insert_failed=${String(s.insertFailed)} drop=${String(s.drop)} early_drop=${String(s.earlyDrop)} error=${String(s.error)} search_restart=0 `
-        + `clash_resolve=${String(s.clashResolve)} `,
+        + `insert_failed=${String(s.insertFailed)} drop=${String(s.drop)} early_drop=${String(s.earlyDrop)} `
+        + `error=0 search_restart=0 clash_resolve=${String(s.clashResolve)} `,
       ]);
     }
     case undefined: throw new ToolError('conntrack: the command is missing; expected -L, -F, -C or -S');

@@ -46,7 +46,6 @@ export class ConntrackStats {
   drop = 0;
   /** Entries that were given up early to make room. */
   earlyDrop = 0;
-  error = 0;
   clashResolve = 0;
 }
 
