@@ -65,6 +65,18 @@ export class AddressPlan {
     }
   }
 
+  /** A /16 that nobody has an address in, from the upper end of 10.0.0.0/8; reserved from now on. */
+  largeSubnet(): string {
+    for (let k = 255; k > 0; k--) {
+      const network = 0x0a000000 | (k << 16);
+      const inside = (addr: number): boolean => ((addr ^ network) & ipv4Mask(16)) === 0;
+      if ([...this.inSubnet].some(([addr, count]) => count > 0 && inside(addr))) continue;
+      if (this.reserved.some((r) => ((r.addr ^ network) & ipv4Mask(Math.min(r.prefixLen, 16))) === 0)) continue;
+      return formatIpv4Prefix(network, 16);
+    }
+    throw new RangeError('all subnets 10.x.0.0/16 are in use: give the switch one of your own, { subnet }');
+  }
+
   private fresh(): number {
     if (this.nextSubnet >= MAX_SUBNETS) {
       throw new RangeError('all 65,536 subnets of 10.0.0.0/8 are in use: give the hosts addresses of their own');

@@ -83,6 +83,7 @@ export class Interface {
   private readonly config: InterfaceConfig;
   /** The address that was chosen for it and not by its user, or null. */
   planned: Ipv4Prefix | null = null;
+  private planStep: (() => void) | null = null;
 
   constructor(host: Host, config: InterfaceConfig) {
     this.host = host;
@@ -140,22 +141,24 @@ export class Interface {
     this.assign(parseInterfaceAddress(text, 'ip'));
   }
 
-  /** @internal */
-  assign(address: Ipv4Prefix): void {
-    this.host.configure(() => {
+  /** @internal Returns the step that is done again at each boot. */
+  assign(address: Ipv4Prefix): () => void {
+    const step = (): void => {
       const { net } = this.dev;
       net.cpu.enter(0);
       const err = inetAddrAdd(this.dev, address.addr, address.prefixLen);
       net.cpu.exit();
       if (err < 0) throw new KernelError(err, 'addAddress', { address: formatIpv4(address.addr) });
-    });
+    };
+    this.host.configure(step);
     this.host.plan.take(address.addr);
     this.host.announce(formatIpv4(address.addr));
+    return step;
   }
 
   /** @internal An address that the world has chosen. */
   assignPlanned(address: Ipv4Prefix): void {
-    this.assign(address);
+    this.planStep = this.assign(address);
     this.planned = address;
   }
 
@@ -168,6 +171,7 @@ export class Interface {
       inetAddrDel(this.dev, planned.addr, planned.prefixLen);
       net.cpu.exit();
       this.host.retract(formatIpv4(planned.addr));
+      if (this.planStep !== null) this.host.unconfigure(this.planStep);
     }
     this.assignPlanned(address);
   }
@@ -405,7 +409,19 @@ export class Host {
   /** @internal Sets something up that is written down on the host's disk: now, and again at each boot. */
   configure(step: () => void): void {
     step();
+    this.onDisk(step);
+  }
+
+  /** @internal The same from the next boot on. */
+  onDisk(step: () => void): void {
     this.power.steps.push(step);
+  }
+
+  /** @internal Strikes a step off the list. */
+  unconfigure(step: () => void): void {
+    const { steps } = this.power;
+    const at = steps.indexOf(step);
+    if (at >= 0) steps.splice(at, 1);
   }
 
   // ---- power

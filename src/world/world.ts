@@ -30,7 +30,12 @@ import { startDnsTree, type DnsPlan, type DnsTree } from './dns/serve.ts';
 import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { dropCounts, DropTrace } from './drops.ts';
 import { Host, type Interface, type HostOptions } from './host.ts';
+import { StaticRoutes } from './routes.ts';
 import { Segments } from './segments.ts';
+import {
+  fullMesh, line, star, twoHosts, twoLans, type FullMesh, type Line, type Star, type TopologyOptions, type TwoHosts, type TwoLans,
+  type TwoLansOptions,
+} from './topology.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
 export interface WorldOptions {
@@ -91,6 +96,7 @@ export class World {
   private readonly ports: Port[] = [];
   private readonly owners: Map<Port, Host | null> = new Map();
   private readonly segments: Segments;
+  private readonly staticRoutes: StaticRoutes = new StaticRoutes();
   private readonly jointsByName: Map<string, Switch | Hub> = new Map();
   private readonly walls: Map<Host, Wall> = new Map();
   private stations = 0;
@@ -208,6 +214,54 @@ export class World {
    */
   dns(plan: DnsPlan, resolver: Host | null = null): DnsTree {
     return startDnsTree(plan, resolver);
+  }
+
+  /**
+   * Gives every router a static route to every subnet, and every other host a default route to the nearest router: the shortest ways
+   * through the cables as they are now. Routes that a user has added stay and win. Call it again when something was added.
+   */
+  routes(): void {
+    this.staticRoutes.compute(this.hosts, this.wires());
+  }
+
+  /** The interfaces of each segment. */
+  private wires(): Interface[][] {
+    const wires = this.segments.list().map((segment) => segment.flatMap((domain) => domain.members));
+    for (const { a, b } of this.cableList) {
+      if (this.segments.jointOf(a) !== null || this.segments.jointOf(b) !== null) continue;
+      for (const itf of this.segments.at(a)) wires.push([itf, ...this.segments.at(b).filter((other) => other.tag === itf.tag)]);
+    }
+    return wires.filter((wire) => wire.length > 1);
+  }
+
+  /** @internal A /16 that nobody has an address in. */
+  largeSubnet(): string {
+    return this.plan.largeSubnet();
+  }
+
+  /** Two hosts and a cable: `const { alice, bob } = world.twoHosts()`. */
+  twoHosts(options: TopologyOptions = {}): TwoHosts<ReturnType<this['host']>> {
+    return twoHosts(this, options) as unknown as TwoHosts<ReturnType<this['host']>>;
+  }
+
+  /** `n` hosts around a switch: h1, h2 … */
+  star(n: number, options: TopologyOptions = {}): Star<ReturnType<this['host']>> {
+    return star(this, n, options) as unknown as Star<ReturnType<this['host']>>;
+  }
+
+  /** Two hosts with `nRouters` routers in a line between them: left, r1, r2 … right; routes both ways. */
+  line(nRouters: number, options: TopologyOptions = {}): Line<ReturnType<this['host']>> {
+    return line(this, nRouters, options) as unknown as Line<ReturnType<this['host']>>;
+  }
+
+  /** Two LANs, each a switch with hosts (l1, l2 … and r1, r2 …), and a router between them. */
+  twoLans(options: TwoLansOptions = {}): TwoLans<ReturnType<this['host']>> {
+    return twoLans(this, options) as unknown as TwoLans<ReturnType<this['host']>>;
+  }
+
+  /** `n` hosts with a cable from each to each; each reaches all addresses of the others by the cable between them. */
+  fullMesh(n: number, options: TopologyOptions = {}): FullMesh<ReturnType<this['host']>> {
+    return fullMesh(this, n, options) as unknown as FullMesh<ReturnType<this['host']>>;
   }
 
   // ---- time ---------------------------------------------------------------------------------------------------

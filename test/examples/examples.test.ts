@@ -30,10 +30,18 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   '06-tcpdump.ts': [
     /: S 0:0\(0\) win \d+ <mss 1460,/, /: S\. 0:0\(0\) ack 1 /, /: FP?\. 6001:6001\(0\)|: FP\. /, /REACHABLE/, /TcpActiveOpens +1 /,
   ],
+  '07-switch.ts': [
+    /closes a loop in VLAN 1: sw1 –/, /amy 10.0.0.1 → ann 10.0.0.2: 1 reply/, /dev p3 vlan 20 master sw1/, /p1 master blue state blocking/,
+    /eve → fay: 1 reply/, /after 30 s\n.*\np1 master blue state forwarding/,
+  ],
   '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /^SYN-SENT 0 .* timer:\(on,\d+ms,2\)$/m, /dora: connect\(\) returns/, /^LISTEN 0 {6}2 /m],
   '09-drops.ts': [
     /NO_SOCKET 1/, /RX_RING_FULL 4/, /SOCKET_RCVBUFF 2/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS \d/, /CABLE_QUEUE_FULL 4/,
     /PARTITION 1/, /QDISC_DROP \d/, /alive: 0$/m,
+  ],
+  '10-router.ts': [
+    /^default via 10.0.0.1 dev eth0 proto static$/m, /^10.0.2.0\/24 via 10.0.1.4 dev eth1 proto static$/m, /^ 3  far \(10.0.2.2\)/m,
+    /hello 10.0.0.2/, /l1 hears 0 of 2 replies, r2 2 of 2/, /^IpForwDatagrams +\d/m,
   ],
 };
 
