@@ -29,17 +29,18 @@ import { PingTable, pingAllowed, pingCreateSock } from '../raw/ping.ts';
 import { packetCreateSock, packetInit } from '../raw/packet/packet.ts';
 import { rawCreateSock, rawInit, type RawTable } from '../raw/raw.ts';
 import {
-  AF_INET, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM,
+  AF_INET, AF_INET6, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW,
+  SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import { SocketLayer, type Process } from '../syscall/process.ts';
-import { tcpCreateSock, tcpInit } from '../tcp/init.ts';
+import { tcpCreateSock, tcpInit, tcpV6Init } from '../tcp/init.ts';
 import type { TcpProto } from '../tcp/proto.ts';
 import { Cpu, type CostModel } from '../time/cpu.ts';
 import type { Pump } from '../time/pump.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { unixCreateSock, unixInit, type UnixTable } from '../unix/unix.ts';
-import { udpCreateSock, udpInit, type UdpProto } from '../udp/udp.ts';
+import { udpCreateSock, udpInit, udpV6Init, type UdpProto } from '../udp/udp.ts';
 
 /** What hosts of one world share. */
 export interface WorldParts {
@@ -92,6 +93,8 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   netfilterFamily4(nf, ip);
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);
+  tcpV6Init(tcp, ip6);
+  udpV6Init(udp, ip6);
   const layer = new SocketLayer(net);
   const raw = rawInit(net, ip);
   const ping = new PingTable(raw);
@@ -100,6 +103,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   layer.families.set(AF_PACKET, (type, protocol, { uid }) => uid === 0 ? packetCreateSock(packets, type, protocol) : -EPERM);
   const unix = unixInit(net);
   layer.families.set(AF_UNIX, (type, protocol) => unixCreateSock(unix, type, protocol));
+  layer.families.set(AF_INET6, (type, protocol) => createInet6(tcp, udp, ip6, type, protocol));
   if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();
   cpu.enter(0);
   const lo = registerLoopback(net);
@@ -119,6 +123,16 @@ function createInet(to: InetProtocols, type: number, protocol: number, process: 
   if (type !== SOCK_RAW) return -ESOCKTNOSUPPORT;
   if (protocol === IPPROTO_IP) return -EPROTONOSUPPORT;
   return process.uid === 0 ? rawCreateSock(to.raw, protocol) : -EPERM; // raw(7): root, or CAP_NET_RAW
+}
+
+/** socket(AF_INET6, …), likewise; net.ipv6.bindv6only decides whether it hears IPv4, too. */
+function createInet6(tcp: TcpProto, udp: UdpProto, ip6: Ipv6, type: number, protocol: number): Sock | number {
+  if (type !== SOCK_STREAM && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+  const own = type === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
+  if (protocol !== 0 && protocol !== own) return -EPROTONOSUPPORT;
+  const sk = type === SOCK_STREAM ? tcpCreateSock(tcp, AF_INET6) : udpCreateSock(udp, AF_INET6);
+  sk.v6only = ip6.sysctl.bindv6only !== 0;
+  return sk;
 }
 
 /** Who makes sockets of AF_INET. */

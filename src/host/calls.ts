@@ -58,13 +58,13 @@ export class Calls {
   async accept(fd: number, flags: number = 0): Promise<Accepted> {
     const peer = new SockAddr();
     const ret = await waitAccept(this.p, checkFd(fd, 'accept'), peer, checkInt(flags, 'accept', 'flags'));
-    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer) };
+    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer, this.p.net) };
   }
 
   /** connect(2): waits for the end of the handshake. `null` dissolves the association of a datagram socket. */
   async connect(fd: number, addr: PeerAddress | null): Promise<void> {
     checkFd(fd, 'connect');
-    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
+    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr(), this.p.net);
     check(await waitConnect(this.p, fd, to), 'connect', placeOf(addr ?? undefined));
   }
 
@@ -96,7 +96,7 @@ export class Calls {
   /** sendto(2). */
   async sendto(fd: number, data: Data, to: PeerAddress, flags: number = 0): Promise<number> {
     const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
-    toSockAddr(to, 'sendto', msg.name);
+    toSockAddr(to, 'sendto', msg.name, this.p.net);
     msg.hasName = true;
     return await this.sendMessage(fd, msg, 'sendto', placeOf(to));
   }

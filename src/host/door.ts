@@ -3,8 +3,9 @@
  * TypeError or RangeError that names the call and the argument. What has the right form but is not possible is the
  * kernel's business, and an errno.
  */
+import type { Net } from '../dev/net.ts';
 import { formatIpv4, formatMac, parseIpv4, parseMac } from '../lib/addr.ts';
-import { formatIpv6, parseIpv6 } from '../lib/addr6.ts';
+import { formatIpv6, parseIpv6Zone } from '../lib/addr6.ts';
 import { parseDuration, type Duration } from '../lib/units.ts';
 import { AF_INET, AF_INET6, AF_PACKET, AF_UNIX, AF_UNSPEC } from '../sock/constants.ts';
 import type { ErrorPlace } from './errors.ts';
@@ -12,9 +13,13 @@ import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 
 /** Where a socket is, as the caller writes it. */
 export interface Address {
-  /** `'10.0.0.2'`; an IP address, not a name. */
+  /** `'10.0.0.2'`, `'fd00::2'`, `'fe80::1%eth0'`; an IP address, not a name. */
   readonly address: string;
   readonly port: number;
+  /** The interface (its number) of an address that is one of a link; as good as a zone in the address. */
+  readonly scopeId?: number | undefined;
+  /** Flow label of IPv6 (20 bits), sent when the socket has IPV6_FLOWINFO_SEND. */
+  readonly flowinfo?: number | undefined;
 }
 
 /** Where a Unix socket is: a path in the host's file system, or a name that begins with a zero byte (abstract). */
@@ -94,22 +99,22 @@ export function checkTimeout(value: Duration | undefined, call: string): number 
   return parseDuration(value, `${call}: timeout`);
 }
 
-/** An address into the kernel's form. */
-export function toSockAddr(value: unknown, call: string, out: SockAddr): SockAddr {
+/** An address into the kernel's form. `net` knows the interfaces that a zone may name. */
+export function toSockAddr(value: unknown, call: string, out: SockAddr, net: Net): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
   if ('path' in value) return fillPath(out, call, value.path);
   if (!('address' in value) && 'interface' in value) return fillLink(out, call, value);
   const { address, port } = value as { address?: unknown; port?: unknown };
-  return fill(out, call, address, port);
+  return scoped(fill(out, call, address, port, net), value, call);
 }
 
 /** As `toSockAddr`, for bind: what is left out means "any". */
-export function toBindAddr(value: unknown, family: number, call: string, out: SockAddr): SockAddr {
+export function toBindAddr(value: unknown, family: number, call: string, out: SockAddr, net: Net): SockAddr {
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
   if (family === AF_PACKET) return fillLink(out, call, value);
   if ('path' in value || family === AF_UNIX) return fillPath(out, call, (value as { path?: unknown }).path ?? '');
   const { address, port } = value as { address?: unknown; port?: unknown };
-  return fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0);
+  return scoped(fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0, net), value, call);
 }
 
 function fillPath(out: SockAddr, call: string, path: unknown): SockAddr {
@@ -135,7 +140,7 @@ export function placeOf(addr: PeerAddress | undefined): ErrorPlace {
   return 'address' in addr ? addr : { address: addr.interface };
 }
 
-function fill(out: SockAddr, call: string, address: unknown, port: unknown): SockAddr {
+function fill(out: SockAddr, call: string, address: unknown, port: unknown, net: Net): SockAddr {
   if (typeof address !== 'string') {
     throw new TypeError(`${call}: address is ${show(address)}; expected a string such as '10.0.0.2'`);
   }
@@ -144,16 +149,36 @@ function fill(out: SockAddr, call: string, address: unknown, port: unknown): Soc
     throw new RangeError(`${call}: port ${show(port)} is out of range; expected a whole number from 0 to 65535`);
   }
   const v4 = parseIpv4(address);
-  out.addr6 = null;
   if (v4 !== null) return out.set(v4, port);
-  const v6 = parseIpv6(address);
+  const v6 = parseIpv6Zone(address);
   if (v6 === null) {
-    const form = "expected one such as '10.0.0.2' (kernel.resolve finds that of a name)";
+    const form = "expected one such as '10.0.0.2', 'fd00::2' or 'fe80::1%eth0' (kernel.resolve finds that of a name)";
     throw new TypeError(`${call}: address '${address}' is not an IP address; ${form}`);
   }
-  out.set(0, port);
-  out.family = AF_INET6;
-  out.addr6 = v6;
+  return out.set6(v6.addr, port, v6.zone === '' ? 0 : zoneIndex(net, v6.zone, call, address));
+}
+
+/** The number of an interface, by its name or as it is written (RFC 4007 §11.2). */
+function zoneIndex(net: Net, zone: string, call: string, address: string): number {
+  const dev = net.devices.find((d) => d !== null && d.name === zone);
+  if (dev !== undefined && dev !== null) return dev.ifindex;
+  if (/^[1-9]\d{0,8}$/.test(zone)) return Number(zone);
+  const names = net.devices.flatMap((d) => (d === null ? [] : [d.name])).join(', ');
+  throw new TypeError(`${call}: address '${address}': this host has no interface '${zone}'; it has ${names}`);
+}
+
+/** `scopeId` and `flowinfo` of an address, where they are given. */
+function scoped(out: SockAddr, value: object, call: string): SockAddr {
+  const { scopeId, flowinfo } = value as { scopeId?: unknown; flowinfo?: unknown };
+  if (scopeId !== undefined) {
+    const zone = checkInt(scopeId, call, 'scopeId') >>> 0;
+    if (out.scopeId !== 0 && zone !== out.scopeId) throw new RangeError(`${call}: scopeId ${String(zone)} is not the zone in the address`);
+    out.scopeId = zone;
+  }
+  if (flowinfo !== undefined) {
+    out.flowinfo = checkInt(flowinfo, call, 'flowinfo') >>> 0;
+    if (out.flowinfo > 0xfffff) throw new RangeError(`${call}: flowinfo ${String(out.flowinfo)} is out of range; expected 0 to 0xfffff`);
+  }
   return out;
 }
 
@@ -164,15 +189,18 @@ export function unspec(): SockAddr {
   return addr;
 }
 
-/** The kernel's form into the caller's. */
-export function fromSockAddr(addr: SockAddr): SocketAddress {
+/** The kernel's form into the caller's: an address of a link has its interface behind a `%`. */
+export function fromSockAddr(addr: SockAddr, net: Net): SocketAddress {
   if (addr.family === AF_UNIX) return { address: addr.path!, port: 0, family: 'unix', path: addr.path! };
-  if (addr.family === AF_INET) return { address: formatIpv4(addr.addr), port: addr.port, family: 'IPv4' };
   if (addr.family === AF_PACKET) {
     const { device, protocol, pkttype, hatype, addr: mac } = addr.ll!;
     return { address: formatMac(mac), port: 0, family: 'packet', link: { interface: device, protocol, pkttype, hatype } };
   }
-  return { address: addr.addr6 === null ? '::' : formatIpv6(addr.addr6), port: addr.port, family: 'IPv6' };
+  const { port, scopeId, flowinfo } = addr;
+  if (addr.family === AF_INET || addr.addr6 === null) return { address: formatIpv4(addr.addr), port, family: 'IPv4' };
+  const zone = scopeId === 0 ? '' : `%${net.devices[scopeId]?.name ?? String(scopeId)}`;
+  const out: SocketAddress = { address: formatIpv6(addr.addr6) + zone, port, family: 'IPv6' };
+  return flowinfo === 0 ? out : { ...out, flowinfo };
 }
 
 /** A fresh message over `buf`. */

@@ -44,7 +44,7 @@ const hints: ReadonlyMap<number, string> = new Map([
   [EACCES, 'sending to a broadcast address needs SO_BROADCAST'],
   [EADDRINUSE, 'another socket has this address and port: close it, choose another port (0 = any), or set SO_REUSEADDR on both'],
   [EADDRNOTAVAIL, 'the address is none of this host, or no local port is free'],
-  [EAFNOSUPPORT, 'AF_INET is there; a socket and its addresses are of one family'],
+  [EAFNOSUPPORT, "a socket and its addresses are of one family; an AF_INET6 socket reaches 10.0.0.2 as '::ffff:10.0.0.2'"],
   [EAGAIN, 'it would have to wait: try again when poll says so, or use the waiting call on a socket without O_NONBLOCK'],
   [EALREADY, 'the handshake is still running: wait until the socket is writable'],
   [EBADF, 'no such descriptor is open in this process'],

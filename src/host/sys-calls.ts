@@ -93,9 +93,9 @@ export class SysCalls {
   /** bind(2). What is left out of the address means any: `bind(fd, { port: 80 })`. */
   bind(fd: number, addr: BindAddress): void {
     checkFd(fd, 'bind');
-    const to = toBindAddr(addr, fdSock(this.p, fd)?.family ?? AF_INET, 'bind', new SockAddr());
+    const to = toBindAddr(addr, fdSock(this.p, fd)?.family ?? AF_INET, 'bind', new SockAddr(), this.p.net);
     const inet = to.family === AF_INET || to.family === AF_INET6;
-    check(sysBind(this.p, fd, to), 'bind', inet ? fromSockAddr(to) : placeOf(addr as PeerAddress));
+    check(sysBind(this.p, fd, to), 'bind', inet ? fromSockAddr(to, this.p.net) : placeOf(addr as PeerAddress));
   }
 
   /** listen(2): `backlog` connections may wait to be accepted, at most net.core.somaxconn. */
@@ -107,13 +107,13 @@ export class SysCalls {
   accept(fd: number, flags: number = 0): Accepted {
     const peer = new SockAddr();
     const ret = sysAccept(this.p, checkFd(fd, 'accept'), peer, checkInt(flags, 'accept', 'flags'));
-    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer) };
+    return { fd: check(ret, 'accept'), peer: fromSockAddr(peer, this.p.net) };
   }
 
   /** connect(2): a stream answers EINPROGRESS, the handshake runs. `null` dissolves the association of a datagram socket. */
   connect(fd: number, addr: PeerAddress | null): void {
     checkFd(fd, 'connect');
-    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr());
+    const to = addr === null ? unspec() : toSockAddr(addr, 'connect', new SockAddr(), this.p.net);
     check(sysConnect(this.p, fd, to), 'connect', placeOf(addr ?? undefined));
   }
 
@@ -145,7 +145,7 @@ export class SysCalls {
   sendto(fd: number, data: Data, to: PeerAddress, flags: number = 0): number {
     checkFd(fd, 'sendto');
     const msg = message(checkData(data, 'sendto'), checkInt(flags, 'sendto', 'flags'));
-    toSockAddr(to, 'sendto', msg.name);
+    toSockAddr(to, 'sendto', msg.name, this.p.net);
     msg.hasName = true;
     return check(sysSendmsg(this.p, fd, msg), 'sendto', placeOf(to));
   }
@@ -194,14 +194,14 @@ export class SysCalls {
   getsockname(fd: number): SocketAddress {
     const out = new SockAddr();
     check(sysGetsockname(this.p, checkFd(fd, 'getsockname'), out), 'getsockname');
-    return fromSockAddr(out);
+    return fromSockAddr(out, this.p.net);
   }
 
   /** getpeername(2). */
   getpeername(fd: number): SocketAddress {
     const out = new SockAddr();
     check(sysGetpeername(this.p, checkFd(fd, 'getpeername'), out), 'getpeername');
-    return fromSockAddr(out);
+    return fromSockAddr(out, this.p.net);
   }
 
   /** setsockopt(2). */
@@ -268,7 +268,7 @@ export class SysCalls {
     if (typeof out !== 'object' || (out as unknown) === null) throw new TypeError(`sendmsg: message is ${show(out)}; expected { iov, to }`);
     const msg = message(gather(checkIov(out.iov, 'sendmsg')), checkInt(flags, 'sendmsg', 'flags'));
     if (out.to !== undefined) {
-      toSockAddr(out.to, 'sendmsg', msg.name);
+      toSockAddr(out.to, 'sendmsg', msg.name, this.p.net);
       msg.hasName = true;
     }
     if (out.control !== undefined) msg.control = [...out.control];
@@ -286,7 +286,7 @@ export class SysCalls {
   /** @internal */
   received(fd: number, bytes: number, msg: MsgHdr): Received {
     const stream = fdSock(this.p, fd)?.type === 1;
-    return { bytes, from: stream ? null : fromSockAddr(msg.name), flags: msg.msgFlags, control: msg.control ?? [] };
+    return { bytes, from: stream ? null : fromSockAddr(msg.name, this.p.net), flags: msg.msgFlags, control: msg.control ?? [] };
   }
 
   /** read(2) of nothing is 0, whatever the socket has. */

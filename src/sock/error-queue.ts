@@ -6,6 +6,7 @@
  *         udp/output.ts, raw/output.ts      ipLocalError, when the packet cannot even leave
  *         the protocols' recvmsg            sockRecvError, for a reader with MSG_ERRQUEUE
  */
+import { in6ReadAt } from '../lib/addr6.ts';
 import { get32 } from '../lib/bytes.ts';
 import { EAGAIN } from '../lib/errno.ts';
 import { cloneSkb, copyBits, trimHead } from '../skb/copy.ts';
@@ -13,9 +14,10 @@ import { Drop } from '../skb/drop-reason.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { IPV4_DADDR, IPV4_SADDR } from '../wire/ipv4.ts';
+import { IPV6_DADDR, IPV6_SADDR } from '../wire/ipv6.ts';
 import { AF_INET, IP_RECVERR, MSG_ERRQUEUE, MSG_TRUNC, SOL_IP } from './constants.ts';
 import {
-  ErrorQueue, QueuedErr, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_LOCAL, type SockExtendedErr,
+  ErrorQueue, QueuedErr, SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6, SO_EE_ORIGIN_LOCAL, type SockExtendedErr,
 } from './extended-err.ts';
 import { skbSetOwnerR, type Sock } from './sock.ts';
 import { type MsgHdr, SockAddr } from './sockaddr.ts';
@@ -50,6 +52,17 @@ export function ipIcmpError(
   const copy = cloneSkb(skb);
   trimHead(copy, Math.min(payloadOff, copy.len));
   sockQueueError(sk, { errno, origin: SO_EE_ORIGIN_ICMP, type, code, info, offender }, dest, copy);
+}
+
+/** The same for an ICMPv6 message and a quoted IPv6 header. */
+export function ip6IcmpError(
+  sk: Sock, skb: SkBuff, errno: number, type: number, code: number, info: number, port: number, payloadOff: number,
+): void {
+  const offender = new SockAddr().set6(in6ReadAt(skb.buf, skb.nh + IPV6_SADDR), 0, 0);
+  const dest = new SockAddr().set6(in6ReadAt(skb.buf, skb.data + IPV6_DADDR), port, 0);
+  const copy = cloneSkb(skb);
+  trimHead(copy, Math.min(payloadOff, copy.len));
+  sockQueueError(sk, { errno, origin: SO_EE_ORIGIN_ICMP6, type, code, info, offender }, dest, copy);
 }
 
 /** This host itself cannot send to `dest`: with IP_RECVERR the sender finds it in the queue. `info`: the MTU. */

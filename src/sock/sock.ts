@@ -60,8 +60,9 @@ export class SockoptError {
 
 export class Sock {
   readonly net: Net;
-  readonly prot: Proto;
-  readonly family: number;
+  /** What it can do, and the family of its addresses: both change by IPV6_ADDRFORM alone. */
+  prot: Proto;
+  family: number;
   readonly type: number;
   readonly protocol: number;
   /** TCP_* state; every protocol has one. */

@@ -15,6 +15,7 @@ import {
   AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC, O_NONBLOCK, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM,
   SOCK_TYPE_MASK, TCP_CLOSE, TCP_SYN_SENT,
 } from '../sock/constants.ts';
+import { inetPeername, inetSockname } from '../sock/name.ts';
 import { InetSock, type Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { SocketFile } from './file.ts';
@@ -174,7 +175,7 @@ export function sysAccept(p: Process, fd: number, out: SockAddr | null, flags: n
 export function sysConnect(p: Process, fd: number, addr: SockAddr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
-  if (addr.family !== sk.family && addr.family !== AF_UNSPEC) return -EAFNOSUPPORT;
+  if (addr.family !== sk.family && addr.family !== AF_UNSPEC && !speaksV4(sk, addr)) return -EAFNOSUPPORT;
   p.enter();
   const err = addr.family === AF_UNSPEC ? sk.prot.disconnect(sk) : sk.prot.connect(sk, addr);
   p.leave();
@@ -187,7 +188,7 @@ export function sysConnect(p: Process, fd: number, addr: SockAddr): number {
 export function sysSendmsg(p: Process, fd: number, msg: MsgHdr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
-  if (msg.hasName && msg.name.family !== sk.family && sk.type !== SOCK_STREAM) return -EAFNOSUPPORT;
+  if (msg.hasName && msg.name.family !== sk.family && sk.type !== SOCK_STREAM && !speaksV4(sk, msg.name)) return -EAFNOSUPPORT;
   if (sk.family === AF_UNIX) {
     const err = scmCollect(p, msg);
     if (err < 0) return err;
@@ -228,11 +229,7 @@ export function sysGetsockname(p: Process, fd: number, out: SockAddr): number {
   if (sk === null) return badSock(p, fd);
   if (sk.prot.getname !== undefined) return sk.prot.getname(sk, out, false);
   if (!(sk instanceof InetSock)) return -EOPNOTSUPP;
-  out.set(sk.rcvSaddr !== 0 ? sk.rcvSaddr : sk.saddr, sk.num);
-  if (sk.family === AF_INET6) {
-    out.family = AF_INET6;
-    out.addr6 = sk.v6RcvSaddr;
-  }
+  inetSockname(sk, out);
   return 0;
 }
 
@@ -252,12 +249,12 @@ function peerName(sk: Sock, out: SockAddr): void {
     sk.prot.getname(sk, out, true);
     return;
   }
-  const inet = sk as InetSock;
-  out.set(inet.daddr, inet.dport);
-  if (sk.family === AF_INET6) {
-    out.family = AF_INET6;
-    out.addr6 = inet.v6Daddr;
-  }
+  inetPeername(sk as InetSock, out);
+}
+
+/** Datagram sockets of AF_INET6 take IPv4 addresses as they are, too, as on Linux: whether they speak IPv4, they know. */
+function speaksV4(sk: Sock, addr: SockAddr): boolean {
+  return sk.family === AF_INET6 && addr.family === AF_INET && sk.type !== SOCK_STREAM;
 }
 
 /** True when a failed call means "not now": a waiting call sleeps. */

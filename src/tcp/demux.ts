@@ -24,6 +24,7 @@ import {
 } from '../sock/constants.ts';
 import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
+import { IPV6_DADDR, IPV6_SADDR } from '../wire/ipv6.ts';
 import { TCPOLEN_MD5SIG, TCPOPT_EOL, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
 import {
   TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS,
@@ -41,10 +42,6 @@ import { tcpRcvStateProcess } from './state.ts';
 import { cookieCheck } from './syncookies.ts';
 import { TwVerdict, twDeschedule, tcpTimewaitStateProcess } from './timewait.ts';
 import type { TimewaitSock } from './timewait-sock.ts';
-
-/** Where an IPv6 header has its addresses. */
-const IPV6_SADDR = 8;
-const IPV6_DADDR = 24;
 
 /** A TCP segment for this host. Takes the skb. */
 export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {

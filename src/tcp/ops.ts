@@ -7,6 +7,7 @@
  *         tcp/sockopt.ts                                 options
  */
 import { inetBind } from '../ip/bind.ts';
+import { inet6Bind } from '../ip/v6/bind.ts';
 import { ENOTTY, EINVAL } from '../lib/errno.ts';
 import {
   EPOLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK,
@@ -74,6 +75,17 @@ export const tcpProt: Proto = {
   },
   ioctl(sk: Sock, cmd: number): number {
     return tcpIoctl(sk as TcpSock, cmd);
+  },
+};
+
+/** The table of a TCP socket of AF_INET6. */
+export const tcpV6Prot: Proto = {
+  ...tcpProt,
+  name: 'TCPv6',
+  bind(sk: Sock, addr: SockAddr): number {
+    const tp = sk as TcpSock;
+    if (tp.bindBucket === null && tp.state === TCP_CLOSE) tp.num = 0;
+    return inet6Bind(tp.tcp.ip6!, tp.tcp.ip, tp.tcp.ports, tp, addr);
   },
 };
 

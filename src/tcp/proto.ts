@@ -4,9 +4,11 @@
  */
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
+import type { Ipv6 } from '../ip/v6/ipv6.ts';
 import { SipKey } from '../lib/hash.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { PortTable } from '../sock/ports.ts';
+import type { Proto } from '../sock/sock.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
@@ -112,6 +114,8 @@ export class TcpSysctl {
 export class TcpProto {
   readonly net: Net;
   readonly ip: Ipv4;
+  /** Null on a host without IPv6. */
+  ip6: Ipv6 | null = null;
   readonly sysctl: TcpSysctl = new TcpSysctl();
   /** Bind buckets (`sock/ports.ts`). */
   readonly ports: PortTable;
@@ -135,6 +139,8 @@ export class TcpProto {
   /** What is different between the families of packets; IPv6's table is set when the host has IPv6. */
   readonly v4: TcpAfOps = tcpV4Ops;
   v6: TcpAfOps | null = null;
+  /** What an AF_INET socket can do (IPV6_ADDRFORM); set by `tcpInit`. */
+  v4Prot: Proto | null = null;
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
   /** Why the segment that `tcpCheckReq` or `cookieCheck` made nothing of is to be dropped; NotDropped when it did its work. */

@@ -2,11 +2,12 @@
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { EINVAL, ENOENT, ENOPROTOOPT } from '../lib/errno.ts';
 import {
-  SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN, TCP_CLOSE,
+  SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN, TCP_CLOSE,
   TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
+import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
 import { tcpGetInfo } from './info.ts';
 import { TCP_MIN_MSS } from './mss.ts';
@@ -30,6 +31,7 @@ const MAX_RETRANS = 255;
 export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
   if (level === SOL_SOCKET) return socketOptionChanged(tp, name, value);
   if (level === SOL_IP) return inetSetsockopt(tp.tcp.ip, tp, name, value);
+  if (level === SOL_IPV6 && tp.np !== null) return ipv6Setsockopt(tp.tcp.ip6!, tp, name, value, tp.tcp.v4Prot);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
@@ -82,6 +84,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
 /** getsockopt: the value, or a SockoptError. */
 export function tcpGetsockopt(tp: TcpSock, level: number, name: number): SockoptValue | SockoptError {
   if (level === SOL_IP) return inetGetsockopt(tp.tcp.ip, tp, name);
+  if (level === SOL_IPV6 && tp.np !== null) return ipv6Getsockopt(tp.tcp.ip6!, tp, name);
   if (level !== SOL_TCP) return new SockoptError(-ENOPROTOOPT);
   const { sysctl } = tp.tcp;
   switch (name) {

@@ -5,7 +5,7 @@
  * testing/pattern.ts, and so are those of the peer: whoever receives them checks each.
  */
 import * as errno from '../lib/errno.ts';
-import { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
+import { MsgHdr } from '../sock/sockaddr.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import {
   EPOLLRDHUP, MSG_OOB, POLLERR, POLLHUP, POLLIN, POLLOUT, SHUT_RD, SHUT_RDWR, SHUT_WR, SOL_TCP, TCP_INFO,
@@ -101,8 +101,7 @@ export class LabConn {
 
   /** connect() again: how the first one went. */
   connect(want: Answer): void {
-    const addr = new SockAddr().set(this.flow.address.peerAddr, this.flow.address.peerPort);
-    this.answer('connect()', sysConnect(this.core.host.process, this.fd, addr), want);
+    this.answer('connect()', sysConnect(this.core.host.process, this.fd, this.flow.peerName()), want);
   }
 
   setsockopt(level: number, name: number, value: SockoptValue, want: Answer = 0): void {

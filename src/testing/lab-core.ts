@@ -7,16 +7,17 @@
  *         testing/lab-trace.ts    how a failure is told
  */
 import { formatDuration } from '../lib/units.ts';
-import { csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
-import { ETH_HLEN, ETH_P_IP, ethType } from '../wire/ethernet.ts';
+import { csumIpv6Nofold, csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethType } from '../wire/ethernet.ts';
 import { IPPROTO_TCP, iphDaddr, iphHlen, iphProtocol, iphSaddr, iphTotalLen } from '../wire/ipv4.ts';
+import { IPV6_DADDR, IPV6_HLEN, IPV6_SADDR, ip6hNexthdr, ip6hPayloadLen } from '../wire/ipv6.ts';
 import { printEthernet } from '../wire/print.ts';
-import { decodeIpv4 } from '../wire/segment-decode.ts';
+import { decodeIpv4, decodeIpv6 } from '../wire/segment-decode.ts';
 import type { PacketSpec } from '../wire/segment.ts';
 import { thHlen } from '../wire/tcp.ts';
 import { checkAllTcp } from './invariants.ts';
 import { Flow, type FlowAddress } from './lab-flow.ts';
-import { HOST_ADDR, PEER_ADDR, type LabHost } from './lab-host.ts';
+import { HOST_ADDR, HOST_ADDR6, PEER_ADDR, PEER_ADDR6, type LabHost } from './lab-host.ts';
 import { parseScript, type Step, type When } from './lab-script.ts';
 import { callSite, lineText, LabFailure, Trace, type Place } from './lab-trace.ts';
 import { comparePacket } from './segment-notation.ts';
@@ -70,7 +71,8 @@ export class LabCore {
 
   /** A new connection of the peer, to `hostPort`; it becomes the one that lines are about. */
   newFlow(hostPort: number, peerPort: number = this.nextPeerPort++): Flow {
-    const address: FlowAddress = { hostAddr: HOST_ADDR, hostPort, peerAddr: PEER_ADDR, peerPort };
+    const v6 = this.host.family === 6 ? { host: HOST_ADDR6, peer: PEER_ADDR6 } : undefined;
+    const address: FlowAddress = { hostAddr: HOST_ADDR, hostPort, peerAddr: PEER_ADDR, peerPort, v6 };
     const flow = new Flow(address, PEER_ISS, PEER_TS_BASE);
     this.flows.push(flow);
     this.flow = flow;
@@ -121,7 +123,7 @@ export class LabCore {
   run(text: string, place: Place): void {
     let steps: Step[];
     try {
-      steps = parseScript(text);
+      steps = parseScript(text, this.host.family);
     } catch (error) {
       if (error instanceof SyntaxError) error.message = `${place.file}:${place.line}: ${error.message}`;
       throw error;
@@ -235,11 +237,13 @@ export class LabCore {
 
   private capture(frame: WireFrame): void {
     const { bytes, timeNs } = frame;
-    if (ethType(bytes, 0) !== ETH_P_IP) {
+    const type = ethType(bytes, 0);
+    if (type !== ETH_P_IP && type !== ETH_P_IPV6) {
       this.sent.push({ timeNs, flow: null, packet: printEthernet(bytes, 0, bytes.length) });
       return;
     }
-    const packet = decodeIpv4(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
+    const decode = type === ETH_P_IPV6 ? decodeIpv6 : decodeIpv4;
+    const packet = decode(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
     if (typeof packet === 'string') {
       this.sent.push({ timeNs, flow: null, packet });
       return;
@@ -256,7 +260,7 @@ export class LabCore {
   private captureTcp(packet: Extract<PacketSpec, { proto: 'tcp' }>, bytes: Uint8Array, timeNs: number): void {
     const flow = this.flowOf(packet.sport!, packet.dport!);
     const rel = flow.receive(packet, timeNs);
-    const th = ETH_HLEN + iphHlen(bytes, ETH_HLEN);
+    const th = ETH_HLEN + (ethType(bytes, 0) === ETH_P_IPV6 ? IPV6_HLEN : iphHlen(bytes, ETH_HLEN));
     const wrong = flow.wrongByte(rel, bytes.subarray(th + thHlen(bytes, th)));
     const shown = wrong === null ? rel : `${lineText(rel, null)} [the byte at ${wrong} is not what was written there]`;
     this.sent.push({ timeNs, flow, packet: shown });
@@ -273,12 +277,21 @@ export class LabCore {
   /** Checksums are the stack's matter on a wire without offload; the lab looks at each. */
   private wrongChecksum(bytes: Uint8Array): string {
     const ip = ETH_HLEN;
+    if (ethType(bytes, 0) === ETH_P_IPV6) return this.wrongChecksum6(bytes);
     const hlen = iphHlen(bytes, ip);
     if (ipFastCsum(bytes, ip, hlen) !== 0) return 'bad ip checksum';
     if (this.host.offload || iphProtocol(bytes, ip) !== IPPROTO_TCP) return '';
     const len = iphTotalLen(bytes, ip) - hlen;
     const sum = csumPartial(bytes, ip + hlen, len, 0);
     return csumTcpudpNofold(iphSaddr(bytes, ip), iphDaddr(bytes, ip), len, IPPROTO_TCP, sum) === 0xffff ? '' : 'bad tcp checksum';
+  }
+
+  private wrongChecksum6(bytes: Uint8Array): string {
+    const ip = ETH_HLEN;
+    if (this.host.offload || ip6hNexthdr(bytes, ip) !== IPPROTO_TCP) return '';
+    const len = ip6hPayloadLen(bytes, ip);
+    const sum = csumPartial(bytes, ip + IPV6_HLEN, len, 0);
+    return csumIpv6Nofold(bytes, ip + IPV6_SADDR, bytes, ip + IPV6_DADDR, len, IPPROTO_TCP, sum) === 0xffff ? '' : 'bad tcp checksum';
   }
 }
 

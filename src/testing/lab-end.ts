@@ -26,6 +26,7 @@ export function finishLab(core: LabCore, place: Place): void {
     // The peer has lost interest: an acceptable RST ends what the process left behind.
     host.wire.injectIp(buildPacket(parsePacket('R 0:0(0)'), {
       saddr: tp.daddr, daddr: tp.saddr, sport: tp.dport, dport: tp.num, seqBase: tp.rcvNxt,
+      v6: tp.v6Daddr === null ? undefined : { saddr: tp.v6Daddr, daddr: tp.v6Saddr! },
     }));
   }
   core.advance(core.nowNs + SETTLE_NS);

@@ -5,6 +5,8 @@
  * All numbers of a script are relative: sequence numbers to the ISS of their sender, timestamps to milliseconds since the
  * lab began.
  */
+import type { In6Addr } from '../lib/addr6.ts';
+import { SockAddr } from '../sock/sockaddr.ts';
 import { SEQ_MODULUS, relativeTcp, type PacketSpec, type TcpOption, type TcpSpec } from '../wire/segment.ts';
 import { buildPacket } from '../wire/segment-build.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN } from '../wire/tcp.ts';
@@ -16,6 +18,8 @@ export interface FlowAddress {
   readonly hostPort: number;
   readonly peerAddr: number;
   readonly peerPort: number;
+  /** The packets are IPv6, between these. */
+  readonly v6?: { readonly host: In6Addr; readonly peer: In6Addr } | undefined;
 }
 
 export class Flow {
@@ -43,13 +47,20 @@ export class Flow {
     this.peerTsBase = peerTsBase;
   }
 
+  /** The peer as connect() wants it. */
+  peerName(): SockAddr {
+    const { peerAddr, peerPort, v6 } = this.address;
+    return v6 === undefined ? new SockAddr().set(peerAddr, peerPort) : new SockAddr().set6(v6.peer, peerPort, 0);
+  }
+
   /** Makes the bytes of a segment of the peer. Learns from it what comes next. */
   build(spec: PacketSpec, nowNs: number): Uint8Array {
-    const { hostAddr, hostPort, peerAddr, peerPort } = this.address;
+    const { hostAddr, hostPort, peerAddr, peerPort, v6 } = this.address;
     const acked = spec.proto === 'tcp' && (spec.flags & TCP_FLAG_ACK) !== 0;
     const seq = spec.proto === 'tcp' ? (spec.range?.seq ?? this.peerNxt) : 0;
     const packet = buildPacket(this.wireTimestamps(spec, acked), {
       saddr: peerAddr, daddr: hostAddr, sport: peerPort, dport: hostPort,
+      v6: v6 === undefined ? undefined : { saddr: v6.peer, daddr: v6.host },
       seqBase: this.peerIss, ackBase: this.hostIss ?? 0,
       seq, ack: this.hostNxt, win: this.win,
       ...(this.timestamps && spec.proto === 'tcp' ? { options: this.timestampOption(nowNs, acked) } : {}),

@@ -8,6 +8,7 @@
  * can be pasted back); no time means: in the same instant as the line before.
  */
 import { parseDuration } from '../lib/units.ts';
+import type { IpVersion } from '../wire/icmp-names.ts';
 import type { PacketSpec } from '../wire/segment.ts';
 import { parsePacket, SegmentSyntaxError } from './segment-notation.ts';
 
@@ -24,8 +25,8 @@ export type Step =
 const LINE = /^\s*(?:(?<plus>\+)?(?<time>\d+(?:\.\d+)?|\.\d+)(?<unit>ns|us|ms|s|min|h)?\s+)?(?<mark>[<>])/;
 const QUIET = /^\s*quiet\s+(\S+)\s*(?:\/\/.*)?$/;
 
-/** Reads all lines. Line numbers count from 1. Throws SegmentSyntaxError. */
-export function parseScript(text: string): Step[] {
+/** Reads all lines; `version` of IP decides what an ICMP line means. Line numbers count from 1. Throws SegmentSyntaxError. */
+export function parseScript(text: string, version: IpVersion = 4): Step[] {
   const steps: Step[] = [];
   text.split('\n').forEach((raw, i) => {
     const line = i + 1;
@@ -40,7 +41,7 @@ export function parseScript(text: string): Step[] {
       throw new SegmentSyntaxError("'>' packet, '<' packet or quiet expected, after an optional time", line, 1);
     }
     const column = m[0].length + 1;
-    const packet = parsePacket(raw.slice(m[0].length), { line, column, nops: true });
+    const packet = parsePacket(raw.slice(m[0].length), { line, column, nops: true, version });
     const kind = m.groups!['mark'] === '>' ? 'expect' : 'inject';
     steps.push({ kind, when: parseWhen(m.groups!, line), packet, line, text: raw.trim() });
   });

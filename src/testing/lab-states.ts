@@ -11,8 +11,9 @@
 import { EINPROGRESS } from '../lib/errno.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import {
-  AF_INET, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, TCP_NODELAY,
+  SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP, SO_RCVBUF, SO_REUSEADDR, SO_SNDBUF, TCP_NODELAY,
 } from '../sock/constants.ts';
+import { in6Any } from '../lib/addr6.ts';
 import { SockAddr } from '../sock/sockaddr.ts';
 import { sysAccept, sysBind, sysConnect, sysListen, sysSocket } from '../syscall/socket.ts';
 import { sysSetsockopt } from '../syscall/sockopt.ts';
@@ -100,7 +101,7 @@ export function synOptions(o: StateOptions, ecr: number): readonly TcpOption[] {
 /** Makes a socket with the options; not bound yet. */
 function newSocket(core: LabCore, o: StateOptions): number {
   const p = core.host.process;
-  const fd = sysSocket(p, AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+  const fd = sysSocket(p, core.host.socketFamily, SOCK_STREAM | SOCK_NONBLOCK, 0);
   const set = (level: number, name: number, value: number | object): void => {
     const ret = sysSetsockopt(p, fd, level, name, value);
     if (ret !== 0) throw new LabFailure(`setsockopt(${level}, ${name}): ${answerName(ret)}`);
@@ -118,7 +119,7 @@ export function listening(core: LabCore, o: StateOptions): LabListener {
   const p = core.host.process;
   const port = o.port ?? core.host.firstPort;
   const fd = newSocket(core, o);
-  const bound = sysBind(p, fd, new SockAddr().set(0, port));
+  const bound = sysBind(p, fd, core.host.family === 6 ? new SockAddr().set6(in6Any, port, 0) : new SockAddr().set(0, port));
   if (bound !== 0) throw new LabFailure(`bind(${port}): ${answerName(bound)}`);
   const ret = sysListen(p, fd, o.backlog ?? 128);
   if (ret !== 0) throw new LabFailure(`listen(): ${answerName(ret)}`);
@@ -131,7 +132,7 @@ export function connecting(core: LabCore, o: StateOptions): LabConn {
   const p = core.host.process;
   const fd = newSocket(core, o);
   const flow = core.newFlow(0, o.port ?? 80);
-  const ret = sysConnect(p, fd, new SockAddr().set(flow.address.peerAddr, flow.address.peerPort));
+  const ret = sysConnect(p, fd, flow.peerName());
   if (ret !== -EINPROGRESS) throw new LabFailure(`connect(): EINPROGRESS wanted, got ${answerName(ret)}`);
   core.host.runTasks();
   core.flows.splice(core.flows.indexOf(flow), 1);

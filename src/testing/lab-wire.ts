@@ -13,7 +13,7 @@ import { ethTypeTrans } from '../dev/receive.ts';
 import { skbBytes, skbFromBytes } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { ETH_HLEN, ETH_P_IP, ethWriteHeader } from '../wire/ethernet.ts';
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethWriteHeader } from '../wire/ethernet.ts';
 
 /** A frame that the host has sent. */
 export interface WireFrame {
@@ -86,10 +86,10 @@ export class LabWire implements NetDeviceOps {
     cpu.exit();
   }
 
-  /** An IPv4 packet comes in, from the peer to us. */
+  /** An IP packet comes in, from the peer to us. */
   injectIp(packet: Uint8Array): void {
     const frame = new Uint8Array(ETH_HLEN + packet.length);
-    ethWriteHeader(frame, 0, HOST_MAC, 0, PEER_MAC, 0, ETH_P_IP);
+    ethWriteHeader(frame, 0, HOST_MAC, 0, PEER_MAC, 0, packet[0]! >> 4 === 6 ? ETH_P_IPV6 : ETH_P_IP);
     frame.set(packet, ETH_HLEN);
     this.inject(frame);
   }

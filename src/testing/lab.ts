@@ -47,6 +47,7 @@ export interface LabFunction {
 
 /** Counters that move whenever segments come and go: no test need name them. */
 const TRAFFIC: ReadonlySet<MibName> = new Set<MibName>([
+  'Ip6InReceives', 'Ip6InDelivers', 'Ip6OutRequests', 'Ip6OutTransmits', 'Ip6InOctets', 'Ip6OutOctets', 'Ip6InNoECTPkts',
   'IpInReceives', 'IpInDelivers', 'IpOutRequests', 'IpOutTransmits', 'IpExtInOctets', 'IpExtOutOctets', 'IpExtInNoECTPkts',
   'TcpInSegs', 'TcpOutSegs', 'TcpActiveOpens', 'TcpPassiveOpens', 'TcpExtTCPHPHits', 'TcpExtTCPPureAcks', 'TcpExtTCPHPAcks',
   'TcpExtTCPOrigDataSent', 'TcpExtTCPDelivered', 'TcpExtTCPRcvCoalesce', 'TcpExtDelayedACKs', 'TcpExtTCPAutoCorking',
@@ -196,7 +197,7 @@ export class Lab {
     const place = callSite();
     const bad: string[] = [];
     for (const [field, expected] of Object.entries(want)) {
-      const got = readSock(this.host.tcp, c, field);
+      const got = readSock(this.host, c, field);
       if (got !== expected) bad.push(`${field}: ${String(expected)} wanted, got ${String(got)}`);
     }
     if (bad.length > 0) this.complain(place, `the socket\n    ${bad.join('\n    ')}`);
@@ -204,8 +205,8 @@ export class Lab {
 
   /** True while the connection's 4-tuple is in TIME_WAIT. */
   inTimeWait(c: LabConn): boolean {
-    const { hostAddr, hostPort, peerAddr, peerPort } = c.flow.address;
-    return this.host.tcp.established.lookup(hostAddr, hostPort, peerAddr, peerPort, 0)?.state === TCP_TIME_WAIT;
+    const { hostPort, peerPort } = c.flow.address;
+    return this.host.entryOf(hostPort, peerPort)?.state === TCP_TIME_WAIT;
   }
 
   /** The sockets of the host that are connected, or are about to be. */
@@ -225,14 +226,20 @@ export function runLab(name: string, options: LabOptions, body: LabBody): void {
   finishLab(lab.core, { file: name, line: 0 });
 }
 
-/** {@link lab}, for a runner that is not found by itself: `const lab = labWith(test)`. */
-export function labWith(test: TestFunction): LabFunction {
+/**
+ * {@link lab}, for a runner that is not found by itself: `const lab = labWith(test)`. With both families
+ * (`labWith(test, [4, 6])`) each lab is a test for each: the notation has no addresses and the MSS is the same (see
+ * `LabHostOptions.mtu`), so the same lines do for both. A lab that names its `family` is about that one alone.
+ */
+export function labWith(test: TestFunction, families: readonly (4 | 6)[] = [4]): LabFunction {
   return (name: string, a: LabOptions | LabBody, b?: LabBody): void => {
     const options = typeof a === 'function' ? {} : a;
     const body = typeof a === 'function' ? a : b!;
-    test(name, () => {
-      runLab(name, options, body);
-    });
+    for (const family of options.family === undefined ? families : [options.family]) {
+      test(family === 4 ? name : `${name} (IPv6)`, () => {
+        runLab(name, { ...options, family }, body);
+      });
+    }
   };
 }
 

@@ -8,6 +8,7 @@
  */
 import { get16, get32 } from '../lib/bytes.ts';
 import { EHOSTUNREACH, EMSGSIZE, EPROTO } from '../lib/errno.ts';
+import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH } from '../wire/icmp.ts';
 import { IPPROTO_UDP, IPV4_DADDR, IPV4_SADDR, iphHlen } from '../wire/ipv4.ts';
 import { UDP_CHECK, UDP_DPORT, UDP_HLEN, UDP_LEN, UDP_SPORT } from '../wire/udp.ts';
@@ -89,7 +90,7 @@ function toMany(udp: UdpProto, skb: SkBuff, saddr: number, sport: number, daddr:
   let first: InetSock | null = null;
   for (let sk = udp.ports.find(dport)?.head ?? null; sk !== null; sk = sk.nextBound) {
     if (!udpHearsMany(sk as InetSock, saddr, sport, daddr, dif) || !ipMcSfAllow(sk as InetSock, daddr, saddr, dif)) continue;
-    if (first !== null) udpQueueRcv(sk as UdpSock, cloneWithHeaders(skb));
+    if (first !== null) udpQueueRcv(sk as UdpSock, udpCloneWithHeaders(skb));
     else first = sk as InetSock;
   }
   if (first !== null) {
@@ -101,7 +102,7 @@ function toMany(udp: UdpProto, skb: SkBuff, saddr: number, sport: number, daddr:
 }
 
 /** A clone has what lies between data and tail: the IP header is behind `data` here, and must be there, too. */
-function cloneWithHeaders(skb: SkBuff): SkBuff {
+export function udpCloneWithHeaders(skb: SkBuff): SkBuff {
   const back = skb.data - skb.nh;
   skb.push(back);
   const copy = cloneSkb(skb);
@@ -111,19 +112,17 @@ function cloneWithHeaders(skb: SkBuff): SkBuff {
 }
 
 /** Puts a datagram into the receive queue, if there is room (Linux: __udp_enqueue_schedule_skb). Takes the skb. */
-function udpQueueRcv(sk: UdpSock, skb: SkBuff): void {
-  const { net, udp } = sk;
+export function udpQueueRcv(sk: UdpSock, skb: SkBuff): void {
+  const { udp } = sk;
   const size = skb.truesize;
   // An empty queue takes a datagram of any size.
   if (sk.rmemAlloc !== 0 && sk.rmemAlloc + size > sk.rcvbuf) {
     sk.drops++;
-    net.inc(Mib.UdpRcvbufErrors);
-    return bad(udp, skb, Drop.SocketRcvbuff);
+    return refused(udp, skb, Mib.UdpRcvbufErrors, Mib.Udp6RcvbufErrors, Drop.SocketRcvbuff);
   }
   if (udp.memory + size > udp.sysctl.udpMem[2] * PAGE_SIZE) {
     sk.drops++;
-    net.inc(Mib.UdpMemErrors);
-    return bad(udp, skb, Drop.ProtoMem);
+    return refused(udp, skb, Mib.UdpMemErrors, Mib.Udp6MemErrors, Drop.ProtoMem);
   }
   skb.pull(UDP_HLEN);
   skb.sk = sk;
@@ -132,6 +131,14 @@ function udpQueueRcv(sk: UdpSock, skb: SkBuff): void {
   udp.memory += size;
   sk.receiveQueue.pushTail(skb);
   sk.dataReady();
+}
+
+/** There is no room: counted for the family of the datagram. */
+function refused(udp: UdpProto, skb: SkBuff, v4: number, v6: number, reason: Drop): void {
+  const isV6 = skb.protocol === ETH_P_IPV6;
+  udp.net.inc(isV6 ? v6 : v4);
+  udp.net.inc(isV6 ? Mib.Udp6InErrors : Mib.UdpInErrors);
+  udp.net.drop(skb, reason);
 }
 
 /** Gives back what `udpQueueRcv` charged. */

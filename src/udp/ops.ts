@@ -5,6 +5,7 @@ import { ipv4IsMulticast } from '../lib/addr.ts';
 import {
   EACCES, EAFNOSUPPORT, EAGAIN, EINVAL, ENOPROTOOPT, ENOTCONN, ENOTTY, EOPNOTSUPP,
 } from '../lib/errno.ts';
+import { in6Any, in6FromV4 } from '../lib/addr6.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { Mib } from '../dev/mib.ts';
 import { inetBind } from '../ip/bind.ts';
@@ -13,7 +14,7 @@ import { ipMcDropSocket } from '../ip/mcast.ts';
 import { ipRouteOutput } from '../ip/route.ts';
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import {
-  AF_INET, AF_UNSPEC, FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN,
+  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN,
   SHUTDOWN_MASK, SIOCOUTQ, SOL_IP, SOL_UDP, TCP_CLOSE, TCP_ESTABLISHED,
 } from '../sock/constants.ts';
 import { hasQueuedError, sockPurgeErrors } from '../sock/error-queue.ts';
@@ -23,7 +24,9 @@ import { type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/
 import type { SockAddr } from '../sock/sockaddr.ts';
 import { sockWriteable } from '../sock/wmem.ts';
 import { udpHashAdd, udpHashRemove, udpRehash } from './demux.ts';
-import { udpAutobind, udpFlushPending, udpFreePage, udpPushPending, udpSendmsg } from './output.ts';
+import { udpHashKey } from './hash.ts';
+import { udpAutobind, udpFlushPending, udpPushPending, udpSendmsg } from './output.ts';
+import { udpFreePage } from './payload.ts';
 import { udpRecvmsg } from './recv.ts';
 import type { UdpSock } from './sock.ts';
 
@@ -42,11 +45,16 @@ function udpConnect(sock: Sock, addr: SockAddr): number {
   const sk = sock as UdpSock;
   if (addr.family === AF_UNSPEC) return udpDisconnect(sk);
   if (addr.family !== AF_INET) return -EAFNOSUPPORT;
+  return udpConnectV4(sk, addr.addr, addr.port);
+}
+
+/** To an IPv4 address: of a socket of AF_INET, or one of AF_INET6 that was given a mapped address. */
+export function udpConnectV4(sk: UdpSock, daddr: number, dport: number): number {
   if (sk.num === 0 && udpAutobind(sk) < 0) return -EAGAIN;
   sk.dst = null;
-  const many = ipv4IsMulticast(addr.addr);
+  const many = ipv4IsMulticast(daddr);
   const oif = many && sk.boundDevIf === 0 ? sk.mcIndex : sk.boundDevIf;
-  const rt = ipRouteOutput(sk.udp.ip, addr.addr, many && sk.saddr === 0 ? sk.mcAddr : sk.saddr, oif);
+  const rt = ipRouteOutput(sk.udp.ip, daddr, many && sk.saddr === 0 ? sk.mcAddr : sk.saddr, oif);
   if (typeof rt === 'number') {
     sk.net.inc(Mib.IpOutNoRoutes);
     return rt;
@@ -54,11 +62,14 @@ function udpConnect(sock: Sock, addr: SockAddr): number {
   if (rt.type === RTN_BROADCAST && !sk.broadcast) return -EACCES;
   if (sk.saddr === 0) sk.saddr = rt.src;
   sk.daddr = rt.dst;
-  sk.dport = addr.port;
+  sk.dport = dport;
+  sk.v6Daddr = null;
   sk.state = TCP_ESTABLISHED;
   if (sk.rcvSaddr === 0) {
+    const key = udpHashKey(sk);
     sk.rcvSaddr = rt.src;
-    udpRehash(sk, 0);
+    if (sk.family === AF_INET6) sk.v6RcvSaddr = in6FromV4(rt.src);
+    udpRehash(sk, key);
   }
   if (sk.reuseportGroup !== null) (sk.reuseportGroup as ReuseportGroup).hasConns = true;
   sk.inetId = sk.net.random.next32() & 0xffff;
@@ -71,9 +82,10 @@ function udpDisconnect(sock: Sock): number {
   const sk = sock as UdpSock;
   sk.state = TCP_CLOSE;
   sk.daddr = 0;
+  sk.v6Daddr = null;
   sk.dport = 0;
   sk.dst = null;
-  const old = sk.rcvSaddr;
+  const old = udpHashKey(sk);
   if (!sk.bindPortLock) {
     udpHashRemove(sk);
     portsUnbind(sk.udp.ports, sk);
@@ -82,6 +94,8 @@ function udpDisconnect(sock: Sock): number {
   if (!sk.bindAddrLock) {
     sk.rcvSaddr = 0;
     sk.saddr = 0;
+    sk.v6Saddr = null;
+    if (sk.family === AF_INET6) sk.v6RcvSaddr = in6Any;
     udpRehash(sk, old);
   }
   return 0;

@@ -12,9 +12,7 @@ import {
 } from '../lib/errno.ts';
 import { IPV4_HLEN_MIN } from '../wire/ipv4.ts';
 import { UDP_HLEN, udpWriteHeader } from '../wire/udp.ts';
-import { addOrExtend, canAddFrag, copyBytes } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
-import type { Page } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { ipCmsgInt, ipCmsgPktInfo } from '../ip/cmsg.ts';
@@ -30,13 +28,11 @@ import type { Sock } from '../sock/sock.ts';
 import { type MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { skbSetOwnerW } from '../sock/wmem.ts';
 import { udpHashAdd } from './demux.ts';
+import { addPayload, datagramTruesize } from './payload.ts';
 import type { UdpSock } from './sock.ts';
 
 const OutDatagrams: number = Mib.UdpOutDatagrams;
 
-/** Datagrams up to this size share pages. */
-const SHARED_MAX = 8192;
-const SHARED_PAGE = 16384;
 /** The length field of UDP and the total length of IP leave so much. */
 const LENGTH_MAX = 65535;
 
@@ -48,30 +44,41 @@ const LENGTH_MAX = 65535;
  */
 export function udpSendmsg(sock: Sock, msg: MsgHdr): number {
   const sk = sock as UdpSock;
+  const bad = udpBadMsg(msg);
+  if (bad !== 0) return bad;
+  const { name, hasName } = msg;
+  if (hasName && sk.pending === null) {
+    if (name.family !== AF_INET && name.family !== AF_UNSPEC) return -EAFNOSUPPORT;
+    if (name.port === 0) return -EINVAL;
+  }
+  return udpV4Sendmsg(sk, msg, hasName, hasName ? name.addr : sk.daddr, hasName ? name.port : sk.dport);
+}
+
+/** What no datagram can be, whatever its destination: too long, or out of band. 0 or a negative errno. */
+export function udpBadMsg(msg: MsgHdr): number {
   if (msg.len > LENGTH_MAX) return -EMSGSIZE;
-  if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
+  return (msg.flags & MSG_OOB) !== 0 ? -EOPNOTSUPP : 0;
+}
+
+/**
+ * The same once the destination is known to be IPv4: of a socket of AF_INET, or one of AF_INET6 that was given a mapped address.
+ *
+ * @param named the destination was given with the message; else it is the connected peer
+ */
+export function udpV4Sendmsg(sk: UdpSock, msg: MsgHdr, named: boolean, daddr: number, dport: number): number {
   if (sk.num === 0) {
     const err = udpAutobind(sk);
     if (err < 0) return err;
   }
   const corked = sk.cork || (msg.flags & MSG_MORE) !== 0;
   if (sk.pending !== null) return append(sk, sk.pending, msg, corked);
-  let daddr = sk.daddr;
-  let dport = sk.dport;
   let rt: Rtable | number;
   let saddr = sk.saddr;
-  if (msg.control === null && !msg.hasName && sk.state === TCP_ESTABLISHED) {
+  if (!named && sk.state !== TCP_ESTABLISHED) return -EDESTADDRREQ;
+  if (msg.control === null && !named) {
     rt = ipRouteSock(sk.udp.ip, sk);
   } else {
     let oif = sk.boundDevIf;
-    if (msg.hasName) {
-      if (msg.name.family !== AF_INET && msg.name.family !== AF_UNSPEC) return -EAFNOSUPPORT;
-      if (msg.name.port === 0) return -EINVAL;
-      daddr = msg.name.addr;
-      dport = msg.name.port;
-    } else if (sk.state !== TCP_ESTABLISHED) {
-      return -EDESTADDRREQ;
-    }
     if (msg.control !== null) {
       const info = ipCmsgPktInfo(msg);
       if (info !== null) {
@@ -133,7 +140,7 @@ function checkSend(sk: UdpSock, rt: Rtable, len: number, daddr: number, dport: n
 
 /** More bytes for the datagram in the making; it goes to the address of its first bytes. */
 function append(sk: UdpSock, skb: SkBuff, msg: MsgHdr, corked: boolean): number {
-  const rt = sk.pendingRoute!;
+  const rt = sk.pendingRoute as Rtable;
   const total = skb.len + msg.len;
   if (total + UDP_HLEN + IPV4_HLEN_MIN > ipMaxPacket(sk, rt)) {
     udpFlushPending(sk);
@@ -154,7 +161,7 @@ export function udpPushPending(sk: UdpSock): number {
   if (pending === null || pendingRoute === null) return 0;
   sk.pending = null;
   sk.pendingRoute = null;
-  return sendSkb(sk, pending, pendingRoute, sk.pendingSaddr, sk.pendingDaddr, sk.pendingDport, null);
+  return sendSkb(sk, pending, pendingRoute as Rtable, sk.pendingSaddr, sk.pendingDaddr, sk.pendingDport, null);
 }
 
 /** Gives it up. */
@@ -162,6 +169,8 @@ export function udpFlushPending(sk: UdpSock): void {
   const { pending } = sk;
   sk.pending = null;
   sk.pendingRoute = null;
+  sk.pendingDaddr6 = null;
+  sk.pendingSend = null;
   if (pending !== null) sk.net.drop(pending, Drop.Purged);
 }
 
@@ -192,52 +201,4 @@ function sendSkb(
   if (rc < 0) return rc;
   net.mib[OutDatagrams]!++;
   return 0;
-}
-
-// ---- payload --------------------------------------------------------------------------------------------------------
-
-/** Copies the writer's bytes into a page and hangs them on the skb. */
-function addPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): void {
-  const { len } = msg;
-  if (len === 0) return;
-  if (len > SHARED_MAX) {
-    const own = sk.net.pool.allocPage(len);
-    fillPage(own, skb, msg);
-    sk.net.pool.putPage(own);
-    return;
-  }
-  let page = sk.txPage;
-  if (page !== null && page.refs === 1) {
-    page.fill = 0; // all that was written here has been read
-  } else if (page === null || page.fill + len > page.bytes.length) {
-    if (page !== null) sk.net.pool.putPage(page);
-    page = sk.net.pool.allocPage(SHARED_PAGE);
-    sk.txPage = page;
-  }
-  fillPage(page, skb, msg);
-}
-
-function fillPage(page: Page, skb: SkBuff, msg: MsgHdr): void {
-  const at = page.fill;
-  copyBytes(msg.buf, msg.off, page.bytes, at, msg.len);
-  page.fill = at + msg.len;
-  if (skb.nrFrags === 0) skb.addFrag(page, at, msg.len);
-  else if (canAddFrag(skb, page, at)) addOrExtend(skb, page, at, msg.len);
-}
-
-/** The socket's page goes back. */
-export function udpFreePage(sk: UdpSock): void {
-  if (sk.txPage !== null) sk.net.pool.putPage(sk.txPage);
-  sk.txPage = null;
-}
-
-/**
- * What a datagram of `len` bytes occupies in socket buffers, as in Linux: an skb with its shared part (576), and the
- * power of two that holds the bytes with their headers; short ones share a small size, long ones use pages.
- */
-export function datagramTruesize(len: number): number {
-  const head = (len + 59 + 63) & ~63;
-  if (head <= 320) return 896;
-  if (head + 320 > 16384) return 896 + len;
-  return 256 + (1 << (32 - Math.clz32(head + 319)));
 }

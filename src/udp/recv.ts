@@ -3,19 +3,24 @@
  */
 import { EAGAIN } from '../lib/errno.ts';
 import { get16, get32 } from '../lib/bytes.ts';
+import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { IPV4_SADDR } from '../wire/ipv4.ts';
 import { UDP_SPORT } from '../wire/udp.ts';
 import { copyBits } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import { Mib } from '../dev/mib.ts';
 import { ipCmsgRecv } from '../ip/cmsg.ts';
-import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN } from '../sock/constants.ts';
+import { ip6CmsgRecv, ip6RecvName } from '../ip/v6/cmsg.ts';
+import {
+  AF_INET, IPV6_RECVERR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SOL_IPV6,
+} from '../sock/constants.ts';
 import { sockRecvError } from '../sock/error-queue.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import type { UdpSock } from './sock.ts';
 
 const InDatagrams: number = Mib.UdpInDatagrams;
+const In6Datagrams: number = Mib.Udp6InDatagrams;
 
 /**
  * Takes the next datagram (MSG_PEEK: looks at it). `msg.name` becomes its sender.
@@ -27,7 +32,7 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
   const sk = sock as UdpSock;
   msg.msgFlags = 0;
   msg.hasName = false;
-  if ((msg.flags & MSG_ERRQUEUE) !== 0) return sockRecvError(sk, msg);
+  if ((msg.flags & MSG_ERRQUEUE) !== 0) return recvError(sk, msg);
   if (sk.err !== 0) return sk.sockError();
   const skb = sk.receiveQueue.head;
   if (skb === null) {
@@ -38,13 +43,27 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
   const copied = len < msg.len ? len : msg.len;
   if (copied > 0) copyBits(skb, 0, msg.buf, msg.off, copied);
   if (copied < len) msg.msgFlags |= MSG_TRUNC;
-  msg.name.set(get32(skb.buf, skb.nh + IPV4_SADDR), get16(skb.buf, skb.th + UDP_SPORT));
   msg.hasName = true;
-  msg.control = ipCmsgRecv(sk, skb);
+  const { np } = sk;
+  if (np === null) {
+    msg.name.set(get32(skb.buf, skb.nh + IPV4_SADDR), get16(skb.buf, skb.th + UDP_SPORT));
+    msg.control = ipCmsgRecv(sk, skb);
+  } else {
+    ip6RecvName(msg.name, np, skb, get16(skb.buf, skb.th + UDP_SPORT));
+    msg.control = ip6CmsgRecv(sk, np, skb);
+  }
   if ((msg.flags & MSG_PEEK) === 0) {
     sk.receiveQueue.unlink(skb);
-    sk.net.mib[InDatagrams]!++;
+    sk.net.mib[skb.protocol === ETH_P_IPV6 ? In6Datagrams : InDatagrams]!++;
     consumeSkb(skb);
   }
   return (msg.flags & MSG_TRUNC) !== 0 ? len : copied;
+}
+
+/** The error queue, in the words of the socket's family: an IPv4 peer of an AF_INET6 socket has a mapped address. */
+function recvError(sk: UdpSock, msg: MsgHdr): number {
+  if (sk.np === null) return sockRecvError(sk, msg);
+  const n = sockRecvError(sk, msg, SOL_IPV6, IPV6_RECVERR);
+  if (n >= 0 && msg.name.family === AF_INET) msg.name.setMapped(msg.name.addr, msg.name.port);
+  return n;
 }

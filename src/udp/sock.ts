@@ -3,10 +3,13 @@
  */
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
-import type { Rtable } from '../ip/route.ts';
+import type { Ip6Send } from '../ip/v6/cmsg.ts';
+import type { Ipv6 } from '../ip/v6/ipv6.ts';
+import type { In6Addr } from '../lib/addr6.ts';
 import type { Page } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { AF_INET, IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_UDP, SOCK_DGRAM } from '../sock/constants.ts';
+import { IP_PMTUDISC_DONT, IP_PMTUDISC_WANT, IPPROTO_UDP, SOCK_DGRAM } from '../sock/constants.ts';
+import type { Dst } from '../sock/dst.ts';
 import { PortTable } from '../sock/ports.ts';
 import { InetSock, type Proto } from '../sock/sock.ts';
 import { UdpHash } from './hash.ts';
@@ -20,6 +23,8 @@ export class UdpSysctl {
 export class UdpProto {
   readonly net: Net;
   readonly ip: Ipv4;
+  /** Null on a host without IPv6. */
+  ip6: Ipv6 | null = null;
   readonly sysctl: UdpSysctl = new UdpSysctl();
   readonly ports: PortTable;
   readonly hash: UdpHash = new UdpHash();
@@ -39,15 +44,19 @@ export class UdpSock extends InetSock {
   cork = false;
   /** A datagram in the making (UDP_CORK, MSG_MORE), and where it goes. */
   pending: SkBuff | null = null;
-  pendingRoute: Rtable | null = null;
+  pendingRoute: Dst | null = null;
   pendingSaddr = 0;
   pendingDaddr = 0;
+  /** The same of IPv6; null while an IPv4 datagram is in the making. */
+  pendingSaddr6: In6Addr | null = null;
+  pendingDaddr6: In6Addr | null = null;
+  pendingSend: Ip6Send | null = null;
   pendingDport = 0;
   /** Payload is written here; several small datagrams share a page. */
   txPage: Page | null = null;
 
-  constructor(udp: UdpProto, prot: Proto) {
-    super(udp.net, prot, AF_INET, SOCK_DGRAM, IPPROTO_UDP);
+  constructor(udp: UdpProto, prot: Proto, family: number) {
+    super(udp.net, prot, family, SOCK_DGRAM, IPPROTO_UDP);
     this.udp = udp;
     this.pmtudisc = udp.ip.sysctl.ipNoPmtuDisc !== 0 ? IP_PMTUDISC_DONT : IP_PMTUDISC_WANT;
   }

@@ -3,9 +3,12 @@
  */
 import type { Net } from '../dev/net.ts';
 import type { Ipv4 } from '../ip/ipv4.ts';
-import { IPPROTO_UDP } from '../sock/constants.ts';
+import type { Ipv6 } from '../ip/v6/ipv6.ts';
+import { AF_INET, AF_INET6, IPPROTO_UDP } from '../sock/constants.ts';
 import { UdpProtocol } from './input.ts';
+import { UdpV6Protocol } from './input6.ts';
 import { udpProt } from './ops.ts';
+import { udpV6Prot } from './ops6.ts';
 import { UdpProto, UdpSock } from './sock.ts';
 
 export { UdpProto, UdpSock } from './sock.ts';
@@ -17,7 +20,13 @@ export function udpInit(net: Net, ip: Ipv4): UdpProto {
   return udp;
 }
 
+/** UDP over IPv6, after IPv6, at which it registers. */
+export function udpV6Init(udp: UdpProto, ip6: Ipv6): void {
+  udp.ip6 = ip6;
+  ip6.protocols[IPPROTO_UDP] = new UdpV6Protocol(udp);
+}
+
 /** A new socket: unbound, unconnected. */
-export function udpCreateSock(udp: UdpProto): UdpSock {
-  return new UdpSock(udp, udpProt);
+export function udpCreateSock(udp: UdpProto, family: number = AF_INET): UdpSock {
+  return new UdpSock(udp, family === AF_INET6 ? udpV6Prot : udpProt, family);
 }

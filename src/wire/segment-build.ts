@@ -1,10 +1,14 @@
 /**
- * From the segment notation's view of a packet to bytes: a whole IPv4 packet, checksums right, payload zeros unless given.
+ * From the segment notation's view of a packet to bytes: a whole IPv4 or IPv6 packet, checksums right, payload zeros unless given.
  * What the spec leaves out comes from the context, which also turns the script's sequence numbers into those of the wire.
  */
+import type { In6Addr } from '../lib/addr6.ts';
 import { copy, put16, put24, put32, put8 } from '../lib/bytes.ts';
+import { csumFold, csumIpv6Nofold, csumPartial } from '../lib/checksum.ts';
 import { ICMP_HLEN, icmpSendCheck, icmpWriteHeader } from './icmp.ts';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, IPV4_MAX_LEN, MAXTTL, ipv4WriteHeader } from './ipv4.ts';
+import { ICMPV6_CHECK, ICMPV6_HLEN, icmpv6WriteHeader } from './icmpv6.ts';
+import { IPV6_DADDR, IPV6_HLEN, IPV6_MAXPLEN, IPV6_SADDR, ipv6WriteHeader, NEXTHDR_ICMP as IPPROTO_ICMPV6 } from './ipv6.ts';
 import type { EcnWord, IcmpSpec, PacketSpec, TcpOption, TcpSpec, UdpSpec } from './segment.ts';
 import {
   MAX_TCP_OPTION_SPACE,
@@ -22,14 +26,16 @@ import {
   TCPOPT_TIMESTAMP,
   TCPOPT_WINDOW,
 } from './tcp-options.ts';
-import { TCP_FLAG_ACK, TCP_HLEN_MIN, TCP_OPTIONS, tcpSendCheckV4, tcpWriteHeader } from './tcp.ts';
-import { UDP_HLEN, udpSendCheckV4, udpWriteHeader } from './udp.ts';
+import { TCP_CHECK, TCP_FLAG_ACK, TCP_HLEN_MIN, TCP_OPTIONS, tcpSendCheckV4, tcpWriteHeader } from './tcp.ts';
+import { UDP_CHECK, UDP_HLEN, udpSendCheckV4, udpWriteHeader } from './udp.ts';
 
 /** Where a packet comes from and goes to, and what fills its gaps. */
 export interface BuildContext {
   /** int32 */
   readonly saddr: number;
   readonly daddr: number;
+  /** Given: the packet is IPv6, from and to these. */
+  readonly v6?: { readonly saddr: In6Addr; readonly daddr: In6Addr } | undefined;
   readonly sport: number;
   readonly dport: number;
   /** Added to the sequence number: the sender's ISS (0 when the spec has the wire's numbers). */
@@ -57,12 +63,35 @@ const ECN_BITS: Readonly<Record<EcnWord, number>> = { noecn: 0, ect1: 1, ect0: 2
 
 /** A packet with its IP header; the payload of `l4Len` bytes is to be filled in behind it. */
 function newPacket(spec: PacketSpec, ctx: BuildContext, protocol: number, l4Len: number): Uint8Array {
+  if (ctx.v6 !== undefined) return newPacket6(spec, ctx, ctx.v6, protocol, l4Len);
   const total = IPV4_HLEN_MIN + l4Len;
   if (total > IPV4_MAX_LEN) throw new RangeError(`a packet of ${total} bytes; IPv4 carries at most ${IPV4_MAX_LEN}`);
   const buf = new Uint8Array(total);
   const tos = spec.ip.tos ?? (spec.ip.ecn === undefined ? 0 : ECN_BITS[spec.ip.ecn]);
   ipv4WriteHeader(buf, 0, tos, total, ctx.id ?? 0, 0, spec.ip.ttl ?? ctx.ttl ?? MAXTTL, protocol, ctx.saddr, ctx.daddr);
   return buf;
+}
+
+function newPacket6(
+  spec: PacketSpec, ctx: BuildContext, { saddr, daddr }: NonNullable<BuildContext['v6']>, protocol: number, l4Len: number,
+): Uint8Array {
+  if (l4Len > IPV6_MAXPLEN) throw new RangeError(`a payload of ${l4Len} bytes; IPv6 carries at most ${IPV6_MAXPLEN}`);
+  const buf = new Uint8Array(IPV6_HLEN + l4Len);
+  const tclass = spec.ip.tos ?? (spec.ip.ecn === undefined ? 0 : ECN_BITS[spec.ip.ecn]);
+  ipv6WriteHeader(buf, 0, tclass, spec.ip.flowlabel ?? 0, l4Len, protocol, spec.ip.ttl ?? ctx.ttl ?? MAXTTL, saddr, daddr);
+  return buf;
+}
+
+/** Where the transport header is. */
+function l4Offset(ctx: BuildContext): number {
+  return ctx.v6 === undefined ? IPV4_HLEN_MIN : IPV6_HLEN;
+}
+
+/** Fills in the checksum at `field` of `len` bytes from `off` to the end, over IPv6's pseudo-header. */
+function sendCheckV6(buf: Uint8Array, off: number, len: number, protocol: number, field: number): void {
+  put16(buf, off + field, 0);
+  const sum = csumFold(csumIpv6Nofold(buf, IPV6_SADDR, buf, IPV6_DADDR, len, protocol, csumPartial(buf, off, len, 0)));
+  put16(buf, off + field, sum === 0 && protocol === IPPROTO_UDP ? 0xffff : sum);
 }
 
 function putPayload(buf: Uint8Array, off: number, ctx: BuildContext): void {
@@ -81,22 +110,24 @@ function buildTcp(spec: TcpSpec, ctx: BuildContext): Uint8Array {
   const buf = newPacket(spec, ctx, IPPROTO_TCP, l4Len);
   const seq = (spec.range?.seq ?? ctx.seq ?? 0) + (ctx.seqBase ?? 0);
   const ack = (spec.ack ?? (acked ? (ctx.ack ?? 0) : 0)) + ackBase;
-  const th = IPV4_HLEN_MIN;
+  const th = l4Offset(ctx);
   const win = spec.win ?? ctx.win ?? 65535;
   tcpWriteHeader(buf, th, spec.sport ?? ctx.sport, spec.dport ?? ctx.dport, seq, ack, hlen, spec.flags, win, spec.urg ?? 0);
   copy(buf, th + TCP_OPTIONS, options, 0, options.length);
   putPayload(buf, th + hlen, ctx);
-  tcpSendCheckV4(buf, th, l4Len, ctx.saddr, ctx.daddr);
+  if (ctx.v6 !== undefined) sendCheckV6(buf, th, l4Len, IPPROTO_TCP, TCP_CHECK);
+  else tcpSendCheckV4(buf, th, l4Len, ctx.saddr, ctx.daddr);
   return buf;
 }
 
 function buildUdp(spec: UdpSpec, ctx: BuildContext): Uint8Array {
   const l4Len = UDP_HLEN + spec.len;
   const buf = newPacket(spec, ctx, IPPROTO_UDP, l4Len);
-  const uh = IPV4_HLEN_MIN;
+  const uh = l4Offset(ctx);
   udpWriteHeader(buf, uh, spec.sport ?? ctx.sport, spec.dport ?? ctx.dport, l4Len);
   putPayload(buf, uh + UDP_HLEN, ctx);
-  udpSendCheckV4(buf, uh, l4Len, ctx.saddr, ctx.daddr);
+  if (ctx.v6 !== undefined) sendCheckV6(buf, uh, l4Len, IPPROTO_UDP, UDP_CHECK);
+  else udpSendCheckV4(buf, uh, l4Len, ctx.saddr, ctx.daddr);
   return buf;
 }
 
@@ -105,6 +136,7 @@ function buildUdp(spec: UdpSpec, ctx: BuildContext): Uint8Array {
  * counted from `ackBase`; the IP header and 8 bytes, as RFC 792 asks for.
  */
 function buildIcmp(spec: IcmpSpec, ctx: BuildContext): Uint8Array {
+  if (ctx.v6 !== undefined) return buildIcmp6(spec, ctx, ctx.v6);
   if (spec.version !== 4) throw new RangeError('an ICMPv6 message in an IPv4 packet');
   const quoted = spec.echoed === undefined ? 0 : IPV4_HLEN_MIN + 8;
   const l4Len = ICMP_HLEN + quoted + (spec.len ?? 0);
@@ -127,6 +159,31 @@ function buildIcmp(spec: IcmpSpec, ctx: BuildContext): Uint8Array {
     else put16(buf, l4 + 4, UDP_HLEN + e.range.len);
   }
   icmpSendCheck(buf, icmph, l4Len);
+  return buf;
+}
+
+/** The same of IPv6: an error quotes the header and 8 bytes here, too, which is all that a socket needs (RFC 4443 §2.4 (c) quotes more). */
+function buildIcmp6(spec: IcmpSpec, ctx: BuildContext, v6: NonNullable<BuildContext['v6']>): Uint8Array {
+  if (spec.version !== 6) throw new RangeError('an ICMP message in an IPv6 packet');
+  const quoted = spec.echoed === undefined ? 0 : IPV6_HLEN + 8;
+  const l4Len = ICMPV6_HLEN + quoted + (spec.len ?? 0);
+  const buf = newPacket6(spec, ctx, v6, IPPROTO_ICMPV6, l4Len);
+  const at = IPV6_HLEN;
+  icmpv6WriteHeader(buf, at, spec.type, spec.code, spec.mtu ?? (((spec.id ?? 0) << 16) | (spec.seq ?? 0)));
+  if (spec.echoed === undefined) {
+    putPayload(buf, at + ICMPV6_HLEN, ctx);
+  } else {
+    const e = spec.echoed;
+    const tcp = e.proto === 'tcp';
+    const l4 = at + ICMPV6_HLEN + IPV6_HLEN;
+    const len = (tcp ? TCP_HLEN_MIN : UDP_HLEN) + e.range.len;
+    ipv6WriteHeader(buf, at + ICMPV6_HLEN, 0, 0, len, tcp ? IPPROTO_TCP : IPPROTO_UDP, MAXTTL, v6.daddr, v6.saddr);
+    put16(buf, l4, e.sport ?? ctx.dport);
+    put16(buf, l4 + 2, e.dport ?? ctx.sport);
+    if (tcp) put32(buf, l4 + 4, e.range.seq + (ctx.ackBase ?? 0));
+    else put16(buf, l4 + 4, UDP_HLEN + e.range.len);
+  }
+  sendCheckV6(buf, at, l4Len, IPPROTO_ICMPV6, ICMPV6_CHECK);
   return buf;
 }
 

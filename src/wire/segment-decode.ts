@@ -17,6 +17,11 @@ import {
   icmphSeq,
   icmphType,
 } from './icmp.ts';
+import {
+  ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST, ICMPV6_HLEN, ICMPV6_PKT_TOOBIG, icmp6hCode, icmp6hId, icmp6hRest, icmp6hSeq, icmp6hType,
+  icmpv6IsErr,
+} from './icmpv6.ts';
+import { ip6hFlowLabel, ip6hHopLimit, ip6hNexthdr, ip6hPayloadLen, ip6hTclass, IPV6_HLEN, NEXTHDR_ICMP } from './ipv6.ts';
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, iphHlen, iphProtocol, iphTos, iphTotalLen, iphTtl } from './ipv4.ts';
 import type { EchoedSpec, IcmpSpec, IpSpec, TcpOption, TcpSpec, UdpSpec, PacketSpec } from './segment.ts';
 import {
@@ -55,6 +60,22 @@ export function decodeIpv4(buf: Uint8Array, off: number, len: number): PacketSpe
       return decodeIcmp(buf, l4, l4Len, ip);
     default:
       return `protocol ${iphProtocol(buf, off)} (${l4Len})`;
+  }
+}
+
+/** Decodes a whole IPv6 packet of `len` bytes, without extension headers. As {@link decodeIpv4}. */
+export function decodeIpv6(buf: Uint8Array, off: number, len: number): PacketSpec | string {
+  if (len < IPV6_HLEN) return `[malformed ip6: ${len} bytes]`;
+  if (get8(buf, off) >> 4 !== 6) return `[malformed ip6: version ${get8(buf, off) >> 4}]`;
+  const l4Len = ip6hPayloadLen(buf, off);
+  if (IPV6_HLEN + l4Len > len) return `[malformed ip6: truncated, ${len} of ${IPV6_HLEN + l4Len} bytes]`;
+  const ip: IpSpec = { tos: ip6hTclass(buf, off), ttl: ip6hHopLimit(buf, off), flowlabel: ip6hFlowLabel(buf, off) };
+  const l4 = off + IPV6_HLEN;
+  switch (ip6hNexthdr(buf, off)) {
+    case IPPROTO_TCP: return decodeTcp(buf, l4, l4Len, ip);
+    case IPPROTO_UDP: return decodeUdp(buf, l4, l4Len, ip);
+    case NEXTHDR_ICMP: return decodeIcmp6(buf, l4, l4Len, ip);
+    default: return `next header ${ip6hNexthdr(buf, off)} (${l4Len})`;
   }
 }
 
@@ -165,19 +186,46 @@ export function decodeIcmp(buf: Uint8Array, off: number, len: number, ip: IpSpec
   return spec;
 }
 
+/** Decodes `len` bytes of ICMPv6. */
+function decodeIcmp6(buf: Uint8Array, off: number, len: number, ip: IpSpec): IcmpSpec | string {
+  if (len < ICMPV6_HLEN) return `[malformed icmp6: ${len} bytes]`;
+  const type = icmp6hType(buf, off);
+  const spec: IcmpSpec = { proto: 'icmp', ip, version: 6, type, code: icmp6hCode(buf, off) };
+  if (type === ICMPV6_ECHO_REQUEST || type === ICMPV6_ECHO_REPLY) {
+    spec.id = icmp6hId(buf, off);
+    spec.seq = icmp6hSeq(buf, off);
+    spec.len = len - ICMPV6_HLEN;
+  } else if (icmpv6IsErr(type)) {
+    if (type === ICMPV6_PKT_TOOBIG) spec.mtu = icmp6hRest(buf, off) >>> 0;
+    spec.echoed = decodeQuotation6(buf, off + ICMPV6_HLEN, len - ICMPV6_HLEN);
+  }
+  return spec;
+}
+
+function decodeQuotation6(buf: Uint8Array, off: number, len: number): EchoedSpec | undefined {
+  if (len < IPV6_HLEN + 8 || get8(buf, off) >> 4 !== 6) return undefined;
+  const l4 = off + IPV6_HLEN;
+  const l4Len = ip6hPayloadLen(buf, off);
+  return quotedPorts(buf, l4, ip6hNexthdr(buf, off), len - IPV6_HLEN, l4Len);
+}
+
 /** The quoted packet, or `undefined` when it is neither TCP nor UDP or too short to say. */
 function decodeQuotation(buf: Uint8Array, off: number, len: number): EchoedSpec | undefined {
   if (len < IPV4_HLEN_MIN || get8(buf, off) >> 4 !== 4) return undefined;
   const hlen = iphHlen(buf, off);
   const proto = iphProtocol(buf, off);
   if (hlen < IPV4_HLEN_MIN || len < hlen + 8) return undefined;
-  const l4 = off + hlen;
+  return quotedPorts(buf, off + hlen, proto, len - hlen, iphTotalLen(buf, off) - hlen);
+}
+
+/** What is quoted of TCP or UDP: `len` bytes of the `whole` that there were. */
+function quotedPorts(buf: Uint8Array, l4: number, proto: number, len: number, whole: number): EchoedSpec | undefined {
   const ports = { sport: get16(buf, l4), dport: get16(buf, l4 + 2) };
   if (proto === IPPROTO_UDP) {
     return { proto: 'udp', ...ports, range: { seq: 0, len: Math.max(0, uhLen(buf, l4) - UDP_HLEN) } };
   }
   if (proto !== IPPROTO_TCP) return undefined;
   // How long the segment's own header was stands in its 13th byte: quoted by most, promised by nobody (RFC 792).
-  const thlen = len > hlen + 12 ? thHlen(buf, l4) : TCP_HLEN_MIN;
-  return { proto: 'tcp', ...ports, range: { seq: thSeq(buf, l4) >>> 0, len: Math.max(0, iphTotalLen(buf, off) - hlen - thlen) } };
+  const thlen = len > 12 ? thHlen(buf, l4) : TCP_HLEN_MIN;
+  return { proto: 'tcp', ...ports, range: { seq: thSeq(buf, l4) >>> 0, len: Math.max(0, whole - thlen) } };
 }

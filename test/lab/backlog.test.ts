@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labWith, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 const SYN = '< S 0:0(0) win 65535 <mss 1460,nop,nop,sackOK,nop,wscale 7>';
 

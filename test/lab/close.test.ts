@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SOL_SOCKET, SOL_TCP, SO_ERROR, SO_LINGER, TCP_LINGER2 } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 // ---- we close first -------------------------------------------------------------------------------------------------
 

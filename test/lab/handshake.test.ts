@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { SOL_TCP, TCP_MAXSEG } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 // ---- our SYN --------------------------------------------------------------------------------------------------------
 
@@ -30,7 +30,7 @@ lab('A host that knows neither SACK nor scaling nor timestamps offers its MSS al
   `;
 });
 
-lab('RFC 9293 §3.7.1: the MSS that is announced is the MTU less 40', { mtu: 1400 }, (t) => {
+lab('RFC 9293 §3.7.1: the MSS that is announced is the MTU less 40', { family: 4, mtu: 1400 }, (t) => {
   t.connecting();
   t.run`
     > S 0:0(0) <mss 1360,sackOK,TS val 0 ecr 0,nop,wscale 7>

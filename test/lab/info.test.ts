@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 lab('TCP_INFO of a fresh connection: what a handshake of 20.263 ms has taught', { mss: 1000, rttMs: 20.263 }, (t) => {
   const c = t.established();

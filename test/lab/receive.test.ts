@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { FIONREAD, MSG_PEEK, SOL_TCP, TCP_QUICKACK } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 // ---- acknowledgements -----------------------------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labWith, type Lab, type LabConn } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 /** Ten segments are out. */
 function tenOut(t: Lab): LabConn {

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MSG_MORE, SIOCOUTQ, SOL_TCP, TCP_CORK, TCP_NODELAY } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 // ---- bursts, segments, PSH ------------------------------------------------------------------------------------------
 
@@ -65,7 +65,7 @@ lab('RFC 9293 §3.7.1: without an MSS option segments are 536 bytes', { mss: nul
   `;
 });
 
-lab('A small MTU of ours limits our segments, too', { mtu: 600 }, (t) => {
+lab('A small MTU of ours limits our segments, too', { family: 4, mtu: 600 }, (t) => {
   const c = t.established();
   c.write(1120);
   t.run`

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { MSG_EOR, SOL_SOCKET, SOL_TCP, SO_RCVBUF, SO_RCVLOWAT, SO_SNDBUF, TCP_NOTSENT_LOWAT } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 // ---- how much a writer gets rid of before it must wait ----------------------------------------------------------------
 

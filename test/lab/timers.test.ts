@@ -5,7 +5,7 @@ import {
 } from '../../src/sock/constants.ts';
 import { labWith, type LabConn } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 function keepalive(c: LabConn): void {
   c.setsockopt(SOL_TCP, TCP_KEEPIDLE, 10);

@@ -7,7 +7,7 @@ import { parsePacket, runLab, tableWith, labWith, type Lab } from '../../src/tes
 import { buildPacket } from '../../src/wire/segment-build.ts';
 
 const table = tableWith(test);
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 /** A SYN of a new peer; true when it is answered by a SYN-ACK. */
 function syn(t: Lab): boolean {

@@ -6,7 +6,7 @@ import { sysKill } from '../../src/syscall/socket.ts';
 import { tcpClosing } from '../../src/tcp/close.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 lab('close() with nothing unread: FIN, and the kernel sees it through', (t) => {
   const c = t.established();

@@ -7,7 +7,7 @@ import { tcpCreateSock } from '../../src/tcp/init.ts';
 import { TCP_CA_Loss, TCP_INFINITE_SSTHRESH, type TcpSock } from '../../src/tcp/sock.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 function sock(name: string): TcpSock {
   const kernel = new Kernel({ seed: 1, costs: 'zero', mode: 'manual' });

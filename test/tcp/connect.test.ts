@@ -11,7 +11,7 @@ import {
 import type { TcpSock } from '../../src/tcp/sock.ts';
 import { labWith, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const LOOPBACK = ipv4(127, 0, 0, 1);
 
 function socket(t: Lab): number {

@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 lab('The first sixteen segments are acknowledged at once; then 40 ms, and twice that with each expiry, up to the round trip', {
   mss: 1000, rttMs: 100,

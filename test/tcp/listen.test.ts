@@ -10,7 +10,7 @@ import { sysSetsockopt } from '../../src/syscall/sockopt.ts';
 import type { TcpSock } from '../../src/tcp/sock.ts';
 import { labWith, runLab, tableWith, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const table = tableWith(test);
 const LOOPBACK = ipv4(127, 0, 0, 1);
 const ETH0 = ipv4(192, 168, 0, 1);
@@ -83,7 +83,7 @@ lab('bind() to an address that is not ours', (t) => {
   assert.equal(bound(t, ipv4(1, 2, 3, 4), 80, ''), -EADDRNOTAVAIL);
 });
 
-lab('shutdown(SHUT_RD) ends the listening; the port stays bound, and it may listen again', (t) => {
+lab('shutdown(SHUT_RD) ends the listening; the port stays bound, and it may listen again', { family: 4 }, (t) => {
   const p = t.host.process;
   const fd = listener(t, 0, 80, 'addr');
   assert.equal(sysShutdown(p, fd, 0), 0);

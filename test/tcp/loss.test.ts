@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { labWith } from '../../src/testing.ts';
 import { TCP_CA_CWR, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery } from '../../src/tcp/sock.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const sysctl = { tcp_slow_start_after_idle: 0 };
 
 lab('RFC 6937: PRR lets one segment out for each that arrives, holes first, and ends at ssthresh', {
@@ -62,7 +62,7 @@ lab('RFC 6582: after a recovery without SACK the next ACK takes nothing back', {
   t.counters({ TcpRetransSegs: 1, TcpExtTCPRenoRecovery: 1, TcpExtTCPFastRetrans: 1 });
 });
 
-lab('RFC 3522 (Eifel): an ACK that echoes an older timestamp than the retransmission took undoes the reduction', {
+lab('RFC 3522 (Eifel): an ACK that echoes an older timestamp than the retransmission took undoes the reduction', { family: 4,
   mss: 1012, rttMs: 100, timestamps: true, sysctl,
 }, (t) => {
   const c = t.established();

@@ -8,7 +8,7 @@ import { labWith, runLab, tableWith, type Lab, type LabConn } from '../../src/te
 import { tcpPoll } from '../../src/tcp/ops.ts';
 import type { TcpSock } from '../../src/tcp/sock.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const table = tableWith(test);
 
 const STATES: Readonly<Record<string, (t: Lab) => LabConn>> = {

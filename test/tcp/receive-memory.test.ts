@@ -5,7 +5,7 @@ import { Mib } from '../../src/dev/mib.ts';
 import { ScenarioWorld } from '../../src/testing/scenario-world.ts';
 import { connectAndSend, labWith, listenAndReadAll, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 /** A segment comes in; what is said about it does not matter. */
 function feed(t: Lab, seq: number, len: number): void {

@@ -234,7 +234,7 @@ function connection(make: (t: Lab) => LabConn): Enter {
   return (t) => {
     const c = make(t);
     const { tp } = c;
-    const state = (): string => stateName(t.host.tcp, c);
+    const state = (): string => stateName(t.host, c);
     const before: Before = {
       state: state(),
       rcvNxt: (tp.rcvNxt - tp.irs) >>> 0,
@@ -268,7 +268,7 @@ test('RFC 9293 §3.10.7.4: a segment of any kind arrives in TIME_WAIT', () => {
 test('RFC 9293 §3.10.7.3: a segment of any kind arrives in SYN_SENT', () => {
   const enter: Enter = (t) => {
     const c = t.synSent();
-    return { before: { state: 'SYN_SENT', rcvNxt: 1, rcvWnd: 5000, sndUna: 0, sndNxt: 1 }, state: () => stateName(t.host.tcp, c) };
+    return { before: { state: 'SYN_SENT', rcvNxt: 1, rcvWnd: 5000, sndUna: 0, sndNxt: 1 }, state: () => stateName(t.host, c) };
   };
   runAll('SYN_SENT', enter, rfcSynSent);
 });

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { MSG_EOR, MSG_MORE, SOL_TCP, TCP_CORK } from '../../src/sock/constants.ts';
 import { labWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 /** As the scripts that these numbers come from: a large send buffer, no restart after idling. */
 const sysctl = { tcp_wmem: '4096 262144 4194304', tcp_slow_start_after_idle: 0 };
 

@@ -8,7 +8,7 @@ import { sysGetsockopt, sysSetsockopt } from '../../src/syscall/sockopt.ts';
 import type { TcpInfo } from '../../src/tcp/info.ts';
 import { labWith, runLab, tableWith } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const table = tableWith(test);
 const OPTIONS = C as unknown as Readonly<Record<string, number>>;
 
@@ -87,7 +87,7 @@ lab('TCP_CONGESTION by name', (t) => {
   assert.equal(sysSetsockopt(p, fd, C.SOL_TCP, C.TCP_CONGESTION, 7), -22);
 });
 
-lab('An accepted connection has its listener’s options', {
+lab('An accepted connection has its listener’s options', { family: 4,
   sockopts: [
     [C.SOL_TCP, C.TCP_NODELAY, 1], [C.SOL_TCP, C.TCP_KEEPIDLE, 77], [C.SOL_TCP, C.TCP_USER_TIMEOUT, 5000],
     [C.SOL_SOCKET, C.SO_RCVBUF, 30000], [C.SOL_SOCKET, C.SO_KEEPALIVE, 1], [C.SOL_IP, C.IP_TTL, 17], [C.SOL_IP, C.IP_TOS, 16],
@@ -104,7 +104,7 @@ lab('An accepted connection has its listener’s options', {
   assert.ok(c.tp.keepaliveTimer.pending);
 });
 
-lab('TCP_INFO of a fresh connection, in Linux’s units', { rttMs: 20 }, (t) => {
+lab('TCP_INFO of a fresh connection, in Linux’s units', { family: 4, rttMs: 20 }, (t) => {
   const info = t.established().getsockopt(C.SOL_TCP, C.TCP_INFO) as TcpInfo;
   assert.equal(info.tcpi_state, C.TCP_ESTABLISHED);
   assert.equal(info.tcpi_options, 2 | 4);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { labWith, runLab, tableWith, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const table = tableWith(test);
 const ALWAYS = { tcp_syncookies: 2 };
 

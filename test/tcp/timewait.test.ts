@@ -8,7 +8,7 @@ import { sysBind, sysConnect, sysListen, sysSocket } from '../../src/syscall/soc
 import { sysSetsockopt } from '../../src/syscall/sockopt.ts';
 import { labWith, tableWith, runLab, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 const table = tableWith(test);
 
 lab('TIME_WAIT lasts 60 seconds, and an ACK in it makes it begin anew', (t) => {
@@ -212,14 +212,14 @@ function connectFrom(t: Lab, port: number): number {
   return ret;
 }
 
-lab('connect() from a bound port over its own TIME_WAIT: only with timestamps', { active: true, timestamps: true }, (t) => {
+lab('connect() from a bound port over its own TIME_WAIT: only with timestamps', { family: 4, active: true, timestamps: true }, (t) => {
   const c = t.timeWait();
   const port = c.tp.num;
   assert.equal(connectFrom(t, port), -EINPROGRESS);
   t.counters({ TcpExtTWRecycled: 1 });
 });
 
-lab('… without timestamps the address is not available', { active: true }, (t) => {
+lab('… without timestamps the address is not available', { family: 4, active: true }, (t) => {
   const c = t.timeWait();
   assert.equal(connectFrom(t, c.tp.num), -EADDRNOTAVAIL);
 });

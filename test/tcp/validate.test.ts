@@ -2,7 +2,7 @@
 import { test } from 'node:test';
 import { labWith, type Lab } from '../../src/testing.ts';
 
-const lab = labWith(test);
+const lab = labWith(test, [4, 6]);
 
 lab('RFC 5961 §3.2: a RST in the window, but not at its edge, draws a challenge ACK; the real one then ends the connection', (t) => {
   const c = t.established();

@@ -10,7 +10,7 @@ import {
 } from '../../src/sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../src/sock/sockaddr.ts';
 import { UDP_CORK } from '../../src/udp/ops.ts';
-import { datagramTruesize } from '../../src/udp/output.ts';
+import { datagramTruesize } from '../../src/udp/payload.ts';
 import { udpCreateSock, type UdpSock } from '../../src/udp/udp.ts';
 import { ip, labHost, noLeaks, pair, plug, run, Wire, type LabHost } from '../ip/lab.ts';
 import { Simulation } from '../../src/time/simulation.ts';
