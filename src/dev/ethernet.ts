@@ -11,6 +11,7 @@ import type { Card } from '../nic/card.ts';
 import { MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
 import { ETH_HLEN } from '../wire/ethernet.ts';
 import { VLAN_HLEN } from '../wire/vlan.ts';
+import { Dql } from './dql.ts';
 import { Napi, napiCompleteDone, napiSchedule } from './napi.ts';
 import { napiGroReceive } from './gro.ts';
 import {
@@ -68,11 +69,14 @@ class EthernetNapi extends Napi {
   /** How often the queue was woken after a full ring, and how often the ring was found full. */
   restarts = 0;
   busy = 0;
+  /** Byte queue limits; null: the ring alone is the limit. */
+  readonly dql: Dql | null;
 
   constructor(dev: NetDevice, card: Card) {
     super(dev.net);
     this.dev = dev;
     this.card = card;
+    this.dql = card.config.bql ? new Dql() : null;
     card.irq.request(() => {
       card.irq.mask();
       napiSchedule(this);
@@ -81,7 +85,7 @@ class EthernetNapi extends Napi {
 
   poll(budget: number): number {
     const { card, dev } = this;
-    if (!card.tx.idle && card.cleanTx() > 0 && dev.queueStopped) this.wakeQueue();
+    if (!card.tx.idle) this.clean();
     const work = this.receive(budget);
     card.refill();
     if (work < budget) {
@@ -112,9 +116,19 @@ class EthernetNapi extends Napi {
     return work;
   }
 
+  /** Gives back what has left, and lets the queue go on when there is room again. */
+  private clean(): void {
+    const { card, dev, dql } = this;
+    const before = card.tx.cleanedBytes;
+    if (card.cleanTx() === 0) return;
+    if (dql !== null) dql.complete(card.tx.cleanedBytes - before, dev.net.cpu.now);
+    if (dev.queueStopped) this.wakeQueue();
+  }
+
   private wakeQueue(): void {
-    const { dev, card } = this;
+    const { dev, card, dql } = this;
     if (card.tx.free < Math.min(TX_WAKE_THRESHOLD, card.tx.size)) return;
+    if (dql !== null && dql.available < 0) return;
     dev.queueStopped = false;
     this.restarts++;
     if (dev.qdisc !== null && dev.qdisc.qlen > 0) netifSchedule(dev.qdisc);
@@ -131,8 +145,13 @@ function ethernetXmit(skb: SkBuff, dev: NetDevice): number {
   }
   const { stats } = dev;
   stats.txPackets += skb.gsoSize === 0 ? 1 : skb.gsoSegs;
-  stats.txBytes += skb.len;
+  const bytes = skb.len;
+  stats.txBytes += bytes;
   card.transmit(skb);
+  if (priv.dql !== null) {
+    priv.dql.sent(bytes);
+    if (priv.dql.available < 0) dev.queueStopped = true;
+  }
   if (card.tx.free < DESC_NEEDED) dev.queueStopped = true;
   return NETDEV_TX_OK;
 }
@@ -149,6 +168,7 @@ function ethernetStop(dev: NetDevice): void {
   const priv = dev.priv as EthernetNapi;
   priv.card.irq.mask();
   priv.card.stop();
+  priv.dql?.reset();
   priv.gro.purge();
 }
 
@@ -189,6 +209,7 @@ function ethernetStats(dev: NetDevice): [string, number][] {
     ['tx_tcp_seg_frames', s.txTsoFrames],
     ['tx_restart_queue', priv.restarts],
     ['tx_busy', priv.busy],
+    ...(priv.dql === null ? [] : [['tx_bql_limit', priv.dql.limit] as [string, number]]),
     ['rx_interrupts', s.rxInterrupts],
     ['tx_interrupts', s.txInterrupts],
     ['interrupts', priv.card.irq.count],

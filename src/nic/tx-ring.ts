@@ -32,6 +32,8 @@ const LOOKAHEAD_NS = 16384;
 
 export class TxRing {
   readonly size: number;
+  /** Bytes that were given back by `clean`, ever; a super-packet's are those before it was cut. */
+  cleanedBytes = 0;
   private readonly sim: Simulation;
   private readonly port: Port;
   private readonly stats: CardStats;
@@ -40,6 +42,7 @@ export class TxRing {
   /** By the place of the first descriptor: the packet, then its receipt, then null. */
   private readonly slots: (SkBuff | null)[];
   private readonly descriptors: Uint8Array;
+  private readonly sizes: Int32Array;
   /** When its last bit has left. */
   private readonly doneAt: Float64Array;
   private readonly engine: Timer;
@@ -58,6 +61,7 @@ export class TxRing {
     this.mask = ring.size - 1;
     this.slots = new Array<SkBuff | null>(ring.size).fill(null);
     this.descriptors = new Uint8Array(ring.size);
+    this.sizes = new Int32Array(ring.size);
     this.doneAt = new Float64Array(ring.size);
     this.completed = completed;
     this.engine = new Timer(sim, null, () => {
@@ -81,6 +85,7 @@ export class TxRing {
     const needed = 1 + skb.nrFrags;
     this.slots[place] = skb;
     this.descriptors[place] = needed;
+    this.sizes[place] = skb.len;
     this.produce += needed;
     if (!this.engine.pending) this.run(now);
   }
@@ -95,6 +100,7 @@ export class TxRing {
       const receipt = slots[place]!;
       slots[place] = null;
       this.cleaned += this.descriptors[place]!;
+      this.cleanedBytes += this.sizes[place]!;
       packets++;
       if (receipt !== null) consumeSkb(receipt);
     }
