@@ -4,16 +4,21 @@
  * It is a copy: it stays true after the frame has gone on. Made only when somebody looks.
  */
 import { formatIpv4, formatMac } from '../lib/addr.ts';
+import { formatIpv6At } from '../lib/addr6.ts';
 import { skbBytes } from '../skb/copy.ts';
 import { checksumFillIn } from '../skb/csum.ts';
 import { CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts';
 import { arpCheck, ArpCheck, ARP_SHA, ARP_THA, arpOp, arpSpa, arpTpa } from '../wire/arp.ts';
-import { ETH_DST, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_SRC, ethType } from '../wire/ethernet.ts';
+import { ETH_DST, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ETH_SRC, ethType } from '../wire/ethernet.ts';
 import { ICMP_HLEN, icmphCode, icmphId, icmphSeq, icmphType } from '../wire/icmp.ts';
 import {
-  IP_DF, IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, iphDaddr, iphFragOff, iphHlen, iphId,
+  IP_DF, IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_TCP, IPPROTO_UDP, IPV4_HLEN_MIN, iphDaddr, iphFragOff, iphHlen, iphId,
   iphProtocol, iphSaddr, iphTos, iphTotalLen, iphTtl, iphVersion,
 } from '../wire/ipv4.ts';
+import {
+  IP6_MF, IP6_OFFSET, ip6hFlowLabel, ip6hHopLimit, ip6hNexthdr, ip6hPayloadLen, ip6hTclass, IPV6_DADDR, IPV6_HLEN, IPV6_SADDR,
+  ipv6SkipExthdr,
+} from '../wire/ipv6.ts';
 import {
   TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG,
   TcpCheck, tcpCheck, thAckSeq, thDport, thFlags, thHlen, thSeq, thSport, thWindow,
@@ -36,6 +41,23 @@ export interface Ipv4View {
   readonly fragmentOffset: number;
   readonly headerLength: number;
   readonly totalLength: number;
+}
+
+export interface Ipv6View {
+  readonly src: string;
+  readonly dst: string;
+  /** What the IPv6 header names; `protocol` is what stands behind all extension headers. */
+  readonly nextHeader: number;
+  readonly protocol: number;
+  readonly hopLimit: number;
+  readonly trafficClass: number;
+  readonly flowLabel: number;
+  readonly payloadLength: number;
+  /** Of a fragment: in bytes, and whether more follow. A whole packet has 0 and false. */
+  readonly fragmentOffset: number;
+  readonly mf: boolean;
+  /** Bytes up to the upper layer: 40, and extension headers. */
+  readonly headerLength: number;
 }
 
 export interface TcpView {
@@ -87,6 +109,8 @@ export class FrameView {
   private openTh = -1;
   private ethHeader: Found<EthView> = undefined;
   private ipv4Header: Found<Ipv4View> = undefined;
+  private ipv6Header: Found<Ipv6View> = undefined;
+  private icmp6Header: Found<IcmpView> = undefined;
   private tcpHeader: Found<TcpView> = undefined;
   private udpHeader: Found<UdpView> = undefined;
   private icmpHeader: Found<IcmpView> = undefined;
@@ -117,9 +141,10 @@ export class FrameView {
   /** The payload of TCP or UDP; empty when the frame is neither. */
   payload(): Uint8Array {
     const bytes = this.bytes();
-    const { ipv4, tcp, udp } = this;
-    if (ipv4 === null) return bytes.subarray(0, 0);
-    const at = this.l3 + ipv4.headerLength;
+    const { tcp, udp } = this;
+    const ip = this.ipv4 ?? this.ipv6;
+    if (ip === null) return bytes.subarray(0, 0);
+    const at = this.l3 + ip.headerLength;
     if (tcp !== null) return bytes.subarray(at + tcp.headerLength, at + tcp.headerLength + tcp.payloadLength);
     if (udp !== null) return bytes.subarray(at + UDP_HLEN, at + UDP_HLEN + udp.payloadLength);
     return bytes.subarray(0, 0);
@@ -135,6 +160,11 @@ export class FrameView {
     return this.ipv4Header;
   }
 
+  get ipv6(): Ipv6View | null {
+    if (this.ipv6Header === undefined) this.ipv6Header = this.l3Type === ETH_P_IPV6 ? readIpv6(this.frame, this.l3) : null;
+    return this.ipv6Header;
+  }
+
   get tcp(): TcpView | null {
     if (this.tcpHeader === undefined) this.tcpHeader = this.l4(IPPROTO_TCP, readTcp);
     return this.tcpHeader;
@@ -148,6 +178,12 @@ export class FrameView {
   get icmp(): IcmpView | null {
     if (this.icmpHeader === undefined) this.icmpHeader = this.l4(IPPROTO_ICMP, readIcmp);
     return this.icmpHeader;
+  }
+
+  /** ICMPv6: types of RFC 4443, neighbour discovery among them; `id` and `seq` have a meaning in echoes. */
+  get icmp6(): IcmpView | null {
+    if (this.icmp6Header === undefined) this.icmp6Header = this.l4(IPPROTO_ICMPV6, readIcmp);
+    return this.icmp6Header;
   }
 
   get arp(): ArpView | null {
@@ -172,9 +208,19 @@ export class FrameView {
   /** Reads the transport header, when the packet has that protocol and is not a later fragment. */
   private l4<T>(protocol: number, read: (frame: Uint8Array, off: number, len: number) => T | null): T | null {
     const { ipv4 } = this;
-    if (ipv4 === null || ipv4.protocol !== protocol || ipv4.fragmentOffset !== 0) return null;
+    if (ipv4 === null) return this.l4over6(protocol, read);
+    if (ipv4.protocol !== protocol || ipv4.fragmentOffset !== 0) return null;
     const at = this.l3 + ipv4.headerLength;
     return read(this.frame, at, Math.min(ipv4.totalLength - ipv4.headerLength, this.length - at));
+  }
+
+  private l4over6<T>(protocol: number, read: (frame: Uint8Array, off: number, len: number) => T | null): T | null {
+    const { ipv6 } = this;
+    if (ipv6 === null || ipv6.protocol !== protocol || ipv6.fragmentOffset !== 0) return null;
+    const at = this.l3 + ipv6.headerLength;
+    // A super-packet's length does not fit into the field, which is 0 then.
+    const end = ipv6.payloadLength === 0 ? this.length : this.l3 + IPV6_HLEN + ipv6.payloadLength;
+    return read(this.frame, at, Math.min(end, this.length) - at);
   }
 }
 
@@ -201,6 +247,25 @@ function readIpv4(frame: Uint8Array, off: number): Ipv4View | null {
     fragmentOffset: (frag & IP_OFFSET) * 8,
     headerLength,
     totalLength: iphTotalLen(frame, off),
+  };
+}
+
+function readIpv6(frame: Uint8Array, off: number): Ipv6View | null {
+  const len = frame.length - off;
+  if (len < IPV6_HLEN || iphVersion(frame, off) !== 6) return null;
+  const upper = ipv6SkipExthdr(frame, off, len, { off: 0, nexthdr: 0, frag: 0 });
+  return {
+    src: formatIpv6At(frame, off + IPV6_SADDR),
+    dst: formatIpv6At(frame, off + IPV6_DADDR),
+    nextHeader: ip6hNexthdr(frame, off),
+    protocol: upper.off < 0 ? -1 : upper.nexthdr,
+    hopLimit: ip6hHopLimit(frame, off),
+    trafficClass: ip6hTclass(frame, off),
+    flowLabel: ip6hFlowLabel(frame, off),
+    payloadLength: ip6hPayloadLen(frame, off),
+    fragmentOffset: upper.frag & IP6_OFFSET,
+    mf: (upper.frag & IP6_MF) !== 0,
+    headerLength: (upper.off < 0 ? off + IPV6_HLEN : upper.off) - off,
   };
 }
 

@@ -12,7 +12,9 @@ import { MIB_NAMES, type MibName } from '../dev/mib.ts';
 import { devGetByName } from '../dev/registry.ts';
 import type { QdiscOptions } from '../dev/sched/kinds.ts';
 import { inetAddrs } from '../ip/devinet.ts';
-import type { Ipv6Mode } from '../ip/v6/conf.ts';
+import type { Ip6Conf, Ipv6Mode } from '../ip/v6/conf.ts';
+import { in6DevOf } from '../ip/v6/inet6-dev.ts';
+import type { Ipv6 } from '../ip/v6/ipv6.ts';
 import { formatIpv4 } from '../lib/addr.ts';
 import { checkOptions, NS_PER_MS } from '../lib/units.ts';
 import { SkbPool } from '../skb/pool.ts';
@@ -77,6 +79,14 @@ export function costModel(costs: Costs | undefined): CostModel {
   return { ...DEFAULT_COSTS, ...costs };
 }
 
+/** `net.ipv6.conf.*`: of all devices, of those to come, of one. */
+function conf6Of(ip6: Ipv6, name: string): Ip6Conf | null {
+  if (name === 'all') return ip6.confAll;
+  if (name === 'default') return ip6.confDefault;
+  const dev = devGetByName(ip6.net, name);
+  return dev === null ? null : in6DevOf(dev)?.conf ?? null;
+}
+
 /** Checks the option `ipv6`. */
 function ipv6Mode(mode: unknown): Ipv6Mode {
   if (mode === undefined) return 'static';
@@ -130,13 +140,18 @@ export class Kernel extends KernelProcess {
     this.stack = stack;
     this.hosts = world?.hosts ?? new HostsFile(world?.names ?? null);
     this.resolver = new HostResolver(stack, this.hosts, parts.seed);
-    const { net, ip, tcp, udp } = stack;
+    const { net, ip, ip6, tcp, udp } = stack;
     this.settings = new SysctlTable({
       core: net.sysctl,
       ipv4: ip.sysctl,
       neigh: ip.arp.table.parms,
       arp: ip.arp.sysctl,
       ipfrag: ip.frags.sysctl,
+      ipv6: ip6.sysctl,
+      neigh6: ip6.ndisc.table.parms,
+      ip6frag: ip6.frags.sysctl,
+      conf6: (device) => conf6Of(ip6, device),
+      conf6Names: () => ['all', 'default', ...net.devices.flatMap((dev) => (dev === null || dev.in6Dev === null ? [] : [dev.name]))],
       udp: udp.sysctl,
       ping: stack.ping,
       unix: stack.unix.sysctl,

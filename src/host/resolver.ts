@@ -17,6 +17,8 @@ export const MAX_NAME = 253;
 /** A hosts file: names and their addresses. */
 export class HostsFile {
   private readonly names: Map<string, ResolvedAddress[]> = new Map();
+  /** See `add6`. */
+  private readonly names6: Map<string, ResolvedAddress[]> = new Map();
   /** Asked for what is not found here. */
   private readonly parent: HostsFile | null;
 
@@ -34,9 +36,36 @@ export class HostsFile {
     else if (!list.some((a) => a.address === address)) list.push(answer);
   }
 
+  /**
+   * Adds an IPv6 address that is given only to who asks for IPv6: the world's own ones, so that a name leads to IPv4 unless
+   * somebody wants something else.
+   */
+  add6(name: string, address: string): void {
+    const key = canonical(name);
+    const list = this.names6.get(key) ?? [];
+    if (!list.some((a) => a.address === address)) list.push({ address, family: 6 });
+    this.names6.set(key, list);
+  }
+
+  /** The IPv6 addresses of a name: those in hosts files, then the world's. */
+  lookup6(name: string): readonly ResolvedAddress[] {
+    const key = canonical(name);
+    const own = this.lookup(name).filter((a) => a.family === 6);
+    if (own.length > 0) return own;
+    if (key === 'localhost' || key.endsWith('.localhost')) return [{ address: '::1', family: 6 }];
+    for (let at: HostsFile | null = this; at !== null; at = at.parent) {
+      const found = at.names6.get(key);
+      if (found !== undefined) return found;
+    }
+    return [];
+  }
+
   /** Forgets a name, or one address of it. */
   remove(name: string, address?: string): void {
     const key = canonical(name);
+    const rest6 = address === undefined ? [] : (this.names6.get(key) ?? []).filter((a) => a.address !== address);
+    if (rest6.length === 0) this.names6.delete(key);
+    else this.names6.set(key, rest6);
     const rest = address === undefined ? [] : (this.names.get(key) ?? []).filter((a) => a.address !== address);
     if (rest.length === 0) this.names.delete(key);
     else this.names.set(key, rest);
@@ -65,6 +94,7 @@ export class HostsFile {
   /** The first name that was given to an address, or null: what tools print in its place. */
   nameOf(address: string): string | null {
     for (const [name, list] of this.names) if (list.some((a) => a.address === address)) return name;
+    for (const [name, list] of this.names6) if (list.some((a) => a.address === address)) return name;
     return this.parent === null ? null : this.parent.nameOf(address);
   }
 

@@ -72,6 +72,61 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   'conf.all.drop_unicast_in_l2_multicast': ['dropUnicastInL2Multicast', BOOL],
 };
 
+/** net.ipv6.*: name → field of Ip6Sysctl. */
+const IPV6: Readonly<Record<string, readonly [string, Shape?]>> = {
+  bindv6only: ['bindv6only', BOOL],
+  ip_nonlocal_bind: ['ipNonlocalBind', BOOL],
+  auto_flowlabels: ['autoFlowlabels', { max: 3 }],
+  max_hbh_opts_number: ['maxHbhOptsNumber', { min: -INT_MAX }],
+  max_dst_opts_number: ['maxDstOptsNumber', { min: -INT_MAX }],
+  max_hbh_length: ['maxHbhLength'],
+  max_dst_opts_length: ['maxDstOptsLength'],
+  mld_qrv: ['mldQrv', { min: 1 }],
+  'icmp.ratelimit': ['icmpRatelimit'],
+  'icmp.echo_ignore_all': ['icmpEchoIgnoreAll', BOOL],
+  'icmp.echo_ignore_multicast': ['icmpEchoIgnoreMulticast', BOOL],
+  'icmp.echo_ignore_anycast': ['icmpEchoIgnoreAnycast', BOOL],
+  'route.min_adv_mss': ['minAdvMss', { min: 216 }],
+  'route.mtu_expires': ['mtuExpires'],
+};
+
+/** net.ipv6.ip6frag_*: name → field of FragSysctl. */
+const IP6FRAG: Readonly<Record<string, readonly [string, Shape?]>> = {
+  ip6frag_high_thresh: ['highThresh'],
+  ip6frag_low_thresh: ['lowThresh'],
+  ip6frag_time: ['timeMs', SECONDS],
+};
+
+/** net.ipv6.conf.{all,default,DEVICE}.*: name → field of Ip6Conf. */
+const CONF6: Readonly<Record<string, readonly [string, Shape?]>> = {
+  forwarding: ['forwarding', BOOL],
+  disable_ipv6: ['disableIpv6', BOOL],
+  hop_limit: ['hopLimit', { min: 1, max: 255 }],
+  accept_ra: ['acceptRa', { max: 2 }],
+  accept_ra_defrtr: ['acceptRaDefrtr', BOOL],
+  accept_ra_pinfo: ['acceptRaPinfo', BOOL],
+  accept_ra_rtr_pref: ['acceptRaRtrPref', BOOL],
+  accept_ra_mtu: ['acceptRaMtu', BOOL],
+  accept_ra_min_hop_limit: ['acceptRaMinHopLimit', { max: 255 }],
+  accept_ra_rt_info_max_plen: ['acceptRaRtInfoMaxPlen', { max: 128 }],
+  accept_redirects: ['acceptRedirects', BOOL],
+  autoconf: ['autoconf', BOOL],
+  dad_transmits: ['dadTransmits'],
+  accept_dad: ['acceptDad', { max: 2 }],
+  router_solicitations: ['routerSolicitations', { min: -1 }],
+  router_solicitation_delay: ['routerSolicitationDelay', SECONDS],
+  router_solicitation_interval: ['routerSolicitationInterval', { min: 1, factor: 1000 }],
+  router_solicitation_max_interval: ['routerSolicitationMaxInterval', { min: 1, factor: 1000 }],
+  addr_gen_mode: ['addrGenMode', BOOL],
+  max_addresses: ['maxAddresses'],
+  keep_addr_on_down: ['keepAddrOnDown', BOOL],
+  drop_unicast_in_l2_multicast: ['dropUnicastInL2Multicast', BOOL],
+  force_mld_version: ['forceMldVersion', { max: 2 }],
+  mldv1_unsolicited_report_interval: ['mldv1UnsolicitedReportInterval'],
+  mldv2_unsolicited_report_interval: ['mldv2UnsolicitedReportInterval'],
+  ndisc_notify: ['ndiscNotify', BOOL],
+};
+
 /** net.ipv4.conf.all.*: name → field of ArpSysctl. */
 const ARP: Readonly<Record<string, readonly [string, Shape?]>> = {
   arp_ignore: ['arpIgnore', { max: 8 }],
@@ -167,6 +222,12 @@ export interface SysctlOwners {
   readonly neigh: object;
   readonly arp: object;
   readonly ipfrag: object;
+  readonly ipv6: object;
+  readonly neigh6: object;
+  readonly ip6frag: object;
+  /** The settings of `all`, `default` or a device by its name; null: there is none. And all these names. */
+  readonly conf6: (name: string) => object | null;
+  readonly conf6Names: () => readonly string[];
   readonly udp: object;
   readonly ping: object;
   readonly unix: object;
@@ -189,13 +250,18 @@ const CONNTRACK: Readonly<Record<string, Shape>> = {
 /** The settings of one host by name. */
 export class SysctlTable {
   private readonly entries: Map<string, Entry> = new Map();
+  private readonly owners: SysctlOwners;
 
   constructor(owners: SysctlOwners) {
+    this.owners = owners;
     this.bind('net.core.', owners.core, CORE);
     this.bind('net.ipv4.', owners.ipv4, IPV4);
     this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
     this.bind('net.ipv4.conf.all.', owners.arp, ARP);
     this.bind('net.ipv4.', owners.ipfrag, IPFRAG);
+    this.bind('net.ipv6.', owners.ipv6, IPV6);
+    this.bind('net.ipv6.neigh.default.', owners.neigh6, NEIGH);
+    this.bind('net.ipv6.', owners.ip6frag, IP6FRAG);
     this.bind('net.ipv4.', owners.udp, UDP);
     this.bind('net.ipv4.', owners.ping, PING);
     this.bind('net.unix.', owners.unix, UNIX);
@@ -213,7 +279,8 @@ export class SysctlTable {
 
   /** All names, sorted. */
   names(): string[] {
-    return [...this.entries.keys()].sort();
+    const conf6 = this.owners.conf6Names().flatMap((device) => Object.keys(CONF6).map((key) => `net.ipv6.conf.${device}.${key}`));
+    return [...this.entries.keys(), ...conf6].sort();
   }
 
   get(name: string): SysctlValue {
@@ -253,9 +320,19 @@ export class SysctlTable {
     this.entries.set(name, { owner, field, min: 0, max: INT_MAX, factor: 1, ...shape });
   }
 
+  /** net.ipv6.conf.*.*: devices come and go. */
+  private conf6Entry(name: string): Entry | null {
+    const [, device, key] = /^net\.ipv6\.conf\.(.+)\.(\w+)$/.exec(name) ?? [];
+    const known = key === undefined || !Object.hasOwn(CONF6, key) ? undefined : CONF6[key];
+    const owner = known === undefined ? null : this.owners.conf6(device!);
+    return owner === null ? null : { owner, field: known![0], min: 0, max: INT_MAX, factor: 1, ...known![1] };
+  }
+
   private find(name: string): Entry {
     const entry = this.entries.get(name);
     if (entry !== undefined) return entry;
+    const device = this.conf6Entry(name);
+    if (device !== null) return device;
     throw new KernelError(ENOENT, 'sysctl', { hint: `there is no '${name}'; kernel.sysctls() lists all` });
   }
 }

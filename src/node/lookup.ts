@@ -11,6 +11,8 @@ import type { ResolvedAddress } from '../host/resolver.ts';
 /** Where names are looked up; `kernel.hosts` is one. */
 export interface Names {
   lookup(name: string): readonly ResolvedAddress[];
+  /** Its IPv6 addresses, those included that are given to who asks for them alone. */
+  lookup6(name: string): readonly ResolvedAddress[];
 }
 
 /** As much of `dns.lookup`'s options as there is to heed. */
@@ -40,7 +42,7 @@ function wantedFamily(options: LookupOptions): number {
 function addressesOf(names: Names, name: string, family: number): readonly ResolvedAddress[] {
   let found: readonly ResolvedAddress[];
   try {
-    found = names.lookup(name);
+    found = family === 6 && isIP(name) === 0 ? names.lookup6(name) : names.lookup(name);
   } catch {
     return [];
   }

@@ -8,12 +8,13 @@
 import { formatIpv4, formatMac } from '../lib/addr.ts';
 import { formatIpv6At } from '../lib/addr6.ts';
 import { get16, get8 } from '../lib/bytes.ts';
-import { csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
+import { csumIpv6Nofold, csumPartial, csumTcpudpNofold, ipFastCsum } from '../lib/checksum.ts';
 import { ARP_SHA, ARPOP_REQUEST, ArpCheck, arpCheck, arpOp, arpSpa, arpTpa } from './arp.ts';
 import { ETH_HLEN, ETH_P_802_3_MIN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, ethType } from './ethernet.ts';
 import { printIgmp } from './igmp.ts';
-import { IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from './ipv4.ts';
+import { IP_MF, IP_OFFSET, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP } from './ipv4.ts';
 import { ipIsFragment, iphDaddr, iphFragOff, iphHlen, iphId, iphProtocol, iphSaddr, iphTotalLen } from './ipv4.ts';
+import { ipv6Chain, printIcmp6 } from './print6.ts';
 import { decodeIpv4, decodeTcp, decodeUdp, ipv4Malformed } from './segment-decode.ts';
 import { type EcnWord, type IpSpec, type PacketSpec, type TcpSpec, formatPacket, relativeTcp } from './segment.ts';
 import { printBpdu } from './stp.ts';
@@ -198,16 +199,30 @@ function wrongChecksum(buf: Uint8Array, off: number): string {
   return proto === IPPROTO_TCP ? ' [bad tcp checksum]' : ' [bad udp checksum]';
 }
 
-/** IPv6 without extension headers; others are named by their number. */
+/** IPv6: extension headers by name, then what they carry. */
 function printIpv6(buf: Uint8Array, off: number, len: number, options: PrintOptions): string {
   if (len < IPV6_HLEN) return `IP6 [malformed ip6: ${len} bytes]`;
   const payload = get16(buf, off + 4);
   if (payload > len - IPV6_HLEN) return `IP6 [malformed ip6: truncated, ${len - IPV6_HLEN} of ${payload} bytes]`;
-  const next = get8(buf, off + 6);
+  const saddr = formatIpv6At(buf, off + 8);
+  const daddr = formatIpv6At(buf, off + 24);
+  const end = off + IPV6_HLEN + payload;
+  const { words, off: at, nexthdr, later } = ipv6Chain(buf, off, IPV6_HLEN + payload);
+  if (at < 0) return `IP6 ${saddr} > ${daddr}: ${words}[malformed ip6: extension header cut short]`;
+  if (later) return `IP6 ${saddr} > ${daddr}: ${words}`;
+  const verify = options.verify === true && words === '';
+  if (nexthdr === IPPROTO_ICMPV6) return `IP6 ${saddr} > ${daddr}: ${words}${printIcmp6(buf, off, at, end - at, verify)}`;
   const ip: IpSpec = { tos: (get16(buf, off) >> 4) & 255, ttl: get8(buf, off + 7) };
-  const at = off + IPV6_HLEN;
-  let p: PacketSpec | string = `protocol ${next} (${payload})`;
-  if (next === IPPROTO_TCP) p = decodeTcp(buf, at, payload, ip);
-  else if (next === IPPROTO_UDP) p = decodeUdp(buf, at, payload, ip);
-  return `IP6 ${printPacket(p, formatIpv6At(buf, off + 8), formatIpv6At(buf, off + 24), options)}`;
+  let p: PacketSpec | string = `${words}protocol ${nexthdr} (${end - at})`;
+  if (nexthdr === IPPROTO_TCP) p = decodeTcp(buf, at, end - at, ip);
+  else if (nexthdr === IPPROTO_UDP && words === '') p = decodeUdp(buf, at, end - at, ip);
+  else if (nexthdr === IPPROTO_UDP) p = `${words}udp (${end - at})`;
+  const badSum = verify ? wrongChecksum6(buf, off, at, end - at, nexthdr) : '';
+  return `IP6 ${printPacket(p, saddr, daddr, options)}${badSum}`;
+}
+
+function wrongChecksum6(buf: Uint8Array, nh: number, at: number, len: number, proto: number): string {
+  if (proto !== IPPROTO_TCP && proto !== IPPROTO_UDP) return '';
+  if (csumIpv6Nofold(buf, nh + 8, buf, nh + 24, len, proto, csumPartial(buf, at, len, 0)) === 0xffff) return '';
+  return proto === IPPROTO_TCP ? ' [bad tcp checksum]' : ' [bad udp checksum]';
 }

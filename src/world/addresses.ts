@@ -1,8 +1,11 @@
 /**
  * Addresses for hosts whose user names none: each segment is a subnet of its own, 10.0.0.0/24, 10.0.1.0/24 and so on, and its
  * hosts are .1, .2 in the order in which they were plugged in.
+ *
+ * IPv6 follows IPv4: the subnet 10.0.1.0/24 is fd00:a00:100::/64 as well, and its host .2 is fd00:a00:100::2 in it.
  */
 import { formatIpv4, formatIpv4Prefix, ipv4IsUnicast, ipv4Mask, parseIpv4Prefix, type Ipv4Prefix } from '../lib/addr.ts';
+import { In6Addr, in6IsAny, in6IsLoopback, in6IsMulticast, parseIpv6Prefix, type Ipv6Prefix } from '../lib/addr6.ts';
 
 const PREFIX_LEN = 24;
 /** Subnets of /24 in 10.0.0.0/8. */
@@ -96,6 +99,30 @@ export class AddressPlan {
     }
     throw new RangeError(`the subnet ${formatIpv4Prefix(network, subnet.prefixLen)} has no free address`);
   }
+}
+
+/** Length of every network of hosts (RFC 4291 §2.5.4). */
+const PREFIX6_LEN = 64;
+
+/** The unique local address (RFC 4193) that goes with an IPv4 address: its subnet's number makes the network, its place the host. */
+export function ulaOf(v4: Ipv4Prefix): Ipv6Prefix {
+  const network = v4.addr & ipv4Mask(v4.prefixLen);
+  // Subnets of two and of one have a host 0, which is no host's number here.
+  const host = (v4.addr & ~ipv4Mask(v4.prefixLen)) + (v4.prefixLen >= 31 ? 1 : 0);
+  return { addr: new In6Addr(0xfd000000 | (network >>> 16), network << 16, 0, host), prefixLen: PREFIX6_LEN };
+}
+
+/** Reads `'fd00::1/64'`; without a length, /64. */
+export function parseInterfaceAddress6(text: unknown, name: string): Ipv6Prefix {
+  const form = "expected an address such as 'fd00::1/64'";
+  if (typeof text !== 'string') throw new TypeError(`${name}: ${String(text)} is not a string; ${form}`);
+  const prefix = parseIpv6Prefix(text.includes('/') ? text : `${text}/${String(PREFIX6_LEN)}`);
+  if (prefix === null) throw new TypeError(`${name}: '${text}' is not understood; ${form}`);
+  const { addr } = prefix;
+  if (in6IsMulticast(addr) || in6IsAny(addr) || in6IsLoopback(addr)) {
+    throw new RangeError(`${name}: ${addr.toString()} cannot be a host's address; ${form}`);
+  }
+  return prefix;
 }
 
 /** Reads `'10.0.0.1/24'`; without a length, /24. */

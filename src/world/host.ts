@@ -19,14 +19,18 @@ import { inetAddrAdd, inetAddrDel, inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
 import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
+import { formatIpv6, parseIpv6Prefix, type Ipv6Prefix } from '../lib/addr6.ts';
 import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
 import type { Card } from '../nic/card.ts';
 import type { CardOptions } from '../nic/options.ts';
-import { parseInterfaceAddress, type AddressPlan } from './addresses.ts';
+import { parseInterfaceAddress, parseInterfaceAddress6, ulaOf, type AddressPlan } from './addresses.ts';
 import { CLIENT_OPTIONS, DhcpClient, type DhcpClientOptions } from './dhcp/client.ts';
 import { startDhcpServer, type DhcpServer, type DhcpServerOptions } from './dhcp/server.ts';
 import { startNameServer, type NameServerOptions } from './dns/serve.ts';
 import type { NameServer } from './dns/server.ts';
+import {
+  addresses6, advertise, assign6, parseAdvertise, route6, unassign6, type AdvertiseOptions,
+} from './ipv6.ts';
 import { Power } from './power.ts';
 import type { World } from './world.ts';
 
@@ -36,6 +40,10 @@ export interface InterfaceOptions {
   readonly name?: string;
   /** `'10.0.0.1/24'`. Default: chosen when a cable is plugged in. */
   readonly ip?: string;
+  /** `'fd00::1/64'`, or several. Default: one that goes with its IPv4 address (10.0.0.1/24: fd00:a00::1/64), unless `ipv6` is 'auto'. */
+  readonly ip6?: string | readonly string[];
+  /** Router advertisements (RFC 4861): the host must forward. */
+  readonly advertise?: boolean | AdvertiseOptions;
   /** `'02:00:00:00:00:01'` */
   readonly mac?: string;
   /** Default 1500. */
@@ -44,13 +52,14 @@ export interface InterfaceOptions {
   readonly card?: CardOptions;
 }
 
-export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'openFiles'> {
-  /** The address of its first interface: short for `interfaces: [{ ip }]`. */
+export interface HostOptions extends Pick<KernelOptions, 'costs' | 'sysctl' | 'openFiles' | 'ipv6'> {
+  /** The addresses of its first interface: short for `interfaces: [{ ip, ip6 }]`. */
   readonly ip?: string;
+  readonly ip6?: string | readonly string[];
   readonly interfaces?: readonly InterfaceOptions[];
   /** More names of this host; its own is known to the whole world. */
   readonly aliases?: readonly string[];
-  /** A router: packets for others are passed on (net.ipv4.ip_forward). Default false. */
+  /** A router: packets for others are passed on (net.ipv4.ip_forward, net.ipv6.conf.all.forwarding). Default false. */
   readonly forward?: boolean;
   /** Whom it asks for names that hosts files do not have: the text of a resolv.conf, or `{ nameservers: ['10.0.0.53'] }`. */
   readonly resolvConf?: string | ResolvOptions;
@@ -67,8 +76,10 @@ export interface RouteOptions {
   readonly metric?: number;
 }
 
-const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mac', 'mtu', 'card'];
-const HOST_OPTIONS: readonly string[] = ['ip', 'interfaces', 'aliases', 'forward', 'resolvConf', 'dhcp', 'costs', 'sysctl', 'openFiles'];
+const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'ip6', 'advertise', 'mac', 'mtu', 'card'];
+const HOST_OPTIONS: readonly string[] = [
+  'ip', 'ip6', 'ipv6', 'interfaces', 'aliases', 'forward', 'resolvConf', 'dhcp', 'costs', 'sysctl', 'openFiles',
+];
 const ROUTE_OPTIONS: readonly string[] = ['via', 'interface', 'metric'];
 
 /** A network card of a host. */
@@ -84,6 +95,8 @@ export class Interface {
   /** The address that was chosen for it and not by its user, or null. */
   planned: Ipv4Prefix | null = null;
   private planStep: (() => void) | null = null;
+  /** @internal Its user has named IPv6 addresses, or wants them from the link: none follows from the IPv4 address. */
+  chosen6 = false;
 
   constructor(host: Host, config: InterfaceConfig) {
     this.host = host;
@@ -120,7 +133,12 @@ export class Interface {
     return first === undefined ? null : formatIpv4(first.addr);
   }
 
-  /** All its addresses. */
+  /** Its first IPv6 address that is not of its link alone, or null. */
+  get ip6(): string | null {
+    return addresses6(this.dev)[0] ?? null;
+  }
+
+  /** All its IPv4 addresses. */
   get addresses(): readonly Ipv4Prefix[] {
     return inetAddrs(this.dev);
   }
@@ -136,9 +154,21 @@ export class Interface {
     return tcpdumpPort(this.port, this.host.kernel.tools, options);
   }
 
-  /** Gives it one more address: `'10.0.0.1/24'`. */
+  /** Gives it one more address: `'10.0.0.1/24'`, `'fd00::1/64'`. */
   addAddress(text: string): void {
-    this.assign(parseInterfaceAddress(text, 'ip'));
+    if (typeof text === 'string' && text.includes(':')) this.assign6(parseInterfaceAddress6(text, 'ip6'));
+    else this.assign(parseInterfaceAddress(text, 'ip'));
+  }
+
+  /** @internal */
+  assign6(address: Ipv6Prefix): void {
+    this.host.configure(() => assign6(this.dev, address, false));
+    this.announce6(address);
+  }
+
+  private announce6(address: Ipv6Prefix): void {
+    const text = formatIpv6(address.addr);
+    if (addresses6(this.dev).includes(text)) this.host.announce6(text);
   }
 
   /** @internal Returns the step that is done again at each boot. */
@@ -149,10 +179,12 @@ export class Interface {
       const err = inetAddrAdd(this.dev, address.addr, address.prefixLen);
       net.cpu.exit();
       if (err < 0) throw new KernelError(err, 'addAddress', { address: formatIpv4(address.addr) });
+      if (!this.chosen6) assign6(this.dev, ulaOf(address), true);
     };
     this.host.configure(step);
     this.host.plan.take(address.addr);
     this.host.announce(formatIpv4(address.addr));
+    if (!this.chosen6) this.announce6(ulaOf(address));
     return step;
   }
 
@@ -172,6 +204,9 @@ export class Interface {
       net.cpu.exit();
       this.host.retract(formatIpv4(planned.addr));
       if (this.planStep !== null) this.host.unconfigure(this.planStep);
+      const ula = ulaOf(planned);
+      unassign6(this.dev, ula);
+      this.host.retract(formatIpv6(ula.addr));
     }
     this.assignPlanned(address);
   }
@@ -187,6 +222,8 @@ export class Host {
   /** @internal Numbers it among the machines of its world. */
   readonly station: number;
   private readonly aliases: readonly string[];
+  /** No IPv6 address follows from an IPv4 one. */
+  private readonly autoconf6: boolean;
   private readonly cards: Interface[] = [];
   private client: DhcpClient | null = null;
 
@@ -201,12 +238,19 @@ export class Host {
     this.power = new Power(world.parts, name, options, world.names);
     const forward = options.forward ?? false;
     if (typeof forward !== 'boolean') throw new TypeError(`forward: ${String(forward)} is not understood; expected true or false`);
-    if (forward) this.configure(() => void this.kernel.sysctl('net.ipv4.ip_forward', 1));
+    if (forward) {
+      this.configure(() => {
+        this.kernel.sysctl('net.ipv4.ip_forward', 1);
+        this.kernel.stack.ip6.confAll.forwarding = 1;
+      });
+    }
     const { resolvConf } = options;
     if (resolvConf !== undefined) this.configure(() => this.kernel.resolver.configure(resolvConf));
-    const interfaces = options.interfaces ?? (options.ip === undefined ? [] : [{ ip: options.ip }]);
-    if (options.interfaces !== undefined && options.ip !== undefined) {
-      throw new TypeError('ip: given beside interfaces; write it into one of these: interfaces: [{ ip }]');
+    this.autoconf6 = options.ipv6 === 'auto' || options.ipv6 === false;
+    const interfaces = options.interfaces ?? firstInterface(options);
+    for (const name of ['ip', 'ip6'] as const) {
+      if (options.interfaces === undefined || options[name] === undefined) continue;
+      throw new TypeError(`${name}: given beside interfaces; write it into one of these: interfaces: [{ ${name} }]`);
     }
     if (!Array.isArray(interfaces)) throw new TypeError('interfaces: expected an array such as [{ ip: \'10.0.0.1/24\' }]');
     for (const itf of interfaces as readonly InterfaceOptions[]) this.addInterface(itf);
@@ -237,6 +281,16 @@ export class Host {
   /** All its addresses that others can reach. */
   get ips(): readonly string[] {
     return this.cards.flatMap((itf) => inetAddrs(itf.dev).map((ifa) => formatIpv4(ifa.addr)));
+  }
+
+  /** Its first IPv6 address that others can reach; ::1 while it has none. */
+  get ip6(): string {
+    return this.ip6s[0] ?? '::1';
+  }
+
+  /** All its IPv6 addresses but those of one link (`fe80::…`), which mean nothing elsewhere. */
+  get ip6s(): readonly string[] {
+    return this.cards.flatMap((itf) => addresses6(itf.dev));
   }
 
   /** Reads or sets a sysctl by its exact kernel name. */
@@ -367,10 +421,15 @@ export class Host {
     }
     const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, 65535);
     const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
+    const addresses6Of = listOf(options.ip6).map((text) => parseInterfaceAddress6(text, 'ip6'));
+    const adv = parseAdvertise(options.advertise);
     const itf = new Interface(this, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
     itf.port.station = this.station;
     this.cards.push(itf);
+    itf.chosen6 = addresses6Of.length > 0 || this.autoconf6;
     if (address !== null) itf.assign(address);
+    for (const a of addresses6Of) itf.assign6(a);
+    if (adv !== null) this.configure(() => advertise(itf.dev, adv));
     this.world.adopt(itf.port, itf);
     return itf;
   }
@@ -380,11 +439,16 @@ export class Host {
     return this.cards.find((itf) => itf.port.link === null) ?? this.addInterface();
   }
 
-  /** Adds a route: `host.route('0.0.0.0/0', { via: '10.0.0.254' })`. */
+  /** Adds a route: `host.route('0.0.0.0/0', { via: '10.0.0.254' })`, `host.route('::/0', { via: 'fe80::1%eth0' })`. */
   route(network: string, options: RouteOptions): void {
     checkOptions(options, ROUTE_OPTIONS, 'route');
+    if (parseIpv6Prefix(network) !== null) {
+      const metric6 = parseInteger(options.metric ?? 0, 'metric', 0, 0xffffffff);
+      this.configure(route6(() => this.kernel.stack, network, options.via, options.interface, metric6));
+      return;
+    }
     const to = parseIpv4Prefix(network);
-    if (to === null) throw new TypeError(`network: '${network}' is not understood; expected one such as '10.1.0.0/16'`);
+    if (to === null) throw new TypeError(`network: '${network}' is not understood; expected one such as '10.1.0.0/16', 'fd00:1::/64'`);
     const gateway = options.via === undefined ? 0 : parseIpv4(options.via);
     if (gateway === null) throw new TypeError(`via: '${String(options.via)}' is not an IPv4 address`);
     const { interface: itf } = options;
@@ -491,9 +555,24 @@ export class Host {
     else this.retract(address);
   }
 
+  /** @internal An IPv6 address of this host becomes known to the world: to those who ask for one. */
+  announce6(address: string): void {
+    for (const name of [this.name, ...this.aliases]) this.world.names.add6(name, address);
+  }
+
   /** @internal An address of this host becomes known to the world. */
   announce(address: string): void {
     this.kernel.hosts.remove(this.name);
     for (const name of [this.name, ...this.aliases]) this.world.names.add(name, address);
   }
+}
+
+/** The interface that the short options mean. */
+function firstInterface({ ip, ip6 }: HostOptions): readonly InterfaceOptions[] {
+  if (ip === undefined && ip6 === undefined) return [];
+  return [{ ...(ip === undefined ? {} : { ip }), ...(ip6 === undefined ? {} : { ip6 }) }];
+}
+
+function listOf(value: string | readonly string[] | undefined): readonly string[] {
+  return value === undefined ? [] : typeof value === 'string' ? [value] : value;
 }

@@ -8,6 +8,7 @@ import type { Net, NetdevNotifier, PacketType } from '../../dev/net.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { ETH_P_IPV6 } from '../../wire/ethernet.ts';
 import { NEXTHDR_ICMP } from '../../wire/ipv6.ts';
+import { Drop } from '../../skb/drop-reason.ts';
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import type { Ndisc } from '../../neigh/ndp.ts';
 import type { InetSock } from '../../sock/sock.ts';
@@ -100,6 +101,10 @@ export function ipv6Init(net: Net, random: Random): Ipv6 {
   net.inet6 = ip6;
   net.packetTypes.set(ETH_P_IPV6, ip6);
   net.notifiers.push(ip6);
+  net.halting.push(() => {
+    ip6.frags.table.flush(Drop.Purged);
+    ip6.expiryTimer?.del();
+  });
   for (const dev of net.devices) if (dev !== null && dev.up) addrconfChanged(ip6, dev, 'up');
   return ip6;
 }
