@@ -35,6 +35,10 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
     /eve → fay: 1 reply/, /after 30 s\n.*\np1 master blue state forwarding/,
   ],
   '08-syn-queue.ts': [/^LISTEN 3 {6}2 /m, /^SYN-SENT 0 .* timer:\(on,\d+ms,2\)$/m, /dora: connect\(\) returns/, /^LISTEN 0 {6}2 /m],
+  '16-name-servers.ts': [
+    /^bound to 10\.0\.0\.100 -- renewal in/m, /^10\.7\.0\.81 {7}www\.example\.com$/m, /ahosts www\.example\.com {4}# 0\.000 ms/,
+    /^10 mail\.example\.com\.$/m, /status: NXDOMAIN/, /flags: qr aa; QUERY: 1, ANSWER: 1/, /10\.0\.0\.100 {2}→ isp/, /→ root {8}www/,
+  ],
   '09-drops.ts': [
     /NO_SOCKET 1/, /RX_RING_FULL 4/, /SOCKET_RCVBUFF 2/, /CABLE_RULE 1/, /FCS_ERROR 1/, /CABLE_LOSS \d/, /CABLE_QUEUE_FULL 4/,
     /PARTITION 1/, /QDISC_DROP \d/, /alive: 0$/m,

@@ -219,11 +219,12 @@ export function encodeMessage(m: Message): Uint8Array {
       flag_do: false, options: [],
     });
   }
-  return encode({
+  const buffer = encode({
     type: m.response ? 'response' : 'query', id: m.id, flags,
     questions: m.questions as NonNullable<Packet['questions']>,
     answers: m.answers.map(toAnswer), authorities: m.authorities.map(toAnswer), additionals,
   });
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length); // Node's Buffer has a slice() that shares
 }
 
 function recordsOf(list: readonly Answer[] | undefined): DnsRecord[] {

@@ -25,8 +25,8 @@ export const REFERRALS_MAX = 30;
 export const QUERIES_MAX = 100;
 /** How deep the search for a server's own address may lead. */
 export const DEPTH_MAX = 8;
-/** How long to wait for a server, in the first round and in the second. */
-export const SERVER_TIMEOUTS_MS: readonly number[] = [800, 1600];
+/** How long to wait for a server, round by round. */
+export const SERVER_TIMEOUTS_MS: readonly number[] = [800, 1600, 3200];
 /** How long a server that did not answer is asked last. */
 export const SILENT_SERVER_MS = 300_000;
 /** Servers of which that is remembered. */
