@@ -37,7 +37,8 @@ function dnsSeed(): Uint8Array {
   const name = 'www.example.com';
   m.answers = [
     { name, type: 'A', ttl: 1, data: '10.0.0.1' }, { name, type: 'AAAA', ttl: 1, data: '2001:db8::1' },
-    { name, type: 'CNAME', ttl: 1, data: 'a.example.com' }, { name, type: 'MX', ttl: 1, data: { preference: 1, exchange: 'b.example.com' } },
+    { name, type: 'CNAME', ttl: 1, data: 'a.example.com' },
+    { name, type: 'MX', ttl: 1, data: { preference: 1, exchange: 'b.example.com' } },
     { name, type: 'TXT', ttl: 1, data: ['one', 'two'] },
     { name, type: 'SRV', ttl: 1, data: { priority: 1, weight: 2, port: 3, target: 'c.example.com' } },
     { name, type: 'CAA', ttl: 1, data: { critical: false, tag: 'issue', value: 'ca' } },
