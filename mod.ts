@@ -13,6 +13,14 @@ export type {
 export { WorldCapture } from './src/world/capture.ts';
 export { DropTrace } from './src/world/drops.ts';
 export { DeadlockError, type BlockedCall } from './src/world/errors.ts';
+export type {
+  BootFault, CallFault, CardFault, ClockFault, CrashFault, CutFault, Fault, FaultKind, FaultTime, FlapFault, FreezeFault, KillFault,
+  PartitionFault, StopFault, SwitchPortFault, SysctlFault, WeatherFault,
+} from './src/world/faults/fault.ts';
+export type { FaultCall } from './src/syscall/faults.ts';
+export type { Injection, Injections } from './src/world/faults/inject.ts';
+export type { HostClock } from './src/world/faults/clock.ts';
+export type { Partition, PartitionOptions } from './src/world/partition.ts';
 export { VirtualImmediate, VirtualTimer, type ProgramClock, type ProgramHook } from './src/world/program.ts';
 export { Kernel, type Costs, type KernelOptions } from './src/host/kernel.ts';
 export { KernelProcess, type ProcessOptions } from './src/host/process.ts';

@@ -9,6 +9,7 @@
  */
 import type { Card } from '../nic/card.ts';
 import { MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
+import { Timer } from '../time/timer.ts';
 import { ETH_HLEN } from '../wire/ethernet.ts';
 import { VLAN_HLEN } from '../wire/vlan.ts';
 import { Dql } from './dql.ts';
@@ -25,6 +26,8 @@ import { netifSchedule } from './sched/generic.ts';
 
 /** Descriptors that the largest packet takes; with fewer free ones the queue is stopped. */
 const DESC_NEEDED = MAX_SKB_FRAGS + 1;
+/** A queue that is stopped for so long means that the card hangs (Linux: watchdog_timeo, 5 s). */
+const WATCHDOG_TIMEO_NS = 5_000_000_000;
 /** It goes on when so many are free again. */
 const TX_WAKE_THRESHOLD = 2 * DESC_NEEDED;
 
@@ -71,6 +74,10 @@ class EthernetNapi extends Napi {
   busy = 0;
   /** Byte queue limits; null: the ring alone is the limit. */
   readonly dql: Dql | null;
+  /** How often the watchdog found the transmit ring stuck and reset the card. */
+  timeouts = 0;
+  /** Armed while the queue is stopped. Housekeeping: a stuck card keeps nothing running. */
+  private readonly watchdog: Timer;
 
   constructor(dev: NetDevice, card: Card) {
     super(dev.net);
@@ -81,6 +88,30 @@ class EthernetNapi extends Napi {
       card.irq.mask();
       napiSchedule(this);
     });
+    this.watchdog = new Timer(this.net.sim, this.net.cpu, () => {
+      this.txTimeout();
+    }, true);
+  }
+
+  /** The ring is full, or nearly. */
+  stopQueue(): void {
+    this.dev.queueStopped = true;
+    if (!this.watchdog.pending) this.watchdog.mod(this.net.cpu.now + WATCHDOG_TIMEO_NS);
+  }
+
+  /** The device goes down. */
+  endWatch(): void {
+    this.watchdog.del();
+  }
+
+  /** Stopped for too long (Linux: dev_watchdog): the card hangs, and is reset. */
+  private txTimeout(): void {
+    const { dev, card } = this;
+    if (!dev.queueStopped || !dev.up) return;
+    this.timeouts++;
+    card.resetTx();
+    this.dql?.reset();
+    this.goOn();
   }
 
   poll(budget: number): number {
@@ -126,11 +157,17 @@ class EthernetNapi extends Napi {
   }
 
   private wakeQueue(): void {
-    const { dev, card, dql } = this;
+    const { card, dql } = this;
     if (card.tx.free < Math.min(TX_WAKE_THRESHOLD, card.tx.size)) return;
     if (dql !== null && dql.available < 0) return;
-    dev.queueStopped = false;
     this.restarts++;
+    this.goOn();
+  }
+
+  private goOn(): void {
+    const { dev } = this;
+    dev.queueStopped = false;
+    this.watchdog.del();
     if (dev.qdisc !== null && dev.qdisc.qlen > 0) netifSchedule(dev.qdisc);
   }
 }
@@ -139,7 +176,7 @@ function ethernetXmit(skb: SkBuff, dev: NetDevice): number {
   const priv = dev.priv as EthernetNapi;
   const { card } = priv;
   if (card.tx.free < 1 + skb.nrFrags) {
-    dev.queueStopped = true;
+    priv.stopQueue();
     priv.busy++;
     return NETDEV_TX_BUSY;
   }
@@ -150,9 +187,9 @@ function ethernetXmit(skb: SkBuff, dev: NetDevice): number {
   card.transmit(skb);
   if (priv.dql !== null) {
     priv.dql.sent(bytes);
-    if (priv.dql.available < 0) dev.queueStopped = true;
+    if (priv.dql.available < 0) priv.stopQueue();
   }
-  if (card.tx.free < DESC_NEEDED) dev.queueStopped = true;
+  if (card.tx.free < DESC_NEEDED) priv.stopQueue();
   return NETDEV_TX_OK;
 }
 
@@ -167,6 +204,7 @@ function ethernetOpen(dev: NetDevice): void {
 function ethernetStop(dev: NetDevice): void {
   const priv = dev.priv as EthernetNapi;
   priv.card.irq.mask();
+  priv.endWatch();
   priv.card.stop();
   priv.dql?.reset();
   priv.gro.purge();
@@ -210,6 +248,7 @@ function ethernetStats(dev: NetDevice): [string, number][] {
     ['tx_restart_queue', priv.restarts],
     ['tx_busy', priv.busy],
     ...(priv.dql === null ? [] : [['tx_bql_limit', priv.dql.limit] as [string, number]]),
+    ['tx_timeout_count', priv.timeouts],
     ['rx_interrupts', s.rxInterrupts],
     ['tx_interrupts', s.txInterrupts],
     ['interrupts', priv.card.irq.count],

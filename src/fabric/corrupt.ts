@@ -20,9 +20,14 @@ export function flipBit(skb: SkBuff, random: Random): void {
     skb.buf[skb.data + byte]! ^= mask;
     return;
   }
+  flipPayloadBit(skb, bit - head * 8);
+}
+
+/** Flips one bit of the payload, and nobody is told. */
+export function flipPayloadBit(skb: SkBuff, bit: number): void {
   ownPayload(skb);
   const frag = skb.frags[0]!;
-  frag.page!.bytes[frag.off + byte - head]! ^= mask;
+  frag.page!.bytes[frag.off + (bit >> 3)]! ^= 1 << (bit & 7);
 }
 
 /** Gives the skb a payload of its own: a copy, in one page. */

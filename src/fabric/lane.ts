@@ -71,6 +71,8 @@ export class Lane {
   sky: Sky | null = null;
   private readonly sim: Simulation;
   private readonly random: Random;
+  /** Frames that a partition holds back (`fabric/wall.ts`). */
+  held = 0;
   private readonly inFlight: SkBuffHead = new SkBuffHead();
   private readonly backlog: Backlog = new Backlog();
   private readonly timer: Timer;
@@ -92,9 +94,9 @@ export class Lane {
     });
   }
 
-  /** Frames between the two ends, waiting or travelling. */
+  /** Frames between the two ends: waiting, travelling, held. */
   get flying(): number {
-    return this.inFlight.qlen;
+    return this.inFlight.qlen + this.held;
   }
 
   /** Frames that wait for the rate at `time`, the one that is being sent included. */
@@ -109,10 +111,10 @@ export class Lane {
     stats.sent++;
     stats.sentBytes += skb.len;
     const { wall } = this.to;
-    const walled = wall !== null && wall.stops(skb);
+    const barrier = wall === null ? null : wall.stops(skb);
     let verdict = 0;
     let extra = 0;
-    if (rules.active && this.up && !this.blocked && !walled) {
+    if (rules.active && this.up && !this.blocked && barrier === null) {
       verdict = rules.judge(this, skb, time);
       extra = rules.extraDelay;
       if ((verdict & VERDICT_DROP) !== 0) {
@@ -121,7 +123,8 @@ export class Lane {
         return;
       }
     }
-    if (!this.up || this.blocked || walled) { // asked after the rules: one of them may have cut the cable
+    if (!this.up || this.blocked || barrier !== null) { // asked after the rules: one of them may have cut the cable
+      if (this.up && !this.blocked && barrier !== null && barrier.keep(this, skb)) return;
       stats.cut++;
       this.drop(skb, this.up ? Drop.Partition : Drop.CableDown);
       return;
@@ -140,6 +143,14 @@ export class Lane {
     if ((verdict & VERDICT_CORRUPT) !== 0 || weather.corrupt.happens(random)) this.corrupt(skb, weather);
     this.enqueue(skb, time, extra, weather);
     if (copy !== null) this.enqueue(copy, time, extra, weather);
+  }
+
+  /** A frame that a partition has held goes on: as if it were sent now, but it is not counted twice. Takes the skb. */
+  release(skb: SkBuff, time: number): void {
+    this.held--;
+    this.stats.sent--;
+    this.stats.sentBytes -= skb.len;
+    this.send(skb, time);
   }
 
   /** Ends everything in flight: the cable is cut. */

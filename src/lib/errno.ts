@@ -134,6 +134,11 @@ export function errnoName(errno: number): string {
   return names.get(Math.abs(errno)) ?? `E${String(Math.abs(errno))}`;
 }
 
+/** `errnoNumber('EAGAIN')` is 11; 0 for a name that is none. */
+export function errnoNumber(name: string): number {
+  return table.find(([, n]) => n === name)?.[0] ?? 0;
+}
+
 /** What an errno means, in a few words. */
 export function errnoMessage(errno: number): string {
   return messages.get(Math.abs(errno)) ?? `unknown error ${String(Math.abs(errno))}`;

@@ -16,10 +16,12 @@ import { skbChecksumHelp } from '../skb/csum.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
+import type { Random } from '../lib/random.ts';
 import type { Cpu } from '../time/cpu.ts';
 import { Timer } from '../time/timer.ts';
 import { ETH_FRAME_LEN, ETH_HLEN } from '../wire/ethernet.ts';
 import { VLAN_HLEN } from '../wire/vlan.ts';
+import { CardFaults } from './faults.ts';
 import { IrqLine } from './irq.ts';
 import { isBroadcast, MacFilter } from './mac-filter.ts';
 import { CardConfig, CardStats, type CardOptions } from './options.ts';
@@ -63,6 +65,8 @@ export class Card implements PortOwner {
   private adaptedPackets = 0;
   private adaptedBytes = 0;
   private txSinceIrq = 0;
+  /** Null while the card is sound. */
+  private broken: CardFaults | null = null;
   private readonly rxTimer: Timer;
   private readonly txTimer: Timer;
 
@@ -88,6 +92,26 @@ export class Card implements PortOwner {
       this.fireTx();
     });
     port.owner = this;
+  }
+
+  /** Its faults, for whoever breaks it; made when first asked for, with chance of their own. */
+  faults(random: () => Random): CardFaults {
+    this.broken ??= this.tx.broken = new CardFaults(random());
+    return this.broken;
+  }
+
+  /** A hung transmit engine goes on. */
+  unhang(): void {
+    if (this.broken !== null) this.broken.txHung = false;
+    this.tx.kick(this.cpu.now);
+  }
+
+  /** The driver gives a hung card up: what waits in the transmit ring is lost, and the card begins anew. */
+  resetTx(): void {
+    this.tx.reset(this.port.name);
+    this.txTimer.del();
+    this.txSinceIrq = 0;
+    if (this.broken !== null) this.broken.txHung = false;
   }
 
   /** Posts all receive descriptors; frames are taken in from now on. */
@@ -116,7 +140,7 @@ export class Card implements PortOwner {
       return;
     }
     if (!this.acceptable(skb)) return;
-    if (this.rxHead === this.rxPosted) {
+    if (this.rxHead === this.rxPosted || (this.broken !== null && this.broken.rxStalled)) {
       stats.rxMissed++;
       this.drop(skb, Drop.RxRingFull);
       return;
@@ -126,6 +150,7 @@ export class Card implements PortOwner {
     skb.cb0 = 0;
     skb.truesize = SKB_TRUESIZE_OVERHEAD + skb.len;
     if (skb.ipSummed === CHECKSUM_PARTIAL && !this.config.rxCsum) skbChecksumHelp(skb);
+    if (this.broken !== null) this.broken.pass(skb);
     this.rxSlots[this.rxHead++ & this.rxMask] = skb;
     this.rxArrived();
   }
@@ -221,6 +246,7 @@ export class Card implements PortOwner {
   private fireRx(): void {
     this.rxTimer.del();
     this.rxSinceIrq = 0;
+    if (this.broken !== null && this.broken.loseInterrupt()) return;
     this.stats.rxInterrupts++;
     this.irq.raise();
   }
@@ -254,6 +280,7 @@ export class Card implements PortOwner {
 
   private fireTx(): void {
     this.txSinceIrq = 0;
+    if (this.broken !== null && this.broken.loseInterrupt()) return;
     this.stats.txInterrupts++;
     this.irq.raise();
   }

@@ -22,6 +22,7 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Timer } from '../time/timer.ts';
 import { ETH_WIRE_OVERHEAD, ETH_ZLEN } from '../wire/ethernet.ts';
+import type { CardFaults } from './faults.ts';
 import type { CardStats } from './options.ts';
 
 /**
@@ -34,6 +35,8 @@ export class TxRing {
   readonly size: number;
   /** Bytes that were given back by `clean`, ever; a super-packet's are those before it was cut. */
   cleanedBytes = 0;
+  /** The card's faults, or null. */
+  broken: CardFaults | null = null;
   private readonly sim: Simulation;
   private readonly port: Port;
   private readonly stats: CardStats;
@@ -129,8 +132,14 @@ export class TxRing {
     this.lineFree = 0;
   }
 
+  /** Goes on after a hang. */
+  kick(now: number): void {
+    if (!this.engine.pending) this.run(Math.max(now, this.sim.now));
+  }
+
   /** Sends what the line can take. */
   private run(now: number): void {
+    if (this.broken !== null && this.broken.txHung) return;
     while (this.fetch !== this.produce) {
       if (this.lineFree > now + LOOKAHEAD_NS) {
         this.engine.mod(this.lineFree);

@@ -27,6 +27,11 @@ type Undo = () => void;
 
 const currentHost = new AsyncLocalStorage<NodeHost>();
 
+/** Milliseconds by which the wall clock of the host that code runs on is off. */
+export function currentSkewMs(): number {
+  return currentHost.getStore()?.skewMs() ?? 0;
+}
+
 /** Runs `fn` on a host: what it starts, and what comes of that, has the host's network. Needs `install()`. */
 export function runOn<T>(host: NodeHost, fn: () => T): T {
   if (installs === 0) {

@@ -14,6 +14,7 @@ import timersPromises from 'node:timers/promises';
 import { NS_PER_SEC } from '../lib/units.ts';
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
 import { isTcpHandle } from './handle/tcp.ts';
+import { currentSkewMs } from './install.ts';
 import { socketTimer, type HandleHolder } from './handle/runtime.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
@@ -31,6 +32,7 @@ function replace(owner: object, name: PropertyKey, value: unknown): () => void {
 /** The hook that node/ puts into `world.programHooks`. */
 export function nodeProgram(clock: ProgramClock): () => void {
   const { bind } = clock;
+  clock.skewMs = currentSkewMs;
   clock.bind = (callback) => AsyncResource.bind(callback);
   const undo: (() => void)[] = [() => void (clock.bind = bind)];
   const swap = (owner: object, name: PropertyKey, value: unknown): void => void undo.push(replace(owner, name, value));

@@ -25,6 +25,8 @@ export interface HostLike {
   /** Asks name servers for what `hosts` does not have. */
   readonly resolver?: HostResolver;
   readonly parts: { readonly pump: Pump };
+  /** Its wall clock, where that can be wrong. */
+  readonly clock?: { readonly skewMs: number };
 }
 
 /** A host, as its sockets see it. */
@@ -36,14 +38,21 @@ export class NodeHost {
   resolver: HostResolver | null;
   /** `node:dns` on this host; made when it is first used. */
   dns: unknown = null;
+  private readonly clock: { readonly skewMs: number } | null;
 
   constructor(host: HostLike) {
     admitTcpHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
     this.resolver = host.resolver ?? null;
     this.lookup = createLookup(host.hosts, () => this.resolver);
+    this.clock = host.clock ?? null;
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();
+  }
+
+  /** Milliseconds by which its wall clock is off. */
+  skewMs(): number {
+    return this.clock?.skewMs ?? 0;
   }
 }
 

@@ -34,7 +34,7 @@ export class Host extends BaseHost {
   private nodeProcess(): HostLike {
     const { hosts, parts, resolver } = this.kernel;
     const { proc } = this.kernel.process({ name: 'node', openFiles: MAX_NOFILE });
-    return { proc, hosts, parts, resolver };
+    return { proc, hosts, parts, resolver, clock: this.clock };
   }
 
   /** `node:net` on this host: its sockets are Node's own classes. */

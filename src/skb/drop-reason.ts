@@ -126,6 +126,8 @@ export const Drop = {
   SwitchQueueFull: 97,
   /** It collided in each of its attempts. */
   ExcessiveCollisions: 98,
+  /** A fault of a socket call: the connection hangs. */
+  Fault: 99,
 } as const;
 export type Drop = (typeof Drop)[keyof typeof Drop];
 

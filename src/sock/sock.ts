@@ -60,8 +60,9 @@ export class SockoptError {
 
 export class Sock {
   readonly net: Net;
-  /** What it can do, and the family of its addresses: both change by IPV6_ADDRFORM alone. */
+  /** What it can do: its protocol's table. IPV6_ADDRFORM changes it, and faults of socket calls put another one in front. */
   prot: Proto;
+  /** Of its addresses. Changes by IPV6_ADDRFORM alone. */
   family: number;
   readonly type: number;
   readonly protocol: number;

@@ -4,6 +4,7 @@
  */
 import type { Net } from '../dev/net.ts';
 import type { Sock } from '../sock/sock.ts';
+import type { CallFaults } from './faults.ts';
 import { FdTable } from './fd-table.ts';
 
 /** Makes sockets of one address family; the new socket, or a negative errno. `type` comes without SOCK_NONBLOCK and the like. */
@@ -27,6 +28,8 @@ export class SocketLayer {
   readonly net: Net;
   /** By AF_*; filled by boot. */
   readonly families: Map<number, SocketFactory> = new Map();
+  /** Faults of socket calls that are in force; null when none are. */
+  faults: CallFaults | null = null;
   /** The host has halted: no process lives any more, and none is born. */
   halted = false;
   /** Called on every entry into the kernel when the clock follows the wall clock, else null. */

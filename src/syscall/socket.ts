@@ -92,9 +92,15 @@ export function sysSocket(p: Process, family: number, type: number, protocol: nu
   if (protocol > 255 && (family === AF_INET || family === AF_INET6)) return -EINVAL;
   const room = p.fds.lowestFree();
   if (room < 0) return room;
+  const { faults } = p.layer;
+  if (faults !== null) {
+    const fault = faults.strike('socket', p, null);
+    if (fault !== null) return -fault.rule.value;
+  }
   p.enter();
   const sk = create(kind, protocol, p);
   const fd = typeof sk === 'number' ? sk : installSock(p, sk, flags);
+  if (faults !== null && typeof sk !== 'number') faults.adopt(sk);
   p.leave();
   return fd;
 }

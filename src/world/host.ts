@@ -31,6 +31,7 @@ import type { NameServer } from './dns/server.ts';
 import {
   addresses6, advertise, assign6, parseAdvertise, route6, unassign6, type AdvertiseOptions,
 } from './ipv6.ts';
+import { HostClock } from './faults/clock.ts';
 import { Power } from './power.ts';
 import type { World } from './world.ts';
 
@@ -217,6 +218,8 @@ export class Host {
   readonly world: World;
   /** @internal */
   readonly plan: AddressPlan;
+  /** Its wall clock, which may be wrong: `host.clock.step(5000)`. */
+  readonly clock: HostClock;
   /** @internal Power, boots, what runs at boot. */
   readonly power: Power;
   /** @internal Numbers it among the machines of its world. */
@@ -235,6 +238,7 @@ export class Host {
     this.plan = plan;
     this.station = world.nextStation();
     this.aliases = options.aliases ?? [];
+    this.clock = new HostClock(() => world.nowNs);
     this.power = new Power(world.parts, name, options, world.names);
     const forward = options.forward ?? false;
     if (typeof forward !== 'boolean') throw new TypeError(`forward: ${String(forward)} is not understood; expected true or false`);

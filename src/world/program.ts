@@ -132,6 +132,8 @@ export class ProgramClock {
   ended = false;
   /** Ties a callback to the asynchronous context in which it was given (a runtime's hook may set it). */
   bind: (callback: () => void) => () => void = (callback) => callback;
+  /** Milliseconds by which the wall clock of the host that asks is off (a runtime's hook, which knows who asks, sets it). */
+  skewMs: () => number = () => 0;
   private nextId = 1;
 
   constructor(sim: Simulation, epochMs: number) {
@@ -151,7 +153,7 @@ export class ProgramClock {
 
   /** Milliseconds since 1970: Date.now. */
   dateNow(): number {
-    return this.epochMs + Math.floor(this.sim.now / NS_PER_MS);
+    return Math.floor(this.epochMs + this.sim.now / NS_PER_MS + this.skewMs());
   }
 
   /** setTimeout and setInterval: a delay below 1 ms, or none, is 1 ms, as in the runtimes. */

@@ -9,10 +9,8 @@
 import type { NetDevice } from '../dev/net-device.ts';
 import { Cable } from '../fabric/cable.ts';
 import { Hub, type HubOptions } from '../fabric/hub.ts';
-import { parseDirection, type Direction } from '../fabric/rules.ts';
 import { Switch } from '../fabric/switch.ts';
 import type { SwitchOptions } from '../fabric/switch-options.ts';
-import { Wall } from '../fabric/wall.ts';
 import { Digest } from '../fabric/digest.ts';
 import { Port } from '../fabric/port.ts';
 import type { CableWeather } from '../fabric/weather.ts';
@@ -31,6 +29,9 @@ import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { dropCounts, DropTrace } from './drops.ts';
 import { Host, type Interface, type HostOptions } from './host.ts';
 import { StaticRoutes } from './routes.ts';
+import type { Fault } from './faults/fault.ts';
+import { Faults, type Injection, type Injections } from './faults/inject.ts';
+import { Partitions, type Partition, type PartitionOptions } from './partition.ts';
 import { Segments } from './segments.ts';
 import {
   fullMesh, line, star, twoHosts, twoLans, type FullMesh, type Line, type Star, type TopologyOptions, type TwoHosts, type TwoLans,
@@ -98,7 +99,8 @@ export class World {
   private readonly segments: Segments;
   private readonly staticRoutes: StaticRoutes = new StaticRoutes();
   private readonly jointsByName: Map<string, Switch | Hub> = new Map();
-  private readonly walls: Map<Host, Wall> = new Map();
+  private readonly partitions: Partitions;
+  private readonly faultPlan: Faults = new Faults(this);
   private stations = 0;
   private readonly digester: Digest | null;
   private stopped = false;
@@ -108,6 +110,7 @@ export class World {
     costModel(options.costs);
     this.parts = makeParts(options.seed, options.mode);
     this.seed = this.parts.seed;
+    this.partitions = new Partitions(this.parts.sim);
     this.segments = new Segments(this.plan, () => this.parts.sim.now > 0);
     this.costs = options.costs ?? 'real';
     this.epochMs = Number(options.epoch ?? DEFAULT_EPOCH_MS);
@@ -347,29 +350,39 @@ export class World {
 
   /**
    * Separates two groups of hosts, silently, whatever is between them: links stay up, and on the last cable before a host of one
-   * group every frame vanishes that a host of the other has sent or made, through switches and routers alike. Everybody else
-   * reaches both. What is on its last cable arrives. `'ab'`: only what goes from `a` to `b` is lost, `'ba'`: the other way.
+   * group every frame is stopped that a host of the other has sent or made, through switches and routers alike. Everybody else
+   * reaches both. What is on its last cable arrives. It ends with its scope, at `lift()`, or with {@link heal}.
    */
-  partition(a: readonly Host[], b: readonly Host[], direction: Direction = 'both'): void {
+  partition(a: readonly Host[], b: readonly Host[], options: PartitionOptions = {}): Partition {
     checkHosts(a, 'a');
     checkHosts(b, 'b');
-    parseDirection(direction);
-    if (direction !== 'ab') for (const host of a) this.deafen(host, b);
-    if (direction !== 'ba') for (const host of b) this.deafen(host, a);
-  }
-
-  private deafen(host: Host, to: readonly Host[]): void {
-    const wall = this.walls.get(host) ?? new Wall();
-    this.walls.set(host, wall);
-    for (const other of to) if (other !== host) wall.add(other.station);
-    for (const itf of host.interfaces) itf.port.wall = wall;
+    return this.partitions.make(a, b, options);
   }
 
   /** Ends all partitions. */
   heal(): void {
-    for (const host of this.walls.keys()) for (const itf of host.interfaces) itf.port.wall = null;
-    this.walls.clear();
+    this.partitions.heal();
     for (const cable of this.cableList) cable.setBlocked(false);
+  }
+
+  /**
+   * Plans a fault: `world.fault({ kind: 'crash', host: 'db', at: '2s', for: '500ms' })`. It ends by itself, with its scope, or at
+   * `lift()`.
+   *
+   * @throws TypeError, RangeError that name the field; then nothing is planned
+   */
+  fault(fault: Fault): Injection {
+    return this.faultPlan.add(fault);
+  }
+
+  /** Plans many faults, or, when one of them is wrong, none. A plan is plain data: it can be kept as JSON and replayed. */
+  faults(plan: readonly Fault[]): Injections {
+    return this.faultPlan.addAll(plan);
+  }
+
+  /** What faults did so far, in order: `2.000000 fault begins: crash of db for 500ms`. */
+  get faultLog(): readonly string[] {
+    return this.faultPlan.log;
   }
 
   // ---- observers ----------------------------------------------------------------------------------------------
@@ -452,7 +465,7 @@ export class World {
       if (this.digester !== null) port.addObserver(this.digester);
     }
     if (itf === null) return;
-    port.wall = this.walls.get(itf.host) ?? null;
+    port.wall = this.partitions.wallOf(itf.host);
     this.segments.addInterface(itf);
   }
 

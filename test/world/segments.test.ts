@@ -168,7 +168,7 @@ test('a partition holds through a switch, a hub and a router; all others reach b
   assert.ok(world.drops()['PARTITION']! >= 4);
   world.heal();
   assert.deepEqual([await reaches(world, a!, b!), await reaches(world, c!, a!)], [true, true]);
-  world.partition([a!], [d!], 'ab');
+  world.partition([a!], [d!], { direction: 'ab' });
   assert.deepEqual([await reaches(world, a!, d!), await reaches(world, c!, a!)], [false, true], 'one way only');
 });
 

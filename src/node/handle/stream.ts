@@ -8,8 +8,7 @@
  *         lib/net.js        onread, req.oncomplete: user code, run by the pump outside the kernel
  *
  * Next ticks and microtasks run between two callbacks, as they do between two of libuv's; where the runtime cannot be asked for
- * that (Deno), one run of the task makes one callback. Reads report through `streamBaseState` and hand over the very memory
- * that the kernel copied to.
+ * that (Deno), one run of the task makes one callback. Reads report through `streamBaseState`, without another copy.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
@@ -18,8 +17,9 @@ import {
   FIONREAD, MSG_MORE, MSG_NOSIGNAL, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, SHUT_WR,
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
-import { fdSock, sysClose, sysRecvmsg, sysSendmsg, sysShutdown } from '../../syscall/socket.ts';
+import { fdSock, sysClose, sysShutdown } from '../../syscall/socket.ts';
 import { Task } from '../../time/task.ts';
+import { recvmsg, sendmsg } from './calls.ts';
 import { Watch, type HandleHost } from './host.ts';
 import { Pending, PendingWrite, type Req } from './requests.ts';
 import { neverRests } from '../real-work.ts';
@@ -283,7 +283,7 @@ export abstract class StreamHandle {
     msg.off = off;
     msg.flags = 0;
     msg.hasName = false;
-    const n = sysRecvmsg(host.process, this.kfd, msg);
+    const n = recvmsg(host.process, this.kfd, msg);
     if (n === -EAGAIN || host.process.dead) return -EAGAIN; // of the dead, nobody is told
     if (n <= 0) this.endReading(n);
     else {
@@ -415,7 +415,7 @@ export abstract class StreamHandle {
     msg.len = len;
     msg.flags = MSG_NOSIGNAL | flags;
     msg.hasName = false;
-    return sysSendmsg(host.process, this.kfd, msg);
+    return sendmsg(host.process, this.kfd, msg);
   }
 
   /** As much of a write as the kernel takes: 0, or a negative errno that is not -EAGAIN. */

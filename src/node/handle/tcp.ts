@@ -13,8 +13,9 @@ import {
   SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_REUSEADDR, SO_REUSEPORT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../../sock/constants.ts';
-import { sysAccept, sysBind, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../syscall/socket.ts';
+import { sysBind, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
+import { accept } from './calls.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
@@ -158,7 +159,7 @@ export class TcpHandle extends StreamHandle {
 
   private acceptOnce(): boolean {
     const { host } = this;
-    const kfd = sysAccept(host.process, this.kfd, null, SOCK_NONBLOCK);
+    const kfd = accept(host.process, this.kfd, SOCK_NONBLOCK);
     if (kfd === -EAGAIN) return false;
     this.exhausted = kfd < 0; // no descriptor is left: the next connection is tried when it comes
     const { onconnection } = this;

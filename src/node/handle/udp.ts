@@ -20,10 +20,11 @@ import {
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
 import {
-  fdSock, sysBind, sysClose, sysConnect, sysGetpeername, sysGetsockname, sysRecvmsg, sysSendmsg, sysSocket,
+  fdSock, sysBind, sysClose, sysConnect, sysGetpeername, sysGetsockname, sysSocket,
 } from '../../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import { Task } from '../../time/task.ts';
+import { recvmsg, sendmsg } from './calls.ts';
 import { Watch, type AddressOut, type HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
 import { settle } from './runtime.ts';
@@ -269,7 +270,7 @@ export class UdpHandle {
     msg.off = 0;
     msg.len = len;
     msg.flags = 0;
-    return sysSendmsg(host.process, this.kfd, msg);
+    return sendmsg(host.process, this.kfd, msg);
   }
 
   private enqueue(send: PendingSend): void {
@@ -345,7 +346,7 @@ export class UdpHandle {
     msg.len = size;
     msg.flags = 0;
     msg.hasName = false;
-    const n = sysRecvmsg(host.process, this.kfd, msg);
+    const n = recvmsg(host.process, this.kfd, msg);
     if (n === -EAGAIN) return;
     if (n < 0) {
       this.onmessage?.(uv(n), this, undefined, undefined);
