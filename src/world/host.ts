@@ -228,6 +228,8 @@ export class Host {
   /** No IPv6 address follows from an IPv4 one. */
   private readonly autoconf6: boolean;
   private readonly cards: Interface[] = [];
+  /** How each device gets the discipline that was asked for last. */
+  private readonly disciplines: Map<string, () => void> = new Map();
   private client: DhcpClient | null = null;
 
   /** Made by `world.host(name, options)`. */
@@ -358,9 +360,15 @@ export class Host {
     return this.kernel.ss(args);
   }
 
-  /** The queueing discipline of a device, or another one for it; see {@link Kernel.qdisc}. */
+  /** The queueing discipline of a device, or another one for it, which boots bring back; see {@link Kernel.qdisc}. */
   qdisc(device: string, options?: QdiscOptions | 'default'): QdiscInfo {
-    return this.kernel.qdisc(device, options);
+    if (options === undefined) return this.kernel.qdisc(device);
+    const old = this.disciplines.get(device);
+    const step = (): void => void this.kernel.qdisc(device, options);
+    this.configure(step);
+    if (old !== undefined) this.unconfigure(old);
+    this.disciplines.set(device, step);
+    return this.kernel.qdisc(device);
   }
 
   /** Prints the packets of a device while they pass; see {@link Kernel.tcpdump}. */
