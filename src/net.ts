@@ -5,5 +5,6 @@
 export { createNet, type NodeNet } from './node/net.ts';
 export { createHttp, type NodeHttp } from './node/http.ts';
 export { install } from './node/install.ts';
+export { UdpTap, type UdpTapOptions } from './node/udp-tap.ts';
 export type { HostLike } from './node/sockets.ts';
 export type { Names } from './node/lookup.ts';

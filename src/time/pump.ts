@@ -212,11 +212,13 @@ export class Pump {
     this.cancelTimeout();
     this.timeout = realSetTimeout(() => {
       this.timeout = null;
+      this.sim.sleepsUntil = -Infinity;
       this.turn();
     }, ms);
   }
 
   private cancelTimeout(): void {
+    this.sim.sleepsUntil = -Infinity;
     if (this.timeout === null) return;
     realClearTimeout(this.timeout);
     this.timeout = null;
@@ -240,8 +242,9 @@ export class Pump {
     let wakes = 0;
     while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
     if (this.holds > 0) return false;
-    if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
+    // The wall clock waits for nobody: real work that waits for this world (a connection of the machine's) must not stop it.
     if (this.mode === 'real') return this.followWall();
+    if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
     const { sim } = this;
     for (let events = 0; events < EVENT_BUDGET; events++) {
       if (sim.live === 0 && !this.mayRunOn()) return this.rest();
@@ -348,6 +351,7 @@ export class Pump {
         const ms = Math.floor((next - now) / 1e6);
         if (ms < 1) return true; // closer than a timer can aim
         this.scheduleIn(ms);
+        sim.sleepsUntil = next; // what is called meanwhile from outside (a tap, user code) may make something due before
         return false;
       }
       sim.step();

@@ -32,6 +32,8 @@ export class Simulation implements TimerBase {
   events = 0;
   /** Called when the first task becomes runnable or the first live timer is armed; the pump listens here. */
   onBusy: (() => void) | null = null;
+  /** Real mode: the pump sleeps until then; a timer that is due before calls `onBusy`, too. -Infinity while it does not sleep. */
+  sleepsUntil: number = -Infinity;
   private seq = 0;
   /** Absolute number of the slot under the cursor, per level. */
   private readonly cursor: Float64Array = new Float64Array(LEVELS + 1);
@@ -62,6 +64,7 @@ export class Simulation implements TimerBase {
     }
     timer.expires = at;
     this.insert(timer);
+    if (at < this.sleepsUntil && this.onBusy !== null) this.onBusy();
   }
 
   disarm(timer: Timer): void {

@@ -193,3 +193,19 @@ test('drain runs a world of tasks here and now', () => {
   pump.drain();
   assert.deepEqual(seen, [3 * MS]);
 });
+
+test('real mode: what becomes due before the next timer is not slept through', async () => {
+  const sim = new Simulation();
+  const pump = new Pump(sim, 'real');
+  const far = new Timer(sim, null, () => undefined);
+  far.mod(sim.now + 3600 * 1e9);
+  for (let i = 0; i < 20; i++) await new Promise((resolve) => void setImmediate(resolve)); // the pump sleeps now, for an hour
+  const fired = await new Promise<string>((resolve) => {
+    const near = new Timer(sim, null, () => { resolve('fired'); });
+    pump.sync();
+    near.mod(sim.now + 1e6);
+    setTimeout(() => { resolve('slept through'); }, 2000);
+  });
+  pump.stop();
+  assert.equal(fired, 'fired');
+});
