@@ -2,9 +2,10 @@
  * Names for sockets: a host's hosts file and that of its world, in the form of `dns.lookup`; what they do not have, the name
  * servers of its resolv.conf are asked for, over the host's network. Nothing is ever asked of the machine's own resolver.
  */
+import dns from 'node:dns';
 import { isIP } from 'node:net';
 import process from 'node:process';
-import { getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
+import { AI_ADDRCONFIG, AI_ALL, AI_V4MAPPED, getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
 import { eaiError } from '../host/dns/errors.ts';
 import type { ResolvedAddress } from '../host/resolver.ts';
 
@@ -61,11 +62,11 @@ export function createLookup(names: Names, sourceOf: () => AddrSource | null = (
       return;
     }
     const options = typeof given === 'number' ? { family: given } : given;
-    const hints = options.hints ?? 0;
     const family = wantedFamily(options);
     const found = addressesOf(names, name, family);
     const source = sourceOf();
-    if (source !== null && (hints !== 0 || (found.length === 0 && source.resolver.conf.nameservers.length > 0))) {
+    const mapped = family === 6 && ((options.hints ?? 0) & dns.V4MAPPED) !== 0;
+    if (source !== null && found.length === 0 && (mapped || source.resolver.conf.nameservers.length > 0)) {
       void ask(source, name, options, callback);
       return;
     }
@@ -73,9 +74,16 @@ export function createLookup(names: Names, sourceOf: () => AddrSource | null = (
   };
 }
 
+/** The runtime's hints, whose numbers are its own, as getaddrinfo's flags. */
+function flagsOf(hints: number): number {
+  return ((hints & dns.ADDRCONFIG) !== 0 ? AI_ADDRCONFIG : 0) | ((hints & dns.V4MAPPED) !== 0 ? AI_V4MAPPED : 0)
+    | ((hints & dns.ALL) !== 0 ? AI_ALL : 0);
+}
+
 async function ask(source: AddrSource, name: string, options: LookupOptions, callback: LookupCallback): Promise<void> {
   const family = wantedFamily(options);
-  const found = await getaddrinfo(source, name, null, { flags: options.hints ?? 0, family: family === 4 || family === 6 ? family : 0 });
+  const hints = { flags: flagsOf(options.hints ?? 0), family: family === 4 || family === 6 ? family : 0 } as const;
+  const found = await getaddrinfo(source, name, null, hints);
   if (typeof found === 'string') process.nextTick(callback, eaiError(found, 'getaddrinfo', name));
   else process.nextTick(() => answer(name, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
 }
