@@ -84,7 +84,7 @@ export function inet6AddrAdd(dev: NetDevice, addr: In6Addr, prefixLen: number, o
   const ifa = new Inet6IfAddr(idev, addr, prefixLen, !autoconf && valid === Infinity, autoconf, options.noPrefixRoute === true);
   setLifetimes(ifa, valid, preferred);
   insert(idev.addrs, ifa);
-  if (dev.up) bringUp(ip6, ifa, options.nodad === true);
+  if (idev.running) bringUp(ip6, ifa, options.nodad === true);
   armLifetimes(idev);
   ip6.fib.generation++;
   return 0;
@@ -308,7 +308,6 @@ function makeIdev(ip6: Ipv6, dev: NetDevice): Inet6Dev {
     idev.conf.disableIpv6 = 0; // a host without IPv6 on its cards still has ::1
   }
   dev.in6Dev = idev;
-  if (dev.up && idev.conf.disableIpv6 === 0) joinOwnGroups(idev);
   return idev;
 }
 
@@ -322,10 +321,11 @@ export function devUp(ip6: Ipv6, dev: NetDevice): void {
   if (dev.mtu < IPV6_MIN_MTU) return;
   const loopback = (dev.flags & IFF_LOOPBACK) !== 0;
   const old = in6DevOf(dev);
-  if (old !== null && old.ready) return;
+  if (old !== null && old.running) return;
   const idev = old ?? makeIdev(ip6, dev);
   if (!loopback && idev.conf.disableIpv6 !== 0) return;
-  if (old !== null) joinOwnGroups(idev);
+  joinOwnGroups(idev);
+  idev.running = true;
   idev.ready = loopback || dev.carrier;
   for (const ifa of idev.addrs) bringUp(ip6, ifa, false);
   if (loopback) {
@@ -356,7 +356,7 @@ function devCarrier(ip6: Ipv6, dev: NetDevice): void {
     ip6.fib.generation++;
     return;
   }
-  if (!dev.up || idev.conf.disableIpv6 !== 0) return;
+  if (!idev.running) return;
   const first = !idev.ready;
   idev.ready = true;
   if (idev.find(in6FromEui64(in6LinklocalPrefix, dev.addr)) === null) addLinklocal(idev);
@@ -372,7 +372,8 @@ function devCarrier(ip6: Ipv6, dev: NetDevice): void {
 /** The device is down for IPv6: routes, groups and what was learned are gone, and the addresses too, unless they are to stay. */
 export function devDown(ip6: Ipv6, dev: NetDevice): void {
   const idev = in6DevOf(dev);
-  if (idev === null) return;
+  if (idev === null || !idev.running) return;
+  idev.running = false;
   idev.ready = false;
   idev.raReceived = false;
   addrconfRsStop(idev);
@@ -409,7 +410,7 @@ function devMtu(ip6: Ipv6, dev: NetDevice): void {
     if (idev !== null) devDown(ip6, dev);
     return;
   }
-  if (dev.up && (idev === null || (!idev.ready && idev.addrs.length === 0))) devUp(ip6, dev);
+  if (dev.up) devUp(ip6, dev);
   if (idev !== null && idev.conf.mtu > dev.mtu) idev.conf.mtu = 0; // an advertised one is never larger than the device's
   ip6.fib.generation++;
 }

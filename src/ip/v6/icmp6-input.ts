@@ -8,6 +8,7 @@
  *         ip6.raw, ip6.ping     what somebody asked for
  */
 import { put8 } from '../../lib/bytes.ts';
+import { in6ReadAt } from '../../lib/addr6.ts';
 import {
   ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST, ICMPV6_HLEN, ICMPV6_INFOMSG_MASK, ICMPV6_MGM_QUERY,
   ICMPV6_MGM_REDUCTION, ICMPV6_MGM_REPORT, ICMPV6_MLD2_REPORT, ICMPV6_PARAMPROB, ICMPV6_PKT_TOOBIG, ICMPV6_TIME_EXCEED, icmp6hCode,
@@ -15,7 +16,7 @@ import {
   NDISC_ROUTER_SOLICITATION,
 } from '../../wire/icmpv6.ts';
 import {
-  IP6_OFFSET, IPV6_HLEN, IPV6_NEXTHDR, ipv6SkipExthdr, NEXTHDR_ICMP, type UpperLayer,
+  IP6_OFFSET, IPV6_DADDR, IPV6_HLEN, IPV6_NEXTHDR, ipv6SkipExthdr, NEXTHDR_ICMP, type UpperLayer,
 } from '../../wire/ipv6.ts';
 import { mayPull } from '../../skb/copy.ts';
 import { skbChecksumVerify } from '../../skb/csum.ts';
@@ -31,7 +32,7 @@ import { icmp6Mtu, icmp6Reply } from './icmp6.ts';
 import { IP6SKB_FRAGMENTED } from './input.ts';
 import type { Ipv6 } from './ipv6.ts';
 import { igmp6EventQuery, igmp6EventReport } from './mld.ts';
-import type { Rt6Info } from './route.ts';
+import { ip6UpdatePmtu, type Rt6Info } from './route.ts';
 import { RTN_ANYCAST } from './rtn.ts';
 
 /** ICMPv6 as a protocol above IPv6. */
@@ -46,8 +47,9 @@ export class Icmp6Protocol implements IpProtocol {
     icmp6Rcv(this.ip6, skb);
   }
 
-  /** An error about one of our own messages: an echo that did not arrive. */
+  /** An error about one of our own messages: an echo, or the answer to one, that did not arrive. */
   err(skb: SkBuff, type: number, code: number, info: number): void {
+    if (type === ICMPV6_PKT_TOOBIG) ip6UpdatePmtu(this.ip6, in6ReadAt(skb.buf, skb.data + IPV6_DADDR), 0, info);
     const { ping } = this.ip6;
     if (ping !== null) ping.err(skb, type, code, info);
   }

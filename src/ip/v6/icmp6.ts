@@ -101,7 +101,7 @@ function mayComplain(ip6: Ipv6, skb: SkBuff, type: number, code: number): boolea
   return !aboutAnError(ip6, skb);
 }
 
-/** Is the packet itself an ICMPv6 error or a redirect, a later fragment of anything, or cut too short to tell? (e.1), (e.2). */
+/** Is the packet an ICMPv6 error or a redirect, or cut too short to tell? (e.1), (e.2). A later fragment shows no type: it is none. */
 function aboutAnError(ip6: Ipv6, skb: SkBuff): boolean {
   const { look, upper } = ip6.icmp;
   const back = skb.data - skb.nh;
@@ -111,8 +111,8 @@ function aboutAnError(ip6: Ipv6, skb: SkBuff): boolean {
   copyBits(skb, 0, look, 0, len);
   if (back > 0) skb.pull(back);
   ipv6SkipExthdr(look, 0, len, upper);
-  if (upper.nexthdr !== NEXTHDR_ICMP) return false;
-  if (upper.off < 0 || (upper.frag & IP6_OFFSET) !== 0 || upper.off >= len) return true;
+  if (upper.nexthdr !== NEXTHDR_ICMP || (upper.frag & IP6_OFFSET) !== 0) return false;
+  if (upper.off < 0 || upper.off >= len) return true;
   const type = get8(look, upper.off);
   return icmpv6IsErr(type) || type === NDISC_REDIRECT;
 }

@@ -58,7 +58,9 @@ export class Inet6Dev {
   readonly addrs: Inet6IfAddr[] = [];
   /** Groups that it is in. */
   readonly groups: Ifmcaddr6[] = [];
-  /** Up, with a link below: addresses may be tried out. */
+  /** IPv6 is on: the device is up, and large enough. */
+  running = false;
+  /** With a link below: addresses may be tried out. */
   ready = false;
   /** An advertisement was heard: no more solicitations. */
   raReceived = false;
