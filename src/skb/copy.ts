@@ -268,7 +268,9 @@ export function growHeadroom(skb: SkBuff, n: number): void {
   if (shift <= 0) return;
   const over = skb.tail + shift - SKB_HEAD_SIZE;
   if (over > 0) spillTail(skb, over);
-  skb.buf.copyWithin(skb.data + shift, skb.data, skb.tail);
+  // Headers that were pulled off are still looked at (LOG prints the link header of a forwarded packet).
+  const from = skb.mac >= 0 && skb.mac < skb.data ? skb.mac : skb.data;
+  skb.buf.copyWithin(from + shift, from, skb.tail);
   skb.data += shift;
   skb.tail += shift;
   if (skb.mac >= 0) skb.mac += shift;

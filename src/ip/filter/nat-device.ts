@@ -12,6 +12,7 @@
  * (RFC 5382 REQ-4: a SYN that crosses the inside's own must not be answered with a reset).
  */
 import { hashMix } from '../../lib/hash.ts';
+import { IPPROTO_UDP } from '../../wire/ipv4.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { type ConnOwner, type NfConn } from './conn.ts';
 import {
@@ -115,7 +116,7 @@ function ownAddress(nf: Netfilter, device: NatDevice, dev: NetDevice): boolean {
 function toOutside(nf: Netfilter, device: NatDevice, p: NfPacket, ct: NfConn): number {
   const mapping = mappingFor(nf, device, p.proto, p.s0, p.sport, p.d0, p.dport);
   if (mapping === null) return NF_DROP; // RFC 4787 REQ-3: ports are never shared, so there is none left
-  ct.owner = mapping;
+  own(nf, ct, mapping);
   mapping.conns.push(ct);
   return source(nf, device, ct, mapping);
 }
@@ -151,9 +152,15 @@ function fromInside(nf: Netfilter, device: NatDevice, p: NfPacket, ct: NfConn): 
 }
 
 function enter(nf: Netfilter, device: NatDevice, ct: NfConn, mapping: NatMapping, owner: NatMapping): number {
-  ct.owner = owner;
+  own(nf, ct, owner);
   mapping.conns.push(ct);
   return natSetupInfo(nf.nat, ct, natRangeTo4(device.range, mapping.insideAddr, mapping.insidePort), NF_NAT_MANIP_DST);
+}
+
+/** The connection lives as long as the device says, from its first packet on. */
+function own(nf: Netfilter, ct: NfConn, mapping: NatMapping): void {
+  ct.owner = mapping;
+  if (mapping.proto === IPPROTO_UDP && mapping.udpTimeoutNs !== 0) ct.expires = nf.net.cpu.now + mapping.udpTimeoutNs;
 }
 
 // ---- mappings -------------------------------------------------------------------------------------------------------

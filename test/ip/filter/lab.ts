@@ -10,6 +10,8 @@ import { conntrackEnable } from '../../../src/ip/filter/admin.ts';
 import { conntrackList } from '../../../src/ip/filter/conntrack-table.ts';
 import { netfilterInit, type Netfilter } from '../../../src/ip/filter/netfilter.ts';
 import { TCP_CONNTRACK_NAMES } from '../../../src/ip/filter/track-tcp.ts';
+import { iptables } from '../../../src/host/iptables/iptables.ts';
+import { splitQuoted } from '../../../src/host/iptables/words.ts';
 import { Random } from '../../../src/lib/random.ts';
 import { Simulation } from '../../../src/time/simulation.ts';
 import { SkbPool } from '../../../src/skb/pool.ts';
@@ -33,6 +35,8 @@ export interface Seg {
   readonly win?: number;
   readonly sport?: number;
   readonly dport?: number;
+  readonly tos?: number;
+  readonly ttl?: number;
 }
 
 export class FirewallLab {
@@ -66,10 +70,11 @@ export class FirewallLab {
     const out = way === '>';
     const bits = [...flags].reduce((all, f) => all | FLAGS[f]!, 0);
     const f = new Uint8Array(14 + 40 + len);
+    const { tos = 0, ttl = 64 } = seg;
     const [from, to] = out ? [ip(INSIDE), ip(OUTSIDE)] : [ip(OUTSIDE), ip(INSIDE)];
     tcpWriteHeader(f, 34, out ? sport : dport, out ? dport : sport, seq, ack, 20, bits, win, 0);
     tcpSendCheckV4(f, 34, 20 + len, from, to);
-    ipv4WriteHeader(f, 14, 0, 40 + len, 1, 0x4000, 64, 6, from, to);
+    ipv4WriteHeader(f, 14, tos, 40 + len, 1, 0x4000, ttl, 6, from, to);
     this.frame(way, f);
     return this.state();
   }
@@ -108,6 +113,18 @@ export class FirewallLab {
   /** Lets time pass. */
   wait(seconds: number): void {
     run(this.sim, this.sim.now / 1e6 + seconds * 1000);
+  }
+
+  /** A line of iptables on the firewall. */
+  ipt(line: string): string {
+    const tables = this.nf.tablesOf(4)!;
+    const fw = { nf: this.nf, tables, tool: 'iptables', resolve: (): null => null };
+    return this.fw.in(() => iptables(fw, splitQuoted(line, 'iptables')));
+  }
+
+  /** How often the first rule of a chain has matched. */
+  hits(chain = 'FORWARD', table = 'filter'): number {
+    return this.nf.tablesOf(4)!.tables.get(table)!.chains.get(chain)!.rules[0]!.packets;
   }
 
   /** What left by a wire, as lines, and forgets it. ARP is not shown. */
