@@ -348,3 +348,59 @@ test('MASQUERADE forgets its connections when the device goes down', async () =>
     assert.equal(gw.conntrack.count, 0);
   });
 });
+
+// ---- hole punching --------------------------------------------------------------------------------------------------
+
+/** alice behind one NAT, bob behind another, and a network between them that forwards. */
+function twoHomes(nat: NatOptions): { world: World; alice: Host; bob: Host; gateways: Host[] } {
+  const world = new World({ seed: 2 });
+  const net = world.host('net', { forward: true, interfaces: [{ ip: '198.51.100.1/24' }, { ip: '203.0.113.1/24' }] });
+  const gateways: Host[] = [];
+  const home = (name: string, outside: string, port: number): Host => {
+    const gw = world.host(`${name}-gw`, { interfaces: [{ ip: `${outside}/24` }, { ip: '192.168.0.1/24' }] });
+    const host = world.host(name, { ip: '192.168.0.2/24' });
+    world.cable(gw.interfaces[0]!, net.interfaces[port]!, { delay: '10ms' });
+    world.cable(gw.interfaces[1]!, host);
+    gw.route('0.0.0.0/0', { via: net.interfaces[port]!.ip! });
+    host.route('0.0.0.0/0', { via: '192.168.0.1' });
+    gw.nat(nat);
+    gateways.push(gw);
+    return host;
+  };
+  return { world, alice: home('alice', '198.51.100.7', 0), bob: home('bob', '203.0.113.7', 1), gateways };
+}
+
+test('RFC 5382 §4.3: TCP connections that cross each other meet through two NATs', async () => {
+  const { world, alice, bob, gateways } = twoHomes({ outside: 'eth0', mapping: 'endpoint-independent' });
+  await world.run(async () => {
+    // Each knows the other's outside port; both call at once. The first SYN to arrive is filtered, and draws no reset (REQ-4).
+    const call = (host: Host, to: string, localPort: number, port: number): Promise<string> => new Promise((resolve, reject) => {
+      const socket = host.net.connect({ host: to, port, localPort });
+      socket.on('connect', () => socket.end(`${host.name} was here`)).on('data', (d) => resolve(String(d))).on('error', reject);
+    });
+    const both = await Promise.all([call(alice, '203.0.113.7', 4001, 4002), call(bob, '198.51.100.7', 4002, 4001)]);
+    assert.deepEqual(both, ['bob was here', 'alice was here']);
+  });
+  for (const gw of gateways) {
+    assert.deepEqual(gw.conntrack.list().map((c) => c.protocol), ['tcp'], 'one connection, not one per direction');
+  }
+});
+
+test('behind plain MASQUERADE a SYN that comes too early is refused by the gateway, unless a rule drops it', async () => {
+  for (const [rule, code] of [[false, 'ECONNREFUSED'], [true, '']] as const) {
+    const { world, alice, bob, gateways } = twoHomes({ outside: 'eth0' });
+    if (rule) for (const gw of gateways) gw.firewall.append('INPUT', { in: 'eth0', ctstate: 'NEW', target: 'DROP' });
+    await world.run(async () => {
+      const call = (host: Host, to: string, localPort: number, port: number): Promise<string> => new Promise((resolve) => {
+        const socket = host.net.connect({ host: to, port, localPort });
+        socket.on('connect', () => resolve('')).on('error', (error: NodeJS.ErrnoException) => resolve(error.code!));
+        socket.on('connect', () => socket.end()).resume();
+      });
+      const early = call(alice, '203.0.113.7', 4001, 4002);
+      await bob.kernel.sleep('500ms');
+      const late = call(bob, '198.51.100.7', 4002, 4001);
+      assert.equal(await early, code);
+      if (rule) assert.equal(await late, '');
+    });
+  }
+});
