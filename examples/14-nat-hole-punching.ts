@@ -39,10 +39,10 @@ async function punch(left: Nat, right: Nat): Promise<boolean> {
     const seen = [];
     for (const [i, { kernel }] of peers.entries()) {
       await kernel.sendto(fds[i]!, 'here I am', { address: server.ip, port: 4000 });
-      seen.push((await server.kernel.recvfrom(fds[2]!, bytes)).from);
+      seen.push((await server.kernel.recvfrom(fds[2]!, bytes)).from!);
     }
     const heard = peers.map(async ({ kernel }, i) => { // who hears something answers to where it came from
-      return await kernel.sendto(fds[i]!, 'I hear you', (await kernel.recvfrom(fds[i]!, bytes)).from) > 0;
+      return await kernel.sendto(fds[i]!, 'I hear you', (await kernel.recvfrom(fds[i]!, bytes)).from!) > 0;
     });
     for (let n = 0; n < 3; n++, await server.kernel.sleep('500ms')) {
       for (const [i, { kernel }] of peers.entries()) await kernel.sendto(fds[i]!, 'hello', seen[1 - i]!);

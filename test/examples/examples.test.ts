@@ -49,6 +49,7 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   '12-bufferbloat.ts': [
     /^pfifo_fast +9\.\d+ Mbit\/s .* 3\d\d\.\d ms/m, /^fq_codel +9\.\d+ Mbit\/s +2\d\.\d ms +2\d\.\d ms +[23]\d\.\d ms/m,
+  ],
   '14-nat-hole-punching.ts': [
     /^full cone +through +through +through +through$/m, /^port-restricted +through +through +through +-$/m,
     /^symmetric +through +through +- +-$/m,
