@@ -131,7 +131,7 @@ test('DNAT of our own packets: OUTPUT sends them another way, to another host or
 
 test('TCP, ping and its errors cross the gateway; the packet inside of an ICMP error is translated back', async () => {
   const h = await at(MASQUERADE, async ({ pc, s1, gw }) => {
-    const server = s1.net.createServer((s) => s.end(s.remoteAddress!)).listen(80);
+    const server = s1.net.createServer((s) => s.end(s.remoteAddress!)).listen(80, s1.ip);
     const said = await new Promise((resolve) => pc.net.connect(80, s1.ip).on('data', (d) => resolve(String(d))));
     assert.equal(said, '203.0.113.1');
     server.close();
