@@ -11,7 +11,7 @@ const names = [
   'IpExtReasmOverlaps',
   'IcmpInMsgs', 'IcmpInErrors', 'IcmpInCsumErrors', 'IcmpInDestUnreachs', 'IcmpInTimeExcds', 'IcmpInParmProbs',
   'IcmpInRedirects', 'IcmpInEchos', 'IcmpInEchoReps', 'IcmpOutMsgs', 'IcmpOutErrors', 'IcmpOutDestUnreachs',
-  'IcmpOutTimeExcds', 'IcmpOutParmProbs', 'IcmpOutEchos', 'IcmpOutEchoReps', 'IcmpOutRateLimitHost', 'IcmpOutRateLimitGlobal',
+  'IcmpOutTimeExcds', 'IcmpOutParmProbs', 'IcmpOutEchos', 'IcmpOutEchoReps', 'IcmpOutRedirects', 'IcmpOutRateLimitHost', 'IcmpOutRateLimitGlobal',
   'TcpActiveOpens', 'TcpPassiveOpens', 'TcpAttemptFails', 'TcpEstabResets', 'TcpInSegs', 'TcpOutSegs',
   'TcpRetransSegs', 'TcpInErrs', 'TcpOutRsts', 'TcpInCsumErrors',
   'UdpInDatagrams', 'UdpNoPorts', 'UdpInErrors', 'UdpOutDatagrams', 'UdpRcvbufErrors', 'UdpSndbufErrors',

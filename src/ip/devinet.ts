@@ -10,7 +10,7 @@ import type { Net } from '../dev/net.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { arpAnnounce } from '../neigh/arp.ts';
 import {
-  RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL, type FibFilter, type FibRoute,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL, type FibFilter, type FibRoute,
 } from './fib.ts';
 import { igmpDevDown, igmpDevUp, type IgmpDev, type McGroup } from './igmp.ts';
 import type { Ipv4 } from './ipv4.ts';
@@ -23,9 +23,11 @@ export interface IfAddr {
   /** Directed broadcast, 0 on networks that have none (/31, /32: RFC 3021). */
   readonly broadcast: number;
   /** Not the first one in its subnet: never chosen as a source by itself. */
-  readonly secondary: boolean;
-  /** 127.0.0.0/8 stays inside the host (scope host). */
-  readonly hostScope: boolean;
+  secondary: boolean;
+  /** RT_SCOPE_*: 127.0.0.0/8 stays inside the host. */
+  readonly scope: number;
+  /** `eth0`, or a name of its own that begins so. */
+  readonly label: string;
 }
 
 /** The IPv4 side of a device (Linux: struct in_device): `dev.inDev`. */
@@ -55,25 +57,30 @@ export function inetAddrs(dev: NetDevice): readonly IfAddr[] {
   return dev.inDev === null ? [] : (dev.inDev as InDevice).addrs;
 }
 
+/** What else may be said about an address. */
+export interface AddrOptions {
+  /** Default: all ones in the host part, 0 (none) for /31 and /32. */
+  readonly broadcast?: number | undefined;
+  /** Default: host for 127.0.0.0/8, else global. */
+  readonly scope?: number | undefined;
+  readonly label?: string | undefined;
+}
+
 /** Gives the device an address; its local, connected and broadcast routes follow. 0, -EEXIST or -EINVAL. */
-export function inetAddrAdd(dev: NetDevice, addr: number, prefixLen: number): number {
+export function inetAddrAdd(dev: NetDevice, addr: number, prefixLen: number, options: AddrOptions = {}): number {
   if (!(prefixLen >= 0 && prefixLen <= 32) || !ipv4IsUnicast(addr)) return -EINVAL;
   const ip = dev.net.inet as Ipv4;
   const inDev = inDeviceOf(dev);
   const mask = ipv4Mask(prefixLen);
+  const scope = options.scope ?? (ipv4IsLoopback(addr) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE);
   let secondary = false;
   for (const other of inDev.addrs) {
     if (other.prefixLen !== prefixLen || ((other.addr ^ addr) & mask) !== 0) continue;
     if (other.addr === addr) return -EEXIST;
     secondary = true;
   }
-  const ifa: IfAddr = {
-    addr,
-    prefixLen,
-    broadcast: prefixLen < 31 && !ipv4IsLoopback(addr) ? addr | ~mask : 0,
-    secondary,
-    hostScope: ipv4IsLoopback(addr),
-  };
+  const usual = prefixLen < 31 && !ipv4IsLoopback(addr) ? addr | ~mask : 0;
+  const ifa: IfAddr = { addr, prefixLen, broadcast: options.broadcast ?? usual, secondary, scope, label: options.label ?? dev.name };
   inDev.addrs.push(ifa);
   addLocalRoute(ip, dev, ifa);
   if (dev.up) addSubnetRoutes(ip, dev, ifa);
@@ -81,22 +88,32 @@ export function inetAddrAdd(dev: NetDevice, addr: number, prefixLen: number): nu
   return 0;
 }
 
-/** Takes the address away, and with the first of a subnet all others in it (promote_secondaries is off). 0 or -EADDRNOTAVAIL. */
+/**
+ * Takes the address away. With the first of a subnet all others in it go, unless promote_secondaries is set: then the next one
+ * takes its place. 0 or -EADDRNOTAVAIL.
+ */
 export function inetAddrDel(dev: NetDevice, addr: number, prefixLen: number): number {
   const inDev = dev.inDev as InDevice | null;
   const ifa = inDev?.addrs.find((a) => a.addr === addr && a.prefixLen === prefixLen);
   if (inDev === null || ifa === undefined) return -EADDRNOTAVAIL;
   const ip = dev.net.inet as Ipv4;
   const mask = ipv4Mask(prefixLen);
-  const leaving = inDev.addrs.filter((a) =>
-    a === ifa || (!ifa.secondary && a.secondary && a.prefixLen === prefixLen && ((a.addr ^ addr) & mask) === 0));
-  for (const gone of leaving) {
+  const others = ifa.secondary
+    ? [] : inDev.addrs.filter((a) => a.secondary && a.prefixLen === prefixLen && ((a.addr ^ addr) & mask) === 0);
+  const promoted = ip.sysctl.promoteSecondaries !== 0 ? others.shift() ?? null : null;
+  for (const gone of promoted === null ? [ifa, ...others] : [ifa]) {
     inDev.addrs.splice(inDev.addrs.indexOf(gone), 1);
     ip.fib.local.remove({ dst: gone.addr, prefixLen: 32, type: RTN_LOCAL, dev });
     if (!gone.secondary) removeSubnetRoutes(ip, dev, gone);
     // Routes with this source are gone with it.
     while (ip.fib.main.remove({ src: gone.addr, dev }) !== null);
   }
+  if (promoted !== null) {
+    promoted.secondary = false;
+    if (dev.up) addSubnetRoutes(ip, dev, promoted);
+  }
+  // With its last address a device gives up IP: no route leads by it.
+  if (inDev.addrs.length === 0) while (ip.fib.main.remove({ dev }) !== null);
   ip.fib.generation++;
   return 0;
 }
@@ -133,7 +150,7 @@ export function inetSelectAddr(ip: Ipv4, dev: NetDevice | null, dst: number): nu
 function selectOn(dev: NetDevice, dst: number): number {
   let first = 0;
   for (const ifa of inetAddrs(dev)) {
-    if (ifa.secondary || ifa.hostScope) continue;
+    if (ifa.secondary || ifa.scope === RT_SCOPE_HOST) continue;
     if (dst === 0 || ((ifa.addr ^ dst) & ipv4Mask(ifa.prefixLen)) === 0) return ifa.addr;
     if (first === 0) first = ifa.addr;
   }
@@ -222,5 +239,6 @@ function removeNetworks(ip: Ipv4, dev: NetDevice, type: number): void {
 }
 
 function kernelRoute(dev: NetDevice, ifa: IfAddr, dst: number, prefixLen: number, type: number): FibRoute {
-  return { dst, prefixLen, gateway: 0, dev, metric: 0, src: ifa.addr, type, protocol: RTPROT_KERNEL };
+  const scope = type === RTN_LOCAL ? RT_SCOPE_HOST : RT_SCOPE_LINK;
+  return { dst, prefixLen, gateway: 0, dev, metric: 0, src: ifa.addr, type, protocol: RTPROT_KERNEL, scope, onlink: false, metrics: null };
 }

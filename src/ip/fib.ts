@@ -18,12 +18,32 @@ export const RTN_MULTICAST = 5;
 export const RTN_BLACKHOLE = 6;
 export const RTN_UNREACHABLE = 7;
 export const RTN_PROHIBIT = 8;
+/** As if the table had no route. */
+export const RTN_THROW = 9;
+
+/** How far a destination is (RT_SCOPE_*): anywhere, on a link, this host. */
+export const RT_SCOPE_UNIVERSE = 0;
+export const RT_SCOPE_LINK = 253;
+export const RT_SCOPE_HOST = 254;
 
 /** Who made a route (RTPROT_*): `ip route` prints it. */
 export const RTPROT_KERNEL = 2;
 export const RTPROT_BOOT = 3;
 export const RTPROT_STATIC = 4;
 export const RTPROT_DHCP = 16;
+
+/** What a route says about its path (RTAX_*); 0: it says nothing. */
+export interface RouteMetrics {
+  readonly mtu: number;
+  /** `mtu lock`: what ICMP says of the path does not count. */
+  readonly mtuLock: boolean;
+  readonly advmss: number;
+  /** Largest window to offer, in bytes. */
+  readonly window: number;
+  /** Congestion window and receive window of a new connection, in segments. */
+  readonly initcwnd: number;
+  readonly initrwnd: number;
+}
 
 /** One route. */
 export interface FibRoute {
@@ -39,6 +59,10 @@ export interface FibRoute {
   src: number;
   type: number;
   protocol: number;
+  scope: number;
+  /** The gateway is on the link, whatever the routes say. */
+  onlink: boolean;
+  metrics: RouteMetrics | null;
 }
 
 /** Which routes `remove` means: those that agree in every field given. */
@@ -63,8 +87,11 @@ export class FibTable {
     return null;
   }
 
-  /** Adds a route behind those of the same metric. `exclusive`: false when there is one with this network and metric. */
-  add(route: FibRoute, exclusive: boolean): boolean {
+  /**
+   * Adds a route behind those of the same metric, or before them (`first`). `exclusive`: false when there is one with this
+   * network and metric.
+   */
+  add(route: FibRoute, exclusive: boolean, first: boolean = false): boolean {
     const map = (this.lengths[route.prefixLen] ??= new Map<number, FibRoute[]>());
     const routes = map.get(route.dst);
     if (routes === undefined) {
@@ -73,7 +100,7 @@ export class FibTable {
     }
     if (exclusive && routes.some((r) => r.metric === route.metric)) return false;
     let i = 0;
-    while (i < routes.length && routes[i]!.metric <= route.metric) i++;
+    while (i < routes.length && (first ? routes[i]!.metric < route.metric : routes[i]!.metric <= route.metric)) i++;
     routes.splice(i, 0, route);
     return true;
   }
@@ -110,7 +137,8 @@ export class Fib {
   generation = 1;
 
   lookup(addr: number, oif: number): FibRoute | null {
-    return this.local.lookup(addr, oif) ?? this.main.lookup(addr, oif);
+    const route = this.local.lookup(addr, oif) ?? this.main.lookup(addr, oif);
+    return route !== null && route.type === RTN_THROW ? null : route;
   }
 }
 

@@ -23,6 +23,7 @@ import { tosPriority } from '../sock/sockopt.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { gsoFits, ipOutput } from './output.ts';
+import { ipSendRedirect } from './redirect.ts';
 import type { Rtable } from './route.ts';
 
 /** Room that a link header may need: Ethernet with a VLAN tag, rounded up (Linux: LL_RESERVED_SPACE). */
@@ -48,6 +49,7 @@ export function ipForward(ip: Ipv4, skb: SkBuff, rt: Rtable, from: NetDevice): v
   }
   if (skb.data < LL_RESERVED_SPACE) growHeadroom(skb, LL_RESERVED_SPACE);
   ipDecreaseTtl(skb.buf, skb.nh);
+  if (rt.redirect) ipSendRedirect(ip, skb, rt);
   if (ip.sysctl.ipFwdUpdatePriority !== 0) skb.priority = tosPriority(get8(skb.buf, skb.nh + IPV4_TOS));
   skb.dev = rt.dev;
   if (ip.hookForward !== null && !ip.hookForward.run(skb, from, rt.dev)) return;

@@ -25,6 +25,7 @@ import { inetAddrType } from './devinet.ts';
 import { RTN_BROADCAST, RTN_MULTICAST } from './fib.ts';
 import { icmpReply } from './icmp.ts';
 import type { IpProtocol, Ipv4 } from './ipv4.ts';
+import { ipRedirect } from './redirect.ts';
 import type { Rtable } from './route.ts';
 
 /** ICMP as a protocol above IP. */
@@ -67,9 +68,7 @@ function icmpRcv(ip: Ipv4, skb: SkBuff): void {
   switch (type) {
     case ICMP_ECHO: return icmpEcho(ip, skb);
     case ICMP_DEST_UNREACH: case ICMP_TIME_EXCEEDED: case ICMP_PARAMETERPROB: case ICMP_SOURCE_QUENCH: return icmpUnreach(ip, skb, type);
-    case ICMP_REDIRECT:
-      net.inc(Mib.IcmpInRedirects);
-      break; // heard, and not followed
+    case ICMP_REDIRECT: return icmpRedirect(ip, skb);
     case ICMP_ECHOREPLY:
       net.inc(Mib.IcmpInEchoReps);
       if (ip.ping !== null && ip.ping.rcv(skb)) return;
@@ -99,6 +98,17 @@ function icmpEcho(ip: Ipv4, skb: SkBuff): void {
   put8(buf, data, ICMP_ECHOREPLY);
   put16(buf, data + ICMP_CHECK, csumReplace2(get16(buf, data + ICMP_CHECK), (ICMP_ECHO << 8) | code, (ICMP_ECHOREPLY << 8) | code));
   icmpReply(ip, skb, ICMP_ECHOREPLY);
+}
+
+/** A gateway says that there is a better one. */
+function icmpRedirect(ip: Ipv4, skb: SkBuff): void {
+  ip.net.inc(Mib.IcmpInRedirects);
+  const code = icmphCode(skb.buf, skb.data);
+  const gateway = icmphRest(skb.buf, skb.data);
+  skb.pull(ICMP_HLEN);
+  if (!mayPull(skb, IPV4_HLEN_MIN)) return bad(ip, skb, Drop.PktTooSmall);
+  ipRedirect(ip, skb, code, gateway);
+  consumeSkb(skb);
 }
 
 /** An error: to the protocol that sent the quoted packet. RFC 1122 §3.2.2: it decides which socket, and whether to believe it. */

@@ -14,7 +14,7 @@ import {
 } from '../lib/errno.ts';
 import { NS_PER_MS, NS_PER_SEC } from '../lib/units.ts';
 import {
-  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED,
+  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_TIME_EXCEEDED,
   icmpIsError, icmpWriteHeader, NR_ICMP_TYPES,
 } from '../wire/icmp.ts';
 import {
@@ -152,6 +152,7 @@ export function icmpOutCount(ip: Ipv4, type: number): void {
   if (type === ICMP_DEST_UNREACH) net.inc(Mib.IcmpOutDestUnreachs);
   else if (type === ICMP_TIME_EXCEEDED) net.inc(Mib.IcmpOutTimeExcds);
   else if (type === ICMP_PARAMETERPROB) net.inc(Mib.IcmpOutParmProbs);
+  else if (type === ICMP_REDIRECT) net.inc(Mib.IcmpOutRedirects);
   else if (type === ICMP_ECHO) net.inc(Mib.IcmpOutEchos);
   else if (type === ICMP_ECHOREPLY) net.inc(Mib.IcmpOutEchoReps);
 }

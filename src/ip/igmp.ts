@@ -124,7 +124,7 @@ function silent(ip: Ipv4, group: number): boolean {
 /** The filter of `g` was `mode` and `sources`, and is another now (RFC 3376 §5.1). Without members it has been left. */
 export function igmpGroupChanged(ip: Ipv4, g: McGroup, mode: number, sources: readonly number[]): void {
   const { inDev } = g;
-  if (silent(ip, g.group)) return;
+  if (silent(ip, g.group) || !inDev.dev.up) return; // what is down tells its groups when it comes up
   const igmp = igmpOf(inDev);
   const left = g.members.length === 0;
   const fresh = !left && mode === INCLUDE && sources.length === 0 && !igmp.leaving.includes(g);

@@ -2,6 +2,7 @@
  * IPv4 of one host: its settings, its tables, and who listens above it (Linux: the ipv4 part of struct net). State only;
  * the verbs are in the other files of this room.
  */
+import { Timer } from '../time/timer.ts';
 import type { Net, NetdevNotifier, PacketType } from '../dev/net.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { type Arp, type ArpHost, arpInit } from '../neigh/arp.ts';
@@ -18,7 +19,8 @@ import { IgmpProtocol } from './igmp.ts';
 import { ipRcv } from './input.ts';
 import { ipLinkFailure, type IpIdents } from './output.ts';
 import { IpFrags } from './reassembly.ts';
-import { type PmtuException, RouteCache } from './route.ts';
+import type { RedirectPeer } from './redirect.ts';
+import { exceptionsExpire, type FibException, RouteCache } from './route.ts';
 
 /** A protocol above IP (Linux: struct net_protocol). */
 export interface IpProtocol {
@@ -58,6 +60,20 @@ export class IpSysctl {
   ipNoPmtuDisc = 0;
   ipNonlocalBind = 0;
   ipLocalPortRange: [number, number] = [32768, 60999];
+  /** conf.all.send_redirects, conf.all.accept_redirects, conf.all.secure_redirects. */
+  sendRedirects = 1;
+  acceptRedirects = 1;
+  secureRedirects = 1;
+  /** conf.all.promote_secondaries: when the first address of a subnet goes, the next takes its place. */
+  promoteSecondaries = 0;
+  /** Milliseconds: between the first redirects to a host; number of them; silence after which it is told anew. */
+  redirectLoad = 20;
+  redirectNumber = 9;
+  redirectSilence = 20480;
+  /** How long a redirect is believed, in seconds (route.gc_timeout). */
+  routeGcTimeout = 300;
+  /** The least MSS that is offered (route.min_adv_mss). */
+  minAdvMss = 256;
   /** conf.all.shared_media: hosts of several subnets may be on one link. */
   sharedMedia = 1;
   /** conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704). */
@@ -111,7 +127,11 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   /** The settings under which `inRoutes` was filled (`ip/route-input.ts`). */
   inSettings = 0;
   /** Path MTUs learned, by destination. */
-  readonly exceptions: Map<number, PmtuException> = new Map();
+  readonly exceptions: Map<number, FibException> = new Map();
+  /** When the next learned gateway is forgotten. */
+  readonly exceptionTimer: Timer;
+  /** Hosts that were told of shorter ways. */
+  readonly redirectPeers: Map<number, RedirectPeer> = new Map();
   readonly arp: Arp;
   readonly icmp: IcmpState = new IcmpState();
   readonly frags: IpFrags;
@@ -127,6 +147,7 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
 
   constructor(net: Net) {
     this.net = net;
+    this.exceptionTimer = new Timer(net.sim, net.cpu, () => exceptionsExpire(this), true);
     this.frags = new IpFrags(net);
     net.halting.push(() => {
       this.frags.table.flush(Drop.Purged);

@@ -11,7 +11,7 @@ import { inetIsLocal, inetOnLink } from './devinet.ts';
 import { type FibRoute, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipCheckMc } from './mcast.ts';
-import { routeError, Rtable } from './route.ts';
+import { routeError, Rtable, setMetrics } from './route.ts';
 
 /** The way of a packet from `saddr` to `daddr` that came in by `dev`, or the reason (a Drop) why it has none. */
 export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, protocol: number = 0): Rtable | Drop {
@@ -82,6 +82,7 @@ function nowhere(ip: Ipv4, dev: NetDevice, daddr: number, saddr: number, error: 
 function onward(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, dev: NetDevice): Rtable {
   const out = route.dev!;
   const rt = new Rtable(ip, out, RTN_UNICAST, daddr, saddr, route.gateway, saddr, dev.ifindex);
+  if (route.metrics !== null) setMetrics(rt, route.metrics);
   // RFC 1812 §5.2.7.2: out by the link that it came in by, and its sender is on that link: there is a shorter way.
   rt.redirect = out === dev && inetOnLink(dev, saddr)
     && (ip.sysctl.sharedMedia !== 0 || (route.gateway !== 0 && inetOnLink(dev, route.gateway)));

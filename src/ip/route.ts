@@ -17,10 +17,10 @@ import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import type { Neighbour } from '../neigh/neighbour.ts';
 import type { Dst } from '../sock/dst.ts';
 import type { InetSock } from '../sock/sock.ts';
-import { inetIsLocal, inetSelectAddr, loopbackDev } from './devinet.ts';
+import { inetAddrType, inetIsLocal, inetSelectAddr, loopbackDev } from './devinet.ts';
 import {
-  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
-  type FibFilter, type FibRoute,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_THROW,
+  RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT, type FibFilter, type FibRoute, type FibTable, type RouteMetrics,
 } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipCheckMc } from './mcast.ts';
@@ -54,6 +54,8 @@ export class Rtable implements Dst {
   pmtuExpires = 0;
   /** The path claims less than `min_pmtu`: packets of that size go without DF. */
   mtuLocked = false;
+  /** What the route says about the path, or null. */
+  metrics: RouteMetrics | null = null;
   /** Why it leads nowhere, a negative errno; 0 for all others (`ip/forward.ts` ipError). */
   error = 0;
   /** Forwarded packets go out by the link that they came by: their sender is told of the shorter way. */
@@ -84,8 +86,14 @@ export class Rtable implements Dst {
     this.generation = ip.fib.generation;
   }
 
+  /** The link's MTU, or the route's own (`ip route … mtu`). */
+  get linkMtu(): number {
+    if (this.metrics !== null && this.metrics.mtu !== 0) return this.metrics.mtu;
+    return this.dev.mtu < IP_MAX_MTU ? this.dev.mtu : IP_MAX_MTU;
+  }
+
   get mtu(): number {
-    const own = this.dev.mtu < IP_MAX_MTU ? this.dev.mtu : IP_MAX_MTU;
+    const own = this.linkMtu;
     return this.pmtu !== 0 && this.pmtu < own && this.ip.net.cpu.now < this.pmtuExpires ? this.pmtu : own;
   }
 
@@ -143,12 +151,15 @@ export function inetIif(skb: SkBuff): number {
 
 // ---- path MTU -------------------------------------------------------------------------------------------------------
 
-/** A destination with a smaller MTU than its device's (Linux: struct fib_nh_exception). */
-export interface PmtuException {
+/** What was learned about one destination (Linux: struct fib_nh_exception): a smaller MTU, a better gateway. */
+export interface FibException {
+  /** 0: none. */
   mtu: number;
   locked: boolean;
-  /** Host time, ns. */
+  /** Until when the MTU is believed, in host time, ns; likewise the gateway, 0 = none. */
   expires: number;
+  gateway: number;
+  gatewayExpires: number;
 }
 
 /** Destinations with an exception; the oldest one makes room. */
@@ -171,25 +182,66 @@ export function ipSkUpdatePmtu(ip: Ipv4, sk: InetSock, mtu: number): void {
 
 /** Remembers that packets to `daddr` may have `mtu` bytes. RFC 1191 §3: never upwards; Linux: never below min_pmtu. */
 export function ipUpdatePmtu(ip: Ipv4, daddr: number, mtu: number): void {
-  const { exceptions, net, sysctl } = ip;
-  const { now } = net.cpu;
-  const known = exceptions.get(daddr);
+  const { sysctl } = ip;
+  const { now } = ip.net.cpu;
   const rt = ipRouteOutput(ip, daddr, 0, 0);
-  if (typeof rt === 'number') return;
-  const old = known !== undefined && now < known.expires ? known.mtu : rt.mtu;
+  if (typeof rt === 'number' || rt.metrics?.mtuLock === true) return;
+  const known = ip.exceptions.get(daddr);
+  const old = known !== undefined && known.mtu !== 0 && now < known.expires ? known.mtu : rt.mtu;
   if (old < mtu) return;
-  const locked = mtu < sysctl.minPmtu;
-  const entry: PmtuException = {
-    mtu: locked ? Math.min(old, sysctl.minPmtu) : mtu,
-    locked,
-    expires: now + sysctl.mtuExpires * NS_PER_SEC,
-  };
-  if (known === undefined && exceptions.size >= PMTU_EXCEPTIONS_MAX) exceptions.delete(exceptions.keys().next().value!);
-  exceptions.set(daddr, entry);
+  const entry = exceptionOf(ip, daddr);
+  entry.locked = mtu < sysctl.minPmtu;
+  entry.mtu = entry.locked ? Math.min(old, sysctl.minPmtu) : mtu;
+  entry.expires = now + sysctl.mtuExpires * NS_PER_SEC;
   ip.routes.forEachTo(daddr, (way) => applyException(way, entry));
 }
 
-function applyException(rt: Rtable, entry: PmtuException): void {
+/** Packets to `daddr` go by `gateway` until `expires` (host time, ns): a redirect that is believed. */
+export function ipLearnGateway(ip: Ipv4, daddr: number, gateway: number, expires: number): void {
+  const entry = exceptionOf(ip, daddr);
+  entry.gateway = gateway;
+  entry.gatewayExpires = expires;
+  if (!ip.exceptionTimer.pending) ip.exceptionTimer.mod(expires);
+  ip.fib.generation++;
+}
+
+/** Learned gateways whose time is over are forgotten. */
+export function exceptionsExpire(ip: Ipv4): void {
+  const { now } = ip.net.cpu;
+  let next = Infinity;
+  for (const [daddr, entry] of ip.exceptions) {
+    if (entry.gateway === 0) continue;
+    if (entry.gatewayExpires <= now) {
+      entry.gateway = 0;
+      if (entry.expires <= now) ip.exceptions.delete(daddr);
+    } else if (entry.gatewayExpires < next) {
+      next = entry.gatewayExpires;
+    }
+  }
+  ip.fib.generation++;
+  if (next !== Infinity) ip.exceptionTimer.mod(next);
+}
+
+/** `ip route flush cache`: what was learned about single destinations is forgotten. */
+export function rtCacheFlush(ip: Ipv4): void {
+  ip.exceptions.clear();
+  ip.exceptionTimer.del();
+  ip.fib.generation++;
+}
+
+function exceptionOf(ip: Ipv4, daddr: number): FibException {
+  const { exceptions } = ip;
+  let entry = exceptions.get(daddr);
+  if (entry === undefined) {
+    if (exceptions.size >= PMTU_EXCEPTIONS_MAX) exceptions.delete(exceptions.keys().next().value!);
+    entry = { mtu: 0, locked: false, expires: 0, gateway: 0, gatewayExpires: 0 };
+    exceptions.set(daddr, entry);
+  }
+  return entry;
+}
+
+function applyException(rt: Rtable, entry: FibException): void {
+  if (entry.mtu === 0) return;
   rt.pmtu = entry.mtu;
   rt.pmtuExpires = entry.expires;
   rt.mtuLocked = entry.locked;
@@ -208,12 +260,19 @@ export function ipRouteOutput(ip: Ipv4, daddr: number, saddr: number, oif: numbe
   // RFC 1122 §3.2.1.3 (a) forbids it as a destination; BSD and Linux take it for "this host".
   if (daddr === 0) return ipRouteOutput(ip, saddr !== 0 ? saddr : INADDR_LOOPBACK, saddr, 0);
   const rt = routeOutputSlow(ip, daddr, saddr, oif);
-  if (typeof rt !== 'number') {
-    ip.routes.add(rt);
-    const exception = ip.exceptions.get(rt.dst);
-    if (exception !== undefined) applyException(rt, exception);
-  }
-  return rt;
+  if (typeof rt === 'number') return rt;
+  const exception = ip.exceptions.get(rt.dst);
+  const way = exception !== undefined && exception.gateway !== 0 && rt.type === RTN_UNICAST ? detour(rt, exception.gateway) : rt;
+  ip.routes.add(way);
+  if (exception !== undefined && way.metrics?.mtuLock !== true) applyException(way, exception);
+  return way;
+}
+
+/** The same way by another gateway. */
+function detour(rt: Rtable, gateway: number): Rtable {
+  const way = new Rtable(rt.ip, rt.dev, rt.type, rt.dst, rt.src, gateway, rt.keySaddr, rt.keyIf);
+  way.metrics = rt.metrics;
+  return way;
 }
 
 /** The socket's cached route when it is still good, else a new one, which is cached in `sk.dst`. Negative errno on failure. */
@@ -258,6 +317,7 @@ export function routeError(type: number): number {
     case RTN_BLACKHOLE: return -EINVAL;
     case RTN_UNREACHABLE: return -EHOSTUNREACH;
     case RTN_PROHIBIT: return -EACCES;
+    case RTN_THROW: return -ENETUNREACH;
     default: return 0;
   }
 }
@@ -269,7 +329,16 @@ function followRoute(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, oi
   const dev = route.dev!;
   const hop = route.gateway !== 0 ? route.gateway : daddr;
   const src = saddr !== 0 ? saddr : route.src !== 0 ? route.src : inetSelectAddr(ip, dev, hop);
-  return makeRoute(ip, dev, route.type, daddr, src, route.gateway, saddr, oif);
+  const rt = makeRoute(ip, dev, route.type, daddr, src, route.gateway, saddr, oif);
+  if (typeof rt !== 'number' && route.metrics !== null) setMetrics(rt, route.metrics);
+  return rt;
+}
+
+/** What the route says about the path counts for its packets. */
+export function setMetrics(rt: Rtable, metrics: RouteMetrics): void {
+  rt.metrics = metrics;
+  // With a locked MTU packets go without DF: it is as large as they come (RFC 1191 does not apply).
+  rt.mtuLocked = metrics.mtuLock;
 }
 
 /** To an own address one speaks from that address; within 127.0.0.0/8 from the route's source. */
@@ -303,31 +372,60 @@ function makeRoute(
 
 /**
  * Adds a route (`ip route add`): `dst`/`prefixLen` (default 0/0), by `gateway` or by `dev`, or of a type that goes nowhere.
+ * `how`: 'add' refuses what is there, 'replace' takes its place, 'append' and 'prepend' go behind and before it.
  *
  * @returns 0, -EEXIST (same network and metric), -EINVAL (host bits, foreign source), -ENETUNREACH (gateway not on link),
- *   -ENETDOWN, -ENODEV (neither gateway nor device)
+ *   -ENETDOWN, -ENODEV (neither gateway nor device), -ESRCH ('change': none there)
  */
-export function routeAdd(ip: Ipv4, route: Partial<FibRoute>): number {
+export function routeAdd(ip: Ipv4, route: Partial<FibRoute>, how: RouteAddHow = 'add'): number {
   const { dst = 0, prefixLen = 0, gateway = 0, metric = 0, src = 0, type = RTN_UNICAST, protocol = RTPROT_BOOT } = route;
+  const { onlink = false, metrics = null } = route;
   let dev = route.dev ?? null;
   if (!(prefixLen >= 0 && prefixLen <= 32) || (dst & ~ipv4Mask(prefixLen)) !== 0) return -EINVAL;
   if (src !== 0 && !inetIsLocal(ip, src)) return -EINVAL;
-  if (type === RTN_UNICAST || type === RTN_BROADCAST || type === RTN_MULTICAST) {
+  if (type === RTN_UNICAST || type === RTN_BROADCAST || type === RTN_MULTICAST || type === RTN_LOCAL) {
     if (gateway !== 0) {
-      const onLink = ip.fib.lookup(gateway, dev?.ifindex ?? 0);
-      if (onLink === null) return -ENETUNREACH;
-      if (onLink.type === RTN_LOCAL || onLink.type === RTN_BROADCAST) return -EINVAL;
-      if (onLink.type !== RTN_UNICAST || onLink.gateway !== 0) return -ENETUNREACH;
-      dev = onLink.dev;
+      const found = gatewayDev(ip, gateway, dev, onlink);
+      if (typeof found === 'number') return found;
+      dev = found;
     }
     if (dev === null) return -ENODEV;
     if (!dev.up) return -ENETDOWN;
   }
-  const entry: FibRoute = { dst, prefixLen, gateway, dev, metric, src, type, protocol };
+  const near = type === RTN_LOCAL ? RT_SCOPE_HOST : gateway === 0 && dev !== null ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE;
+  const entry: FibRoute = {
+    dst, prefixLen, gateway, dev, metric, src, type, protocol, scope: route.scope ?? near, onlink, metrics,
+  };
   const table = type === RTN_LOCAL || type === RTN_BROADCAST ? ip.fib.local : ip.fib.main;
-  if (!table.add(entry, true)) return -EEXIST;
+  if (!insertRoute(table, entry, how)) return how === 'change' ? -ESRCH : -EEXIST;
   ip.fib.generation++;
   return 0;
+}
+
+/** Where a new route goes beside those with its network and metric. */
+export type RouteAddHow = 'add' | 'replace' | 'change' | 'append' | 'prepend';
+
+/** The device of a gateway, which must be on its link; or -ENETUNREACH, -EINVAL (one of ours, a broadcast), -ENODEV. */
+function gatewayDev(ip: Ipv4, gateway: number, dev: NetDevice | null, onlink: boolean): NetDevice | null | number {
+  if (onlink) {
+    if (dev === null) return -ENODEV;
+    if (!dev.up) return -ENETDOWN;
+    return inetAddrType(ip, gateway) === RTN_UNICAST ? dev : -EINVAL;
+  }
+  const onLink = ip.fib.lookup(gateway, dev?.ifindex ?? 0);
+  if (onLink === null) return -ENETUNREACH;
+  if (onLink.type === RTN_LOCAL || onLink.type === RTN_BROADCAST) return -EINVAL;
+  return onLink.type !== RTN_UNICAST || onLink.gateway !== 0 ? -ENETUNREACH : onLink.dev;
+}
+
+function insertRoute(table: FibTable, entry: FibRoute, how: RouteAddHow): boolean {
+  const { dst, prefixLen, metric } = entry;
+  if (how === 'replace' || how === 'change') {
+    const there = table.remove({ dst, prefixLen, metric });
+    if (there === null && how === 'change') return false;
+    return table.add(entry, false, true);
+  }
+  return table.add(entry, how === 'add', how === 'prepend');
 }
 
 /** Removes the first route of the main table that agrees in what is given. 0 or -ESRCH. */

@@ -5,10 +5,20 @@
 import type { NetDevice } from '../dev/net-device.ts';
 import type { Neighbour } from '../neigh/neighbour.ts';
 
+/** What the administrator says about a path (`ip route … advmss 1000 initcwnd 4`), by Linux's names; 0: nothing. */
+export interface DstMetrics {
+  readonly advmss: number;
+  readonly window: number;
+  readonly initcwnd: number;
+  readonly initrwnd: number;
+}
+
 export interface Dst {
   readonly dev: NetDevice;
   /** Largest packet that the path takes, in bytes of the network layer. */
   readonly mtu: number;
   /** The next hop, once the first packet has asked for it. */
   readonly neigh: Neighbour | null;
+  /** Left out by families whose routes say nothing. */
+  readonly metrics?: DstMetrics | null;
 }

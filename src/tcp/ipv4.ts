@@ -28,8 +28,6 @@ import type { TcpSock } from './sock.ts';
 export const V4_HEADERS: number = IPV4_HLEN_MIN + TCP_HLEN_MIN;
 /** Largest IPv4 packet. */
 const IPV4_MAX_PMTU = 65535;
-/** The smallest MSS that is advertised, whatever the device says (net.ipv4.route.min_adv_mss). */
-const MIN_ADVMSS = 256;
 
 function tcpV4Xmit(tp: TcpSock, skb: SkBuff): number {
   // The card, or whoever looks at the bytes first, fills the checksum in.
@@ -83,7 +81,9 @@ function tcpV4InitChild(child: TcpSock, _tp: TcpSock, req: RequestSock): void {
 }
 
 function tcpV4Advmss(dst: Dst): number {
-  return Math.min(Math.max(dst.dev.mtu - V4_HEADERS, MIN_ADVMSS), IPV4_MAX_PMTU - V4_HEADERS);
+  const { ip, metrics, linkMtu } = dst as Rtable;
+  const mss = metrics !== null && metrics.advmss !== 0 ? metrics.advmss : Math.max(linkMtu - V4_HEADERS, ip.sysctl.minAdvMss);
+  return Math.min(mss, IPV4_MAX_PMTU - V4_HEADERS);
 }
 
 function tcpV4MtuReduced(tp: TcpSock, mtu: number): number {

@@ -266,10 +266,12 @@ function tcpConnectInit(tp: TcpSock): void {
   tcpSyncMss(tp, (tp.dst as Dst).mtu);
   if (tp.userMss !== 0 && tp.userMss < tp.advmss) tp.advmss = tp.userMss;
   tcpInitializeRcvMss(tp);
+  const metrics = (tp.dst as Dst).metrics ?? null;
+  if (tp.windowClamp === 0 && metrics !== null) tp.windowClamp = metrics.window;
   const space = tcpFullSpace(tp);
   if (tp.rcvbufLocked && (tp.windowClamp > space || tp.windowClamp === 0)) tp.windowClamp = space;
   // RFC 7323 §2.2: the MSS says how long segments may be, options included; the window is a multiple of what is left.
-  const win = tcpSelectInitialWindow(tp, space, tp.advmss, tp.windowClamp, sysctl.tcpWindowScaling !== 0, 0);
+  const win = tcpSelectInitialWindow(tp, space, tp.advmss, tp.windowClamp, sysctl.tcpWindowScaling !== 0, metrics?.initrwnd ?? 0);
   tp.rcvWnd = win.rcvWnd;
   tp.windowClamp = win.windowClamp;
   tp.rcvWscale = win.rcvWscale;

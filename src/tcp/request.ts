@@ -144,10 +144,11 @@ export function reqskInitWindow(tp: TcpSock, req: RequestSock, dst: Dst): void {
   const advmss = req.af.advmss(dst);
   req.advmss = tp.userMss !== 0 && tp.userMss < advmss ? tp.userMss : advmss;
   const space = tcpFullSpace(tp);
-  let clamp = tp.windowClamp;
+  const metrics = dst.metrics ?? null;
+  let clamp = tp.windowClamp !== 0 ? tp.windowClamp : metrics?.window ?? 0;
   if (tp.rcvbufLocked && (clamp > space || clamp === 0)) clamp = space;
   const mss = req.advmss - (req.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0);
-  const win = tcpSelectInitialWindow(tp, space, mss, clamp, req.wscaleOk, 0);
+  const win = tcpSelectInitialWindow(tp, space, mss, clamp, req.wscaleOk, metrics?.initrwnd ?? 0);
   req.rcvWnd = win.rcvWnd;
   req.windowClamp = win.windowClamp;
   req.rcvWscale = win.rcvWscale;

@@ -25,7 +25,7 @@ for (let seed = 1; seed <= 100; seed++) {
       const prefixLen = random.below(33);
       const route: FibRoute = {
         dst: addr() & ipv4Mask(prefixLen), prefixLen, gateway: step + 1, dev: null, metric: random.below(3), src: 0,
-        type: RTN_UNICAST, protocol: RTPROT_STATIC,
+        type: RTN_UNICAST, protocol: RTPROT_STATIC, scope: 0, onlink: false, metrics: null,
       };
       const exists = routes.some((r) => r.dst === route.dst && r.prefixLen === prefixLen && r.metric === route.metric);
       assert.equal(table.add(route, true), !exists);

@@ -6,9 +6,9 @@ import {
 } from '../../src/lib/errno.ts';
 import { devClose, devOpen } from '../../src/dev/registry.ts';
 import type { NetDevice } from '../../src/dev/net-device.ts';
-import { inetAddrAdd, inetAddrDel, inetAddrType, inetSelectAddr } from '../../src/ip/devinet.ts';
+import { inetAddrAdd, inetAddrDel, inetAddrs, inetAddrType, inetSelectAddr } from '../../src/ip/devinet.ts';
 import {
-  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
+  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_THROW, RTN_UNICAST, RTN_UNREACHABLE,
 } from '../../src/ip/fib.ts';
 import { ipRouteOutput, ipUpdatePmtu, routeAdd, routeDel, type Rtable } from '../../src/ip/route.ts';
 import { Simulation } from '../../src/time/simulation.ts';
@@ -150,4 +150,58 @@ test('a path MTU is believed for ten minutes, never raised, never below 552', ()
 test('loopback is good for 65,535 bytes', () => {
   const { h } = two();
   assert.equal((ipRouteOutput(h.ip, ip('127.0.0.1'), 0, 0) as Rtable).mtu, 65535);
+});
+
+test('replace takes the place, append goes behind, prepend before; change wants one that is there', () => {
+  const { h } = two();
+  const to = { dst: ip('172.31.0.0'), prefixLen: 16 };
+  const gateways = (): string[] => h.ip.fib.main.all().filter((r) => r.dst === to.dst).map((r) => formatIpv4(r.gateway).slice(-2));
+  const add = (last: string, how?: Parameters<typeof routeAdd>[2]): number => routeAdd(h.ip, { ...to, gateway: ip(`10.0.0.${last}`) }, how);
+  assert.equal(add('50', 'change'), -ESRCH);
+  assert.equal(add('51'), 0);
+  assert.equal(add('52'), -EEXIST);
+  assert.equal(add('53', 'append'), 0);
+  assert.equal(add('54', 'prepend'), 0);
+  assert.deepEqual(gateways(), ['54', '51', '53']);
+  assert.equal(add('55', 'replace'), 0);
+  assert.deepEqual(gateways(), ['55', '51', '53']);
+  assert.equal(add('56', 'change'), 0);
+  assert.deepEqual(gateways(), ['56', '51', '53']);
+});
+
+test('onlink believes that the gateway is there; throw is as if there were no route', () => {
+  const { h, eth0 } = two();
+  assert.equal(routeAdd(h.ip, { dst: ip('1.0.0.0'), prefixLen: 8, gateway: ip('9.9.9.9'), dev: eth0 }), -ENETUNREACH);
+  assert.equal(routeAdd(h.ip, { dst: ip('1.0.0.0'), prefixLen: 8, gateway: ip('9.9.9.9'), onlink: true }), -ENODEV);
+  assert.equal(routeAdd(h.ip, { dst: ip('1.0.0.0'), prefixLen: 8, gateway: ip('10.0.0.1'), dev: eth0, onlink: true }), -EINVAL);
+  assert.equal(routeAdd(h.ip, { dst: ip('1.0.0.0'), prefixLen: 8, gateway: ip('9.9.9.9'), dev: eth0, onlink: true }), 0);
+  assert.equal(way(h, '1.2.3.4'), 'eth0 unicast 10.0.0.1 via 9.9.9.9');
+  assert.equal(routeAdd(h.ip, { dst: ip('1.2.0.0'), prefixLen: 16, type: RTN_THROW }), 0);
+  assert.equal(way(h, '1.2.3.4'), 'ENETUNREACH');
+});
+
+test('mtu of a route, and mtu lock: what ICMP says does not count, and DF is not set', () => {
+  const { h } = two();
+  const metrics = { mtu: 1200, mtuLock: false, advmss: 0, window: 0, initcwnd: 0, initrwnd: 0 };
+  assert.equal(routeAdd(h.ip, { dst: ip('172.31.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics }), 0);
+  assert.equal(routeAdd(h.ip, { dst: ip('172.30.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics: { ...metrics, mtuLock: true } }), 0);
+  const mtu = (to: string): [number, boolean] => {
+    const rt = ipRouteOutput(h.ip, ip(to), 0, 0) as Rtable;
+    return [rt.mtu, rt.mtuLocked];
+  };
+  assert.deepEqual([mtu('172.31.0.1'), mtu('172.30.0.1')], [[1200, false], [1200, true]]);
+  for (const to of ['172.31.0.1', '172.30.0.1']) ipUpdatePmtu(h.ip, ip(to), 800);
+  assert.deepEqual([mtu('172.31.0.1'), mtu('172.30.0.1')], [[800, false], [1200, true]]);
+});
+
+test('promote_secondaries: when the first address of a subnet goes, the next takes its place', () => {
+  for (const promote of [0, 1]) {
+    const { h, eth0 } = two();
+    h.ip.sysctl.promoteSecondaries = promote;
+    for (const last of ['7', '8']) assert.equal(inetAddrAdd(eth0, ip(`10.0.0.${last}`), 24), 0);
+    assert.equal(inetAddrDel(eth0, ip('10.0.0.1'), 24), 0);
+    const left = inetAddrs(eth0).map((a) => [formatIpv4(a.addr), a.secondary]);
+    assert.deepEqual(left, promote === 0 ? [] : [['10.0.0.7', false], ['10.0.0.8', true]]);
+    assert.equal(way(h, '10.0.0.2'), promote === 0 ? 'ENETUNREACH' : 'eth0 unicast 10.0.0.7');
+  }
 });

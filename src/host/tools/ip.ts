@@ -15,8 +15,8 @@ import {
 import { devGetByName } from '../../dev/registry.ts';
 import { inetAddrs } from '../../ip/devinet.ts';
 import {
-  RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT,
-  RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibRoute,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
+  RTPROT_BOOT, RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibRoute,
 } from '../../ip/fib.ts';
 import { ipRouteOutput } from '../../ip/route.ts';
 import {
@@ -102,7 +102,7 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
     if (!flags.has('4')) lines.push(hardware(dev));
     for (const a of addrs) {
       const brd = a.broadcast === 0 ? '' : ` brd ${formatIpv4(a.broadcast)}`;
-      const scope = a.hostScope ? 'host' : 'global';
+      const scope = a.scope === RT_SCOPE_HOST ? 'host' : a.scope === RT_SCOPE_LINK ? 'link' : 'global';
       lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scope}${a.secondary ? ' secondary' : ''} ${dev.name}`);
       lines.push('       valid_lft forever preferred_lft forever');
     }
