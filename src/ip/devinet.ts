@@ -10,7 +10,8 @@ import type { Net } from '../dev/net.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { arpAnnounce } from '../neigh/arp.ts';
 import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL, type FibFilter, type FibRoute,
+  RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL,
+  type FibFilter, type FibRoute,
 } from './fib.ts';
 import { igmpDevDown, igmpDevUp, type IgmpDev, type McGroup } from './igmp.ts';
 import type { Ipv4 } from './ipv4.ts';

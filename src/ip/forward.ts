@@ -13,16 +13,17 @@ import { EACCES, EHOSTUNREACH, ENETUNREACH } from '../lib/errno.ts';
 import {
   ICMP_DEST_UNREACH, ICMP_EXC_TTL, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PKT_FILTERED, ICMP_TIME_EXCEEDED,
 } from '../wire/icmp.ts';
-import { IP_DF, IPV4_FRAG_OFF, IPV4_TOS, IPV4_TTL, ipDecreaseTtl } from '../wire/ipv4.ts';
+import { IP_DF, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_TOS, IPV4_TTL, ipDecreaseTtl, iphHlen } from '../wire/ipv4.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { growHeadroom } from '../skb/copy.ts';
 import { PACKET_HOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { tosPriority } from '../sock/sockopt.ts';
+import { inetSelectAddr } from './devinet.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
-import { gsoFits, ipOutput } from './output.ts';
+import { gsoFits, ipOutput, recordOptions } from './output.ts';
 import { ipSendRedirect } from './redirect.ts';
 import type { Rtable } from './route.ts';
 
@@ -52,6 +53,7 @@ export function ipForward(ip: Ipv4, skb: SkBuff, rt: Rtable, from: NetDevice): v
   if (rt.redirect) ipSendRedirect(ip, skb, rt);
   if (ip.sysctl.ipFwdUpdatePriority !== 0) skb.priority = tosPriority(get8(skb.buf, skb.nh + IPV4_TOS));
   skb.dev = rt.dev;
+  if (iphHlen(skb.buf, skb.nh) > IPV4_HLEN_MIN) recordOptions(ip, skb, inetSelectAddr(ip, rt.dev, rt.nexthop));
   if (ip.hookForward !== null && !ip.hookForward.run(skb, from, rt.dev)) return;
   ipOutput(ip, rt, skb);
 }

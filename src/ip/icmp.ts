@@ -14,7 +14,8 @@ import {
 } from '../lib/errno.ts';
 import { NS_PER_MS, NS_PER_SEC } from '../lib/units.ts';
 import {
-  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_REDIRECT, ICMP_TIME_EXCEEDED,
+  ICMP_CHECK, ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_REDIRECT,
+  ICMP_TIME_EXCEEDED,
   icmpIsError, icmpWriteHeader, NR_ICMP_TYPES,
 } from '../wire/icmp.ts';
 import {
@@ -27,6 +28,7 @@ import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
+import { ipOptionsEcho } from './options.ts';
 import { ipBuildAndSendPkt } from './output.ts';
 import { ipRouteOutput, Rtable } from './route.ts';
 
@@ -125,6 +127,8 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
   const daddr = get32(buf, nh + IPV4_SADDR);
   const saddr = rtIn.type === RTN_LOCAL ? get32(buf, nh + IPV4_DADDR) : 0;
   const tos = get8(buf, nh + IPV4_TOS);
+  const hlen = iphHlen(buf, nh);
+  const options = hlen > IPV4_HLEN_MIN ? ipOptionsEcho(buf, nh, hlen) : null;
   skb.pktType = PACKET_HOST;
   skb.ipSummed = CHECKSUM_NONE;
   skb.dst = null;
@@ -134,7 +138,7 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
   const rt = ipRouteOutput(ip, daddr, saddr, 0);
   icmpOutCount(ip, type);
   skb.th = skb.data;
-  ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, typeof rt === 'number' ? null : rt, false);
+  ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, typeof rt === 'number' ? null : rt, false, options);
 }
 
 /** Completes a message with its checksum, which no card computes, and sends it. Takes the skb. */

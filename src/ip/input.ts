@@ -23,12 +23,14 @@ import { consumeSkb } from '../skb/pool.ts';
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { inetSelectAddr } from './devinet.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipError, ipForward } from './forward.ts';
 import { IP_DEFRAG_CONNTRACK_IN, IP_DEFRAG_LOCAL_DELIVER, ipDefrag } from './reassembly.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4, NfHook } from './ipv4.ts';
 import { ipOptionsCheck, OPTIONS_OK, OPTIONS_SOURCE_ROUTE } from './options.ts';
+import { recordOptions } from './output.ts';
 import { Rtable } from './route.ts';
 import { ipRouteInput } from './route-input.ts';
 
@@ -103,7 +105,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
     rt = found;
     skb.dst = rt;
   }
-  if (hlen > IPV4_HLEN_MIN && !ipRcvOptions(ip, skb, hlen)) return;
+  if (hlen > IPV4_HLEN_MIN && !ipRcvOptions(ip, skb, hlen, rt)) return;
   if (rt.type !== RTN_LOCAL || skb.pktType !== PACKET_HOST) {
     if (!countMany(ip, skb, rt)) return;
     if (rt.error !== 0) return ipError(ip, skb, rt);
@@ -132,10 +134,17 @@ function countMany(ip: Ipv4, skb: SkBuff, rt: Rtable): boolean {
   return true;
 }
 
-/** Looks at the options. False when the packet was dropped for them. */
-function ipRcvOptions(ip: Ipv4, skb: SkBuff, hlen: number): boolean {
+/** Looks at the options, and records that the packet was here. False when it was dropped for them. */
+function ipRcvOptions(ip: Ipv4, skb: SkBuff, hlen: number, rt: Rtable): boolean {
   const found = ipOptionsCheck(skb.buf, skb.nh, hlen);
-  if (found === OPTIONS_OK) return true;
+  if (found === OPTIONS_OK) {
+    // RFC 1122 §3.2.1.8 (d), (e). A router does it as the packet leaves, with the address that it leaves by.
+    if (rt.error !== 0 || rt.type === RTN_UNICAST) return true;
+    const { buf, nh } = skb;
+    const here = rt.type === RTN_LOCAL ? get32(buf, nh + IPV4_DADDR) : inetSelectAddr(ip, rt.dev, get32(buf, nh + IPV4_SADDR));
+    recordOptions(ip, skb, here);
+    return true;
+  }
   if (found !== OPTIONS_SOURCE_ROUTE) icmpSend(skb, ICMP_PARAMETERPROB, 0, found << 24);
   headerError(ip, skb, Drop.IpInHdr);
   return false;

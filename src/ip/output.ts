@@ -14,7 +14,8 @@ import { EHOSTUNREACH, ENOBUFS, EPERM } from '../lib/errno.ts';
 import { hashMix } from '../lib/hash.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
-import { iphDaddr, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_TTL, ipv4WriteHeader } from '../wire/ipv4.ts';
+import { iphDaddr, IP_DF, IPPROTO_TCP, IPV4_HLEN_MIN, IPV4_PROTOCOL, IPV4_TTL, iphHlen, ipSendCheck, ipv4WriteHeader,
+  ipv4WriteHeaderWithOptions } from '../wire/ipv4.ts';
 import { UDP_HLEN } from '../wire/udp.ts';
 import { cloneSkb } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
@@ -30,6 +31,7 @@ import { IP_PMTUDISC_DO, IP_PMTUDISC_OMIT, IP_PMTUDISC_PROBE, IP_PMTUDISC_WANT }
 import { InetSock } from '../sock/sock.ts';
 import { RTN_BROADCAST, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipFragment } from './fragment.ts';
+import { ipOptionsRecord } from './options.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { IP_MAX_MTU, ipRouteOutput, ipRouteSock, type Rtable } from './route.ts';
@@ -66,10 +68,14 @@ export function ipQueueXmit(ip: Ipv4, sk: InetSock, skb: SkBuff): number {
   } else {
     id = ipSelectIdent(ip, sk.saddr, sk.daddr, sk.protocol, segs);
   }
-  const at = skb.push(IPV4_HLEN_MIN);
-  skb.nh = at;
   const ttl = sk.ttl >= 0 ? sk.ttl : ip.sysctl.ipDefaultTtl;
-  ipv4WriteHeader(skb.buf, at, sk.tos, skb.len, id, frag, ttl, sk.protocol, sk.saddr, sk.daddr);
+  if (sk.ipOptions !== null) {
+    pushWithOptions(ip, skb, sk.ipOptions, sk.tos, id, frag, ttl, sk.protocol, sk.saddr, sk.daddr);
+  } else {
+    const at = skb.push(IPV4_HLEN_MIN);
+    skb.nh = at;
+    ipv4WriteHeader(skb.buf, at, sk.tos, skb.len, id, frag, ttl, sk.protocol, sk.saddr, sk.daddr);
+  }
   skb.priority = sk.priority;
   skb.mark = sk.mark;
   return ipLocalOut(ip, rt, skb);
@@ -81,6 +87,7 @@ export function ipQueueXmit(ip: Ipv4, sk: InetSock, skb: SkBuff): number {
  *
  * @param rt  the route, or null: looked up from `daddr`, `saddr`, any device
  * @param df  sets DF
+ * @param options  IP options, padded; this host enters itself where they record
  * @returns as {@link ipQueueXmit}
  */
 export function ipBuildAndSendPkt(
@@ -93,6 +100,7 @@ export function ipBuildAndSendPkt(
   tos: number,
   rt: Rtable | null,
   df: boolean,
+  options: Uint8Array | null = null,
 ): number {
   const way = rt !== null && rt.valid ? rt : ipRouteOutput(ip, daddr, saddr, 0);
   if (typeof way === 'number') {
@@ -102,6 +110,10 @@ export function ipBuildAndSendPkt(
   }
   const from = saddr !== 0 ? saddr : way.src;
   const id = df ? 0 : ipSelectIdent(ip, from, daddr, protocol, 1);
+  if (options !== null) {
+    pushWithOptions(ip, skb, options, tos, id, df ? IP_DF : 0, ttl, protocol, from, daddr);
+    return ipLocalOut(ip, way, skb);
+  }
   const at = skb.push(IPV4_HLEN_MIN);
   skb.nh = at;
   ipv4WriteHeader(skb.buf, at, tos, skb.len, id, df ? IP_DF : 0, ttl, protocol, from, daddr);
@@ -112,7 +124,7 @@ export function ipBuildAndSendPkt(
 export function ipSendSkb(
   ip: Ipv4, sk: InetSock, skb: SkBuff, rt: Rtable, saddr: number, daddr: number, tos: number, ttl: number,
 ): number {
-  const total = skb.len + IPV4_HLEN_MIN;
+  const total = skb.len + IPV4_HLEN_MIN + (sk.ipOptions === null ? 0 : sk.ipOptions.length);
   const { pmtudisc } = sk;
   const mayFragment = pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT;
   const never = pmtudisc === IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_PROBE;
@@ -124,27 +136,51 @@ export function ipSendSkb(
     id = sk.inetId;
     sk.inetId = (id + 1) & 0xffff;
   }
-  const at = skb.push(IPV4_HLEN_MIN);
-  skb.nh = at;
-  ipv4WriteHeader(skb.buf, at, tos, total, id, frag, ttl, sk.protocol, saddr, daddr);
+  if (sk.ipOptions !== null) {
+    pushWithOptions(ip, skb, sk.ipOptions, tos, id, frag, ttl, sk.protocol, saddr, daddr);
+  } else {
+    const at = skb.push(IPV4_HLEN_MIN);
+    skb.nh = at;
+    ipv4WriteHeader(skb.buf, at, tos, total, id, frag, ttl, sk.protocol, saddr, daddr);
+  }
   skb.priority = sk.priority;
   skb.mark = sk.mark;
   return ipLocalOut(ip, rt, skb);
 }
 
 /**
- * The longest packet, IP header included, that `sk` may send along `rt`: longer than the path's MTU when it may be cut in
+ * The longest packet, IP header without options included, that `sk` may send along `rt`: longer than the path's MTU when it may be cut in
  * pieces (Linux: __ip_append_data).
  */
 export function ipMaxPacket(sk: InetSock, rt: Rtable): number {
   const { pmtudisc } = sk;
-  if (pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT) return IP_MAX_MTU;
-  return ipSockMtu(sk, rt);
+  const options = sk.ipOptions === null ? 0 : sk.ipOptions.length;
+  if (pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT) return IP_MAX_MTU - options;
+  return ipSockMtu(sk, rt) - options;
 }
 
 /** The MTU that counts for `sk`: one that probes the path goes by the device alone (Linux: ip_sk_use_pmtu). */
 export function ipSockMtu(sk: InetSock, rt: Rtable): number {
   return sk.pmtudisc >= IP_PMTUDISC_PROBE ? Math.min(rt.dev.mtu, IP_MAX_MTU) : rt.mtu;
+}
+
+/** The header with options, for the few packets that have any: this host enters itself where they record (Linux: ip_options_build). */
+function pushWithOptions(
+  ip: Ipv4, skb: SkBuff, options: Uint8Array, tos: number, id: number, frag: number, ttl: number, protocol: number, saddr: number,
+  daddr: number,
+): void {
+  const hlen = IPV4_HLEN_MIN + options.length;
+  const at = skb.push(hlen);
+  skb.nh = at;
+  skb.buf.set(options, at + IPV4_HLEN_MIN);
+  ipOptionsRecord(skb.buf, at, hlen, saddr, ip.net.cpu.now);
+  ipv4WriteHeaderWithOptions(skb.buf, at, hlen, tos, skb.len, id, frag, ttl, protocol, saddr, daddr);
+}
+
+/** The packet is here: its options, which have been checked, record `addr` and the time, where they record anything. */
+export function recordOptions(ip: Ipv4, skb: SkBuff, addr: number): void {
+  const { buf, nh } = skb;
+  if (ipOptionsRecord(buf, nh, iphHlen(buf, nh), addr, ip.net.cpu.now)) ipSendCheck(buf, nh);
 }
 
 /** RFC 1191 §3: a socket that discovers the path's MTU sets DF, unless that MTU is too small to be true. */

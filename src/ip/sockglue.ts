@@ -6,12 +6,13 @@ import { formatIpv4, parseIpv4 } from '../lib/addr.ts';
 import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, EPROTO } from '../lib/errno.ts';
 import {
   IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_BLOCK_SOURCE, IP_DROP_MEMBERSHIP, IP_DROP_SOURCE_MEMBERSHIP, IP_MSFILTER,
-  IP_MULTICAST_ALL, IP_MULTICAST_IF, IP_UNBLOCK_SOURCE, SOCK_STREAM,
+  IP_MULTICAST_ALL, IP_MULTICAST_IF, IP_OPTIONS, IP_UNBLOCK_SOURCE, SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { InetSock, SockoptError, SockoptValue } from '../sock/sock.ts';
 import { ipGetsockopt, ipSetsockopt } from '../sock/sockopt.ts';
 import type { Ipv4 } from './ipv4.ts';
 import { ipMcJoinGroup, ipMcLeaveGroup, ipMcMsfilter, ipMcSource, MCAST_EXCLUDE, MCAST_INCLUDE, type McRequest } from './mcast.ts';
+import { ipOptionsGet } from './options.ts';
 
 /** An address of a socket option: a text, or an int32. */
 export type OptionAddress = string | number;
@@ -50,6 +51,7 @@ export function inetSetsockopt(ip: Ipv4, sk: InetSock, name: number, value: Sock
     case IP_ADD_SOURCE_MEMBERSHIP: case IP_DROP_SOURCE_MEMBERSHIP: case IP_BLOCK_SOURCE: case IP_UNBLOCK_SOURCE:
       return setSource(ip, sk, name, value);
     case IP_MSFILTER: return setMsfilter(ip, sk, value);
+    case IP_OPTIONS: return setOptions(sk, value);
     default: return ipSetsockopt(sk, name, value);
   }
 }
@@ -59,8 +61,18 @@ export function inetGetsockopt(ip: Ipv4, sk: InetSock, name: number): SockoptVal
   switch (name) {
     case IP_MULTICAST_IF: return formatIpv4(sk.mcAddr);
     case IP_MULTICAST_ALL: return Number(sk.mcAll);
+    case IP_OPTIONS: return sk.ipOptions === null ? new Uint8Array(0) : sk.ipOptions.slice();
     default: return ipGetsockopt(sk, name, ip.sysctl.ipDefaultTtl);
   }
+}
+
+/** The options of all packets from now on, as bytes; none when empty. A stream's segments get shorter by them. */
+function setOptions(sk: InetSock, value: SockoptValue): number {
+  if (!(value instanceof Uint8Array)) return -EINVAL;
+  const options = ipOptionsGet(value);
+  if (typeof options === 'number') return options;
+  sk.ipOptions = options.length === 0 ? null : options;
+  return 0;
 }
 
 /** An address of an option; null when it is none. Left out: 0. */

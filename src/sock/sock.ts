@@ -191,6 +191,8 @@ export class InetSock extends Sock {
   mcAddr = 0;
   /** IP_MULTICAST_ALL: groups that others on this host have joined are heard, too. */
   mcAll = true;
+  /** IP_OPTIONS: what stands in the header of its packets, padded; null when nothing. */
+  ipOptions: Uint8Array | null = null;
   /** The groups that it is in (`ip/mcast.ts`), or null. */
   mcList: object | null = null;
   /** IP_MTU_DISCOVER. */

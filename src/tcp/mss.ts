@@ -15,9 +15,14 @@ export const TCP_MIN_MSS = 88;
 /** Bytes for options. */
 const OPTION_SPACE = 40;
 
+/** Bytes of the network header: the family's, and IP_OPTIONS. */
+function networkHeaderLen(tp: TcpSock): number {
+  return tp.ipOptions === null ? tp.af.headerLen : tp.af.headerLen + tp.ipOptions.length;
+}
+
 /** The MSS for packets of `pmtu` bytes, options agreed on not counted (Linux: __tcp_mtu_to_mss). */
 function mtuToMssNoOptions(tp: TcpSock, pmtu: number): number {
-  const mss = Math.min(pmtu - tp.af.headerLen - TCP_HLEN_MIN, tp.mssClamp);
+  const mss = Math.min(pmtu - networkHeaderLen(tp) - TCP_HLEN_MIN, tp.mssClamp);
   return Math.max(mss, tp.tcp.sysctl.tcpMinSndMss);
 }
 
@@ -28,7 +33,7 @@ export function tcpMtuToMss(tp: TcpSock, pmtu: number): number {
 
 /** The packet that a segment of `mss` bytes needs. */
 export function tcpMssToMtu(tp: TcpSock, mss: number): number {
-  return mss + tp.tcpHeaderLen + tp.af.headerLen;
+  return mss + tp.tcpHeaderLen + networkHeaderLen(tp);
 }
 
 /**

@@ -2,15 +2,15 @@
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { EINVAL, ENOENT, ENOPROTOOPT } from '../lib/errno.ts';
 import {
-  SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN, TCP_CLOSE,
-  TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
+  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
 import { tcpGetInfo } from './info.ts';
-import { TCP_MIN_MSS } from './mss.ts';
+import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
 import { tcpCleanupRbuf } from './recv.ts';
 import { ICSK_ACK_PUSHED, ICSK_ACK_SCHED, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
@@ -30,7 +30,7 @@ const MAX_RETRANS = 255;
 /** setsockopt: 0 or a negative errno. */
 export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
   if (level === SOL_SOCKET) return socketOptionChanged(tp, name, value);
-  if (level === SOL_IP) return inetSetsockopt(tp.tcp.ip, tp, name, value);
+  if (level === SOL_IP) return setIpOption(tp, name, value);
   if (level === SOL_IPV6 && tp.np !== null) return ipv6Setsockopt(tp.tcp.ip6!, tp, name, value, tp.tcp.v4Prot);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
@@ -79,6 +79,13 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
     default:
       return -ENOPROTOOPT;
   }
+}
+
+/** Options in the IP header leave less room for payload. */
+function setIpOption(tp: TcpSock, name: number, value: SockoptValue): number {
+  const err = inetSetsockopt(tp.tcp.ip, tp, name, value);
+  if (err === 0 && name === IP_OPTIONS && tp.pmtuCookie !== 0) tcpSyncMss(tp, tp.pmtuCookie);
+  return err;
 }
 
 /** getsockopt: the value, or a SockoptError. */

@@ -184,7 +184,8 @@ test('mtu of a route, and mtu lock: what ICMP says does not count, and DF is not
   const { h } = two();
   const metrics = { mtu: 1200, mtuLock: false, advmss: 0, window: 0, initcwnd: 0, initrwnd: 0 };
   assert.equal(routeAdd(h.ip, { dst: ip('172.31.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics }), 0);
-  assert.equal(routeAdd(h.ip, { dst: ip('172.30.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics: { ...metrics, mtuLock: true } }), 0);
+  const lock = { ...metrics, mtuLock: true };
+  assert.equal(routeAdd(h.ip, { dst: ip('172.30.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics: lock }), 0);
   const mtu = (to: string): [number, boolean] => {
     const rt = ipRouteOutput(h.ip, ip(to), 0, 0) as Rtable;
     return [rt.mtu, rt.mtuLocked];

@@ -21,6 +21,7 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
     resolve: (name) => resolve(hosts, name),
     sysctlNames: () => settings.names(),
     sysctl: (name) => settings.get(name),
+    setSysctl: (name, value) => settings.set(name, value),
   };
 }
 

@@ -31,6 +31,7 @@ export interface ToolHost extends Names {
   users(sk: object): string;
   sysctlNames(): readonly string[];
   sysctl(name: string): SysctlValue;
+  setSysctl(name: string, value: string): void;
 }
 
 /** A command line that a tool does not understand. The message begins with the tool's name. */

@@ -2,28 +2,26 @@
  * `ip`: addresses, links, routes and neighbours of a host, as ip(8) of iproute2 prints them.
  *
  *     ip addr [show] [DEV]        ip -br addr          ip [-s] link [show] [DEV]
- *     ip route [show] [table local]                    ip route get ADDRESS
- *     ip neigh [show]             ip -s neigh
+ *     ip neigh [show]             ip -s neigh          ip maddr [show] [DEV]
+ *
+ * Routes are in `ip-route.ts`; what changes addresses, links and neighbours is in `ip-change.ts`.
  */
-import { formatIpv4, formatIpv4Prefix, formatMac } from '../../lib/addr.ts';
-import { errnoMessage } from '../../lib/errno.ts';
+import { formatIpv4, formatIpv4Prefix, formatMac, INADDR_ALLHOSTS } from '../../lib/addr.ts';
 import { NS_PER_SEC } from '../../lib/units.ts';
 import {
   ARPHRD_LOOPBACK, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_NOARP, IFF_POINTOPOINT, IFF_PROMISC, IFF_UP,
   type NetDevice,
 } from '../../dev/net-device.ts';
 import { devGetByName } from '../../dev/registry.ts';
-import { inetAddrs } from '../../ip/devinet.ts';
-import {
-  RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE,
-  RTPROT_BOOT, RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibRoute,
-} from '../../ip/fib.ts';
-import { ipRouteOutput } from '../../ip/route.ts';
+import { inetAddrs, type InDevice } from '../../ip/devinet.ts';
+import { RT_SCOPE_HOST, RT_SCOPE_LINK } from '../../ip/fib.ts';
 import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE, NUD_VALID,
   type Neighbour,
 } from '../../neigh/neighbour.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
+import { addrChange, isChange, linkChange, neighChange } from './ip-change.ts';
+import { ipRoute } from './ip-route.ts';
 
 const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', o: 'o', oneline: 'o' };
 
@@ -37,21 +35,20 @@ const NUD_NAMES: ReadonlyMap<number, string> = new Map([
   [NUD_PROBE, 'PROBE'], [NUD_FAILED, 'FAILED'], [NUD_NOARP, 'NOARP'], [NUD_PERMANENT, 'PERMANENT'],
 ]);
 
-const ROUTE_TYPES: ReadonlyMap<number, string> = new Map([
-  [RTN_UNICAST, ''], [RTN_LOCAL, 'local '], [RTN_BROADCAST, 'broadcast '], [RTN_MULTICAST, 'multicast '], [RTN_BLACKHOLE, 'blackhole '],
-  [RTN_UNREACHABLE, 'unreachable '], [RTN_PROHIBIT, 'prohibit '],
-]);
-
 /** `ip` with its arguments. */
 export function ip(host: ToolHost, args: readonly string[]): string {
-  // -br is one word among ip's options, not two letters.
-  const { flags, rest } = parseWords('ip', args.map((word) => (word === '-br' ? '--brief' : word)), FLAGS);
-  const [object = '', ...words] = rest;
-  if (is(object, 'address', 'addr')) return addr(host, words, flags);
-  if (is(object, 'link', 'link')) return link(host, words, flags);
-  if (is(object, 'route', 'route')) return route(host, words);
-  if (is(object, 'neighbour', 'neighbor', 'neigh')) return neigh(host, words, flags);
-  throw unknownWord('ip', object, 'an object: addr, link, route or neigh');
+  // Options stand before the object; -br is one word among them, not two letters.
+  const at = args.findIndex((word) => !word.startsWith('-'));
+  const options = at < 0 ? args : args.slice(0, at);
+  const { flags } = parseWords('ip', options.map((word) => (word === '-br' ? '--brief' : word)), FLAGS);
+  const [object = '', ...words] = at < 0 ? [] : args.slice(at);
+  const [verb = ''] = words;
+  if (is(object, 'address', 'addr')) return isChange('addr', verb) ? addrChange(host, words) : addr(host, words, flags);
+  if (is(object, 'link', 'link')) return isChange('link', verb) ? linkChange(host, words) : link(host, words, flags);
+  if (is(object, 'route', 'route')) return ipRoute(host, words);
+  if (is(object, 'neighbour', 'neighbor', 'neigh')) return isChange('neigh', verb) ? neighChange(host, words) : neigh(host, words, flags);
+  if (is(object, 'maddress', 'maddr')) return maddr(host, words);
+  throw unknownWord('ip', object, 'an object: addr, link, route, neigh or maddr');
 }
 
 /** ip(8) takes every beginning of an object's name. */
@@ -60,13 +57,10 @@ function is(word: string, ...names: readonly string[]): boolean {
 }
 
 /** Takes `show`, `list` and `ls` off the front: they are what the tools do anyway. */
-function afterShow(words: readonly string[], tool: string): readonly string[] {
+function afterShow(words: readonly string[]): readonly string[] {
   const [verb] = words;
-  if (verb === 'show' || verb === 'list' || verb === 'ls' || verb === 'lst') return words.slice(1);
-  if (verb === 'add' || verb === 'del' || verb === 'set' || verb === 'replace' || verb === 'change' || verb === 'flush') {
-    throw new ToolError(`${tool}: '${verb}' would change the host; these tools only look`);
-  }
-  return words;
+  const known = ['show', 'list', 'lst', 'ls'];
+  return verb !== undefined && verb !== '' && known.some((word) => word.startsWith(verb)) ? words.slice(1) : words;
 }
 
 /** The devices that `[dev] NAME` means: all of them when nothing is said. */
@@ -87,7 +81,7 @@ function devices(host: ToolHost, words: readonly string[], tool: string): NetDev
 // ---- addr and link --------------------------------------------------------------------------------------------------
 
 function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
-  const devs = devices(host, afterShow(words, 'ip addr'), 'ip addr');
+  const devs = devices(host, afterShow(words), 'ip addr');
   if (flags.has('b')) {
     const rows = devs.map((dev) => [
       dev.name.padEnd(16), state(dev).padEnd(14), inetAddrs(dev).map((a) => formatIpv4Prefix(a.addr, a.prefixLen)).join(' '),
@@ -103,7 +97,7 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
     for (const a of addrs) {
       const brd = a.broadcast === 0 ? '' : ` brd ${formatIpv4(a.broadcast)}`;
       const scope = a.scope === RT_SCOPE_HOST ? 'host' : a.scope === RT_SCOPE_LINK ? 'link' : 'global';
-      lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scope}${a.secondary ? ' secondary' : ''} ${dev.name}`);
+      lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scope}${a.secondary ? ' secondary' : ''} ${a.label}`);
       lines.push('       valid_lft forever preferred_lft forever');
     }
     if (flags.has('s')) lines.push(...traffic(dev));
@@ -112,7 +106,7 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
 }
 
 function link(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
-  const devs = devices(host, afterShow(words, 'ip link'), 'ip link');
+  const devs = devices(host, afterShow(words), 'ip link');
   if (flags.has('b')) {
     const rows = devs.map((dev) => [dev.name.padEnd(16), state(dev).padEnd(14), formatMac(dev.addr), `<${flagNames(dev)}>`]);
     return text(columns(rows, 'llll'));
@@ -161,66 +155,32 @@ function traffic(dev: NetDevice): string[] {
   return columns(rows, 'rrrrrr').map((line) => `    ${line}`);
 }
 
-// ---- route ----------------------------------------------------------------------------------------------------------
-
-function route(host: ToolHost, words: readonly string[]): string {
-  if (words[0] === 'get') return routeGet(host, words.slice(1));
-  const rest = [...afterShow(words, 'ip route')];
-  let table = 'main';
-  if (rest[0] === 'table') {
-    table = rest[1] ?? '';
-    rest.splice(0, 2);
-  }
-  if (table !== 'main' && table !== 'local' && table !== 'all') throw unknownWord('ip route', table, 'a table: main, local or all');
-  if (rest.length > 0) throw unknownWord('ip route', rest[0]!, "'show', 'get ADDRESS' or 'table local'");
-  const { fib } = host.ip;
-  const routes = table === 'main' ? fib.main.all() : table === 'local' ? fib.local.all() : [...fib.main.all(), ...fib.local.all()];
-  return text(routes.map((r) => showRoute(r)));
-}
-
-/** `10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1` */
-function showRoute(r: FibRoute): string {
-  let s = (ROUTE_TYPES.get(r.type) ?? `type ${String(r.type)} `)
-    + (r.prefixLen === 0 ? 'default' : r.prefixLen === 32 ? formatIpv4(r.dst) : formatIpv4Prefix(r.dst, r.prefixLen));
-  if (r.gateway !== 0) s += ` via ${formatIpv4(r.gateway)}`;
-  if (r.dev !== null) s += ` dev ${r.dev.name}`;
-  if (r.protocol === RTPROT_KERNEL) s += ' proto kernel';
-  else if (r.protocol === RTPROT_STATIC) s += ' proto static';
-  else if (r.protocol === RTPROT_DHCP) s += ' proto dhcp';
-  else if (r.protocol !== RTPROT_BOOT) s += ` proto ${String(r.protocol)}`;
-  if (r.type === RTN_LOCAL) s += ' scope host';
-  else if (r.gateway === 0 && r.dev !== null) s += ' scope link';
-  if (r.src !== 0) s += ` src ${formatIpv4(r.src)}`;
-  if (r.metric !== 0) s += ` metric ${String(r.metric)}`;
-  return s;
-}
-
-function routeGet(host: ToolHost, words: readonly string[]): string {
-  const [to, ...more] = words;
-  if (to === undefined) throw new ToolError("ip route: 'get' wants an address");
-  if (more.length > 0) throw unknownWord('ip route', more[0]!, 'nothing behind the address');
-  const dst = host.resolve(to);
-  if (dst === null) throw unknownWord('ip route', to, 'an address or the name of a host');
-  const rt = ipRouteOutput(host.ip, dst, 0, 0);
-  if (typeof rt === 'number') throw new ToolError(`ip route: to ${to}: ${errnoMessage(rt)}`);
-  const via = rt.gateway === 0 ? '' : ` via ${formatIpv4(rt.gateway)}`;
-  const type = rt.type === RTN_UNICAST ? '' : ROUTE_TYPES.get(rt.type) ?? '';
-  const kind = rt.type === RTN_LOCAL ? ' <local>' : rt.type === RTN_BROADCAST ? ' <brd>' : '';
-  const left = Math.max(0, Math.ceil((rt.pmtuExpires - host.net.cpu.now) / NS_PER_SEC));
-  const mtu = rt.pmtu === 0 || left === 0 ? '' : ` expires ${String(left)}sec mtu ${String(rt.pmtu)}`;
-  return text([`${type}${formatIpv4(rt.dst)}${via} dev ${rt.dev.name} src ${formatIpv4(rt.src)}`, `    cache${kind}${mtu}`]);
-}
-
 // ---- neigh ----------------------------------------------------------------------------------------------------------
 
 function neigh(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
-  const only = devices(host, afterShow(words, 'ip neigh'), 'ip neigh');
+  const only = devices(host, afterShow(words), 'ip neigh');
   const lines: string[] = [];
   for (const n of host.ip.arp.table.all()) {
     // Addresses that need no question (broadcast, groups) are not shown, as ip(8) does without `nud all`.
     if ((n.state & NUD_NOARP) !== 0 || n.state === NUD_NONE || !only.includes(n.dev)) continue;
     const known = (n.state & NUD_VALID) !== 0 ? ` lladdr ${formatMac(n.ha)}` : '';
     lines.push(`${formatIpv4(n.addr)} dev ${n.dev.name}${known}${flags.has('s') ? ages(host, n) : ''} ${neighState(n)}`);
+  }
+  return text(lines);
+}
+
+/** `ip maddr`: what cards take in, and the groups that were joined. */
+function maddr(host: ToolHost, words: readonly string[]): string {
+  const lines: string[] = [];
+  for (const dev of devices(host, afterShow(words), 'ip maddr')) {
+    lines.push(`${String(dev.ifindex)}:\t${dev.name}`);
+    for (const mc of dev.mcAddrs) lines.push(`\tlink  ${formatMac(mc.addr)}${mc.users > 1 ? ` users ${String(mc.users)}` : ''}`);
+    if (dev.inDev === null) continue;
+    for (const group of (dev.inDev as InDevice).groups.values()) {
+      const users = group.members.length;
+      lines.push(`\tinet  ${formatIpv4(group.group)}${users > 1 ? ` users ${String(users)}` : ''}`);
+    }
+    lines.push(`\tinet  ${formatIpv4(INADDR_ALLHOSTS)}`);
   }
   return text(lines);
 }

@@ -53,17 +53,20 @@ export function splitWords(line: string): string[] {
   return words;
 }
 
-/** `sysctl NAME…` and `sysctl -a [PATTERN]`. */
+/** `sysctl NAME…`, `sysctl -a [PATTERN]`, `sysctl [-w] NAME=VALUE…`. */
 function sysctl(host: ToolHost, args: readonly string[]): string {
   const all = args.includes('-a');
-  const words = args.filter((word) => word !== '-a');
+  const write = args.includes('-w');
+  const words = args.filter((word) => word !== '-a' && word !== '-w');
   const names = all ? host.sysctlNames().filter((name) => words.length === 0 || words.some((word) => name.includes(word))) : words;
   if (names.length === 0 && !all) throw new ToolError("sysctl: a name is missing, such as net.ipv4.tcp_rmem; 'sysctl -a' lists all");
-  return text(names.map((name) => {
-    if (name.startsWith('-')) throw unknownWord('sysctl', name, "a name, or '-a'");
-    if (name.includes('=')) throw new ToolError(`sysctl: '${name}' would change the host; use kernel.sysctl(name, value)`);
+  return text(names.map((word) => {
+    if (word.startsWith('-')) throw unknownWord('sysctl', word, "a name, '-a' or '-w'");
+    const [name = '', ...value] = word.split('=');
     if (!host.sysctlNames().includes(name)) throw unknownWord('sysctl', name, "a name such as net.ipv4.tcp_rmem ('sysctl -a' lists all)");
-    const value = host.sysctl(name);
-    return `${name} = ${Array.isArray(value) ? value.join('\t') : String(value)}`;
+    if (value.length > 0) host.setSysctl(name, value.join('='));
+    else if (write) throw unknownWord('sysctl', word, 'NAME=VALUE');
+    const now = host.sysctl(name);
+    return `${name} = ${Array.isArray(now) ? now.join('\t') : String(now)}`;
   }));
 }
