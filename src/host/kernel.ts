@@ -192,8 +192,8 @@ export class Kernel extends KernelProcess {
   }
 
   /**
-   * What a tool prints: `kernel.sh('ss -tan')`. Known are ss, ip, arp, nstat, netstat, ethtool, tc, sysctl; they look and
-   * change nothing.
+   * What a tool prints: `kernel.sh('ss -tan')`. Known are ss, ip, arp, nstat, netstat, ethtool, tc, sysctl; they look, and
+   * `ip`, `sysctl` and the like change what they are told to.
    */
   sh(line: string): string {
     return sh(this.tools, line);

@@ -1,8 +1,8 @@
 /**
  * What the tools share: the host as they see it, the words of a command line, and tables.
  *
- * A tool looks and changes nothing. It returns its text, lines ended by newlines, or throws a {@link ToolError} that names
- * the word that was not understood.
+ * A tool looks, and changes only what a line tells it to. It returns its text, lines ended by newlines, or throws a
+ * {@link ToolError} that names the word that was not understood.
  */
 import type { Net } from '../../dev/net.ts';
 import type { Netfilter } from '../../ip/filter/netfilter.ts';
