@@ -74,13 +74,13 @@ export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   skb.nh = at;
   skb.th = at + hlen;
   if (ip.hookPreRouting === null) ipRcvFinish(ip, skb, dev, hlen);
-  else preRouting(ip, ip.hookPreRouting, skb, dev, hlen);
+  else preRouting(ip, ip.hookPreRouting, skb, dev);
 }
 
 /** The filter looks first; where it tracks connections, at whole packets. */
-function preRouting(ip: Ipv4, hook: NfHook, skb: SkBuff, dev: NetDevice, hlen: number): void {
+function preRouting(ip: Ipv4, hook: NfHook, skb: SkBuff, dev: NetDevice): void {
   const packet = ip.defragIn && ipIsFragment(skb.buf, skb.nh) ? ipDefrag(ip, skb, IP_DEFRAG_CONNTRACK_IN) : skb;
-  if (packet !== null && hook.run(packet, dev, null)) ipRcvFinish(ip, packet, dev, hlen);
+  if (packet !== null && hook.run(packet, dev, null)) ipRcvFinish(ip, packet, dev, packet.th - packet.nh);
 }
 
 function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
