@@ -282,3 +282,15 @@ test('dig and getent print what the network says', async () => {
     assert.throws(() => client.sh('dig www'), /exec/);
   });
 });
+
+test('RFC 6724 §6, rule 1: of a name with both families, what can be reached comes first', async () => {
+  const world = new World({ seed: 1 });
+  const [a, b] = [world.host('a'), world.host('b')];
+  world.cable(a, b);
+  const { hosts, resolver } = a.kernel;
+  hosts.add('far', '2001:db8::1'); // no route leads there
+  hosts.add('far', b.ip);
+  const list = async (name: string): Promise<string[]> => (await resolver.getaddrinfo(name)).map((info) => info.address);
+  assert.equal(resolver.hasFamily(4), true);
+  assert.deepEqual(await list('far'), [b.ip, '2001:db8::1']);
+});

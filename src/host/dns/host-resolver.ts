@@ -3,7 +3,12 @@
  * Failures are {@link NameError}s with Node's codes.
  */
 import { inetAddrs } from '../../ip/devinet.ts';
-import { ipv4IsLoopback } from '../../lib/addr.ts';
+import { ipRouteOutput } from '../../ip/route.ts';
+import { inet6Addrs } from '../../ip/v6/inet6-dev.ts';
+import { ip6RouteOutput } from '../../ip/v6/route.ts';
+import { ip6SortDestinations } from '../../ip/v6/select.ts';
+import { ipv4IsLoopback, parseIpv4 } from '../../lib/addr.ts';
+import { in6FromV4, in6IsLoopback, parseIpv6 } from '../../lib/addr6.ts';
 import type { HostStack } from '../boot.ts';
 import { show } from '../door.ts';
 import { KernelProcess } from '../process.ts';
@@ -32,12 +37,24 @@ export class HostResolver extends StubResolver implements AddrSource {
   }
 
   hasFamily(family: 4 | 6): boolean {
-    return family === 4
-      && this.stack.net.devices.some((dev) => dev !== null && inetAddrs(dev).some((ifa) => !ipv4IsLoopback(ifa.addr)));
+    const { devices } = this.stack.net;
+    if (family === 6) return devices.some((dev) => dev !== null && inet6Addrs(dev).some((ifa) => !in6IsLoopback(ifa.addr)));
+    return devices.some((dev) => dev !== null && inetAddrs(dev).some((ifa) => !ipv4IsLoopback(ifa.addr)));
   }
 
+  /** RFC 6724 §6, when there is a choice of families; those that cannot be reached at all keep their order. */
   order(list: readonly ResolvedAddress[]): readonly ResolvedAddress[] {
-    return list;
+    if (!list.some((a) => a.family === 4) || !list.some((a) => a.family === 6)) return list;
+    const { ip, ip6 } = this.stack;
+    const ways = list.flatMap((given) => {
+      const v4 = parseIpv4(given.address);
+      const addr = v4 === null ? parseIpv6(given.address) : in6FromV4(v4);
+      if (addr === null) return [];
+      const rt = v4 === null ? ip6RouteOutput(ip6, addr, null, 0) : ipRouteOutput(ip, v4, 0, 0);
+      const source = typeof rt === 'number' ? null : typeof rt.src === 'number' ? in6FromV4(rt.src) : rt.src;
+      return [{ addr, source, given }];
+    });
+    return ways.every((way) => way.source === null) ? list : ip6SortDestinations(ways).map((way) => way.given);
   }
 
   /**
