@@ -6,9 +6,9 @@
 export { Host, World } from './src/node/world.ts';
 export { install } from './src/node/install.ts';
 export { RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
-export { Interface, type HostOptions, type InterfaceOptions, type RouteOptions } from './src/world/host.ts';
+export { Interface, type HostOptions, type InterfaceOptions, type RouteOptions, type VlanInterfaceOptions } from './src/world/host.ts';
 export type {
-  FullMesh, Lan, Line, Star, TopologyOptions, TwoHosts, TwoLans, TwoLansOptions,
+  FullMesh, Lan, Line, NatGateway, NatGatewayOptions, Star, TopologyOptions, TwoHosts, TwoLans, TwoLansOptions,
 } from './src/world/topology.ts';
 export { WorldCapture } from './src/world/capture.ts';
 export { DropTrace } from './src/world/drops.ts';

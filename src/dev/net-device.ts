@@ -94,6 +94,8 @@ export class NetDevice {
   inDev: object | null = null;
   /** The IPv6 side, likewise. */
   in6Dev: object | null = null;
+  /** The VLAN devices on this one, by VLAN (`dev/vlan.ts`); null when there are none. */
+  vlans: Map<number, NetDevice> | null = null;
   /** The driver's own state. */
   priv: object | null = null;
 

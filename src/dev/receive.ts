@@ -3,7 +3,8 @@
  *
  *   from  dev/ethernet.ts   NAPI poll, by way of dev/gro.ts
  *         dev/softnet.ts    the backlog (loopback)
- *   to    the handler of its EtherType in `net.packetTypes`: ip/input, neigh/arp
+ *   to    dev/vlan.ts       a frame with a tag, which comes back without it, from the VLAN's device
+ *         the handler of its EtherType in `net.packetTypes`: ip/input, neigh/arp
  *
  * Taps first, so that they see the packet as it came; then the protocol. A frame that nobody wants is a named drop.
  */
@@ -11,15 +12,21 @@ import { Drop } from '../skb/drop-reason.ts';
 import {
   PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff,
 } from '../skb/sk-buff.ts';
-import { ETH_HLEN, ethProtocol } from '../wire/ethernet.ts';
+import { ETH_HLEN, ETH_P_8021Q, ethProtocol } from '../wire/ethernet.ts';
 import type { NetDevice } from './net-device.ts';
 import { deliverTaps } from './taps.ts';
+import { vlanDoReceive } from './vlan.ts';
 
 /** Hands up a packet whose `data` is at the network header, `mac`, `protocol` and `pktType` set. Takes the skb. */
 export function netifReceiveSkb(skb: SkBuff): void {
   const dev = skb.dev as NetDevice;
   if (dev.taps !== null) deliverTaps(skb, dev, false);
-  // A VLAN tag is taken off here, and `skb.dev` becomes the VLAN's device, once there are such devices.
+  if (skb.protocol === ETH_P_8021Q) vlanDoReceive(skb);
+  else deliverType(skb, dev);
+}
+
+/** Hands a packet to whom its EtherType belongs. Takes the skb. */
+export function deliverType(skb: SkBuff, dev: NetDevice): void {
   const type = dev.net.packetTypes.get(skb.protocol);
   if (type === undefined) {
     dev.stats.rxDropped++;

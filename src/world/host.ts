@@ -1,9 +1,11 @@
 /** A host of a world: a kernel with network cards, and what a user says about it from outside. */
-import type { NetDevice } from '../dev/net-device.ts';
-import { devGetByName } from '../dev/registry.ts';
+import { NetDevice } from '../dev/net-device.ts';
+import { devGetByName, devSetMtu } from '../dev/registry.ts';
+import { vlanOpen, vlanRegister } from '../dev/vlan.ts';
+import { VLAN_VID_MAX } from '../wire/vlan.ts';
 import type { QdiscOptions } from '../dev/sched/kinds.ts';
 import type { Port } from '../fabric/port.ts';
-import { addEthernet, type InterfaceConfig } from '../host/boot.ts';
+import { addEthernet } from '../host/boot.ts';
 import { KernelError } from '../host/errors.ts';
 import type { ResolvOptions } from '../host/dns/resolv-conf.ts';
 import type { ConntrackView } from '../host/iptables/conntrack.ts';
@@ -77,6 +79,24 @@ export interface RouteOptions {
   readonly metric?: number;
 }
 
+/** A VLAN device to be. */
+export interface VlanInterfaceOptions {
+  /** Default: that of the card and the number, `eth0.10`. */
+  readonly name?: string;
+  /** `'10.10.0.1/24'`. Default: chosen, of the VLAN's segment. */
+  readonly ip?: string;
+  /** Default: that of the card. */
+  readonly mtu?: number;
+}
+
+/** What an interface is made of. */
+interface DeviceAndCard {
+  readonly dev: NetDevice;
+  readonly card: Card;
+}
+
+const INTERFACE_NAME = /^[a-z][a-z0-9._-]{0,14}$/i;
+const VLAN_INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'mtu'];
 const INTERFACE_OPTIONS: readonly string[] = ['name', 'ip', 'ip6', 'advertise', 'mac', 'mtu', 'card'];
 const HOST_OPTIONS: readonly string[] = [
   'ip', 'ip6', 'ipv6', 'interfaces', 'aliases', 'forward', 'resolvConf', 'dhcp', 'costs', 'sysctl', 'openFiles',
@@ -91,27 +111,36 @@ export class Interface {
   card: Card;
   /** @internal Its address comes by DHCP: none is chosen when a cable is plugged in. */
   leased = false;
-  /** What it was made with: once more at each boot. */
-  private readonly config: InterfaceConfig;
+  /** Makes device and card: once more at each boot. */
+  private readonly make: () => DeviceAndCard;
   /** The address that was chosen for it and not by its user, or null. */
   planned: Ipv4Prefix | null = null;
   private planStep: (() => void) | null = null;
   /** @internal Its user has named IPv6 addresses, or wants them from the link: none follows from the IPv4 address. */
   chosen6 = false;
 
-  constructor(host: Host, config: InterfaceConfig) {
+  constructor(host: Host, make: () => DeviceAndCard) {
     this.host = host;
-    const { dev, card } = addEthernet(host.kernel.stack, config);
+    const { dev, card } = make();
     this.dev = dev;
     this.card = card;
-    this.config = { ...config, port: card.port };
+    this.make = make;
   }
 
   /** @internal The host has booted again: the same card in the same place, with a new device. */
   rebooted(): void {
-    const { dev, card } = addEthernet(this.host.kernel.stack, this.config);
+    const { dev, card } = this.make();
     this.dev = dev;
     this.card = card;
+  }
+
+  /**
+   * Adds a VLAN device, `eth0.10`: frames of that VLAN, with tags, by this card. It is up, and gets an address of the VLAN's segment.
+   *
+   * @throws RangeError when there is one of this VLAN or name already
+   */
+  vlan(vid: number, options: VlanInterfaceOptions = {}): Interface {
+    return this.host.addVlan(this, vid, options);
   }
 
   /** The VLAN whose frames it sends and takes, with a tag; 0: those without. */
@@ -210,6 +239,31 @@ export class Interface {
       this.host.retract(formatIpv6(ula.addr));
     }
     this.assignPlanned(address);
+  }
+}
+
+/** A VLAN device on a card: its card and its port are those of the device below it. */
+class VlanInterface extends Interface {
+  private readonly vid: number;
+
+  constructor(parent: Interface, name: string, vid: number, mtu: number | undefined) {
+    super(parent.host, () => {
+      const { net } = parent.dev;
+      net.cpu.enter(0);
+      const dev = vlanRegister(parent.dev, name, vid);
+      if (dev instanceof NetDevice) {
+        if (mtu !== undefined) devSetMtu(dev, mtu);
+        vlanOpen(dev);
+      }
+      net.cpu.exit();
+      if (!(dev instanceof NetDevice)) throw new KernelError(dev, 'vlan', { address: name });
+      return { dev, card: parent.card };
+    });
+    this.vid = vid;
+  }
+
+  override get tag(): number {
+    return this.vid;
   }
 }
 
@@ -422,8 +476,8 @@ export class Host {
   addInterface(options: InterfaceOptions = {}): Interface {
     checkOptions(options, INTERFACE_OPTIONS, 'interface');
     if (!this.power.on) throw new Error(`addInterface: ${this.name} has no power; boot() it first`);
-    const name = options.name ?? `eth${String(this.cards.length)}`;
-    if (!/^[a-z][a-z0-9._-]{0,14}$/i.test(name)) {
+    const name = options.name ?? `eth${String(this.cards.filter((itf) => itf.tag === 0).length)}`;
+    if (!INTERFACE_NAME.test(name)) {
       throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0'`);
     }
     if (devGetByName(this.kernel.stack.net, name) !== null) throw new RangeError(`name: ${this.name} has an interface '${name}' already`);
@@ -435,13 +489,37 @@ export class Host {
     const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
     const addresses6Of = listOf(options.ip6).map((text) => parseInterfaceAddress6(text, 'ip6'));
     const adv = parseAdvertise(options.advertise);
-    const itf = new Interface(this, { name, mac, mtu, portName: `${this.name}.${name}`, card: options.card });
+    let port: Port | undefined; // the same one at each boot: its cable stays where it is
+    const itf = new Interface(this, () => {
+      const made = addEthernet(this.kernel.stack, { name, mac, mtu, port, portName: `${this.name}.${name}`, card: options.card });
+      port = made.card.port;
+      return made;
+    });
     itf.port.station = this.station;
     this.cards.push(itf);
     itf.chosen6 = addresses6Of.length > 0 || this.autoconf6;
     if (address !== null) itf.assign(address);
     for (const a of addresses6Of) itf.assign6(a);
     if (adv !== null) this.configure(() => advertise(itf.dev, adv));
+    this.world.adopt(itf.port, itf);
+    return itf;
+  }
+
+  /** @internal See {@link Interface.vlan}. */
+  addVlan(parent: Interface, vid: number, options: VlanInterfaceOptions): Interface {
+    checkOptions(options, VLAN_INTERFACE_OPTIONS, 'vlan');
+    if (parent.tag !== 0) throw new RangeError(`vlan: ${this.name}.${parent.name} is a VLAN device itself`);
+    parseInteger(vid, 'vid', 1, VLAN_VID_MAX);
+    const name = options.name ?? `${parent.name}.${String(vid)}`;
+    if (!INTERFACE_NAME.test(name)) throw new TypeError(`name: '${name}' is not an interface name; expected one such as 'eth0.10'`);
+    if (devGetByName(this.kernel.stack.net, name) !== null) throw new RangeError(`name: ${this.name} has an interface '${name}' already`);
+    if (parent.dev.vlans?.has(vid) === true) throw new RangeError(`vid: ${this.name}.${parent.name} has VLAN ${String(vid)} already`);
+    const mtu = options.mtu === undefined ? undefined : parseInteger(options.mtu, 'mtu', 68, parent.dev.mtu);
+    const address = options.ip === undefined ? null : parseInterfaceAddress(options.ip, 'ip');
+    const itf = new VlanInterface(parent, name, vid, mtu);
+    itf.chosen6 = this.autoconf6;
+    this.cards.push(itf);
+    if (address !== null) itf.assign(address);
     this.world.adopt(itf.port, itf);
     return itf;
   }

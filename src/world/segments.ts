@@ -182,7 +182,7 @@ export class Segments {
   /** A cable from card to card. */
   private direct(itf: Interface, far: Port): void {
     const peers = this.at(far).filter((other) => other.tag === itf.tag);
-    const members = [itf, ...peers];
+    const members = itf.tag === 0 ? [itf, ...peers] : [...peers, itf]; // a VLAN joins those that were there first
     if (peers.length === 0 && this.at(far).length > 0) return;
     checkDuplicates(members);
     const bare = members.filter((one) => one.ip === null && !one.leased);
@@ -206,7 +206,7 @@ export class Segments {
     for (const domain of segment) domain.subnet = chosen;
     for (const domain of segment) {
       for (const itf of domain.members) {
-        if (itf.ip === null) this.assign(itf, chosen, domain);
+        if (itf.ip === null && !itf.leased) this.assign(itf, chosen, domain);
         else if (itf.planned !== null && !within(itf.planned, chosen) && !this.settled()) this.move(itf, chosen, domain);
       }
     }

@@ -154,6 +154,26 @@ export function twoLans(world: World, options: TwoLansOptions): TwoLans<Host> {
   return { router, left, right };
 }
 
+/** The private and the public subnet of a gateway, unless said otherwise (RFC 1918, RFC 5737). */
+const INSIDE = '192.168.1.0/24';
+const OUTSIDE = '203.0.113.0/24';
+
+export function natGateway(world: World, options: NatGatewayOptions): NatGateway<Host> {
+  const build = new Builder(world, options, 'natGateway', ['inside', 'outside']);
+  const nInside = parseInteger(options.inside ?? 2, 'inside', 1, SMALL_SEGMENT);
+  const nOutside = parseInteger(options.outside ?? 1, 'outside', 1, SMALL_SEGMENT);
+  const gateway = build.router('gateway');
+  const [insideSw, outsideSw] = [build.lan('inside', nInside, INSIDE), build.lan('outside', nOutside, OUTSIDE)];
+  for (const sw of [insideSw, outsideSw]) build.plug(gateway, sw);
+  const inside = makeLan(build, insideSw, nInside, 'p');
+  const servers = Array.from({ length: nOutside }, (_, i) => build.host(i === 0 ? 'server' : `server${String(i + 1)}`));
+  for (const server of servers) build.plug(server, outsideSw);
+  world.hide(gateway.interfaces[0]!);
+  world.routes();
+  gateway.configure(() => void gateway.sh(`iptables -t nat -A POSTROUTING -o ${gateway.interfaces[1]!.name} -j MASQUERADE`));
+  return { gateway, inside, outside: { switch: outsideSw, hosts: servers }, server: servers[0]! };
+}
+
 export function fullMesh(world: World, n: number, options: TopologyOptions): FullMesh<Host> {
   const build = new Builder(world, options, 'fullMesh');
   parseInteger(n, 'fullMesh: n', 2, 128);

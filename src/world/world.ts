@@ -34,8 +34,8 @@ import { Faults, type Injection, type Injections } from './faults/inject.ts';
 import { Partitions, type Partition, type PartitionOptions } from './partition.ts';
 import { Segments } from './segments.ts';
 import {
-  fullMesh, line, star, twoHosts, twoLans, type FullMesh, type Line, type Star, type TopologyOptions, type TwoHosts, type TwoLans,
-  type TwoLansOptions,
+  fullMesh, line, natGateway, star, twoHosts, twoLans, type FullMesh, type Line, type NatGateway, type NatGatewayOptions, type Star,
+  type TopologyOptions, type TwoHosts, type TwoLans, type TwoLansOptions,
 } from './topology.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
@@ -260,6 +260,19 @@ export class World {
   /** Two LANs, each a switch with hosts (l1, l2 … and r1, r2 …), and a router between them. */
   twoLans(options: TwoLansOptions = {}): TwoLans<ReturnType<this['host']>> {
     return twoLans(this, options) as unknown as TwoLans<ReturnType<this['host']>>;
+  }
+
+  /**
+   * Private hosts (p1, p2 … in 192.168.1.0/24) behind a gateway that lends them its address on the public side (203.0.113.0/24, where
+   * `server` is): they reach the outside, and the outside reaches nobody inside.
+   */
+  natGateway(options: NatGatewayOptions = {}): NatGateway<ReturnType<this['host']>> {
+    return natGateway(this, options) as unknown as NatGateway<ReturnType<this['host']>>;
+  }
+
+  /** @internal Nobody gets a route to what is behind this interface of a router. */
+  hide(itf: Interface): void {
+    this.staticRoutes.hidden.add(itf);
   }
 
   /** `n` hosts with a cable from each to each; each reaches all addresses of the others by the cable between them. */

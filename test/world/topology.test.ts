@@ -81,6 +81,30 @@ test('a full mesh: each reaches each by the cable between them, though names giv
   for (const cable of cables) assert.ok(cable.ab.stats.delivered >= 2 && cable.ba.stats.delivered >= 2, cable.name);
 });
 
+test('a NAT gateway lends its address to the inside; the outside reaches nobody inside; a partition sees through it', async () => {
+  const world = worldOf();
+  const { gateway, inside, server } = world.natGateway();
+  const [p1] = inside.hosts;
+  assert.deepEqual([p1!.ip, gateway.ips, server.ip], ['192.168.1.2', ['192.168.1.1', '203.0.113.1'], '203.0.113.2']);
+  const rx = server.kernel.socket(AF_INET, SOCK_DGRAM);
+  server.kernel.bind(rx, { port: 9 });
+  const tx = p1!.kernel.socket(AF_INET, SOCK_DGRAM);
+  p1!.kernel.sys.sendto(tx, 'hello', { address: server.ip, port: 9 });
+  await world.advance('1s');
+  const buffer = new Uint8Array(9);
+  const { from } = server.kernel.sys.recvfrom(rx, buffer);
+  assert.equal(from!.address, '203.0.113.1');
+  server.kernel.sys.sendto(rx, 'back', from!);
+  await world.advance('1s');
+  assert.equal(p1!.kernel.sys.recv(tx, buffer), 4);
+  assert.throws(() => server.kernel.sys.sendto(rx, 'x', { address: p1!.ip, port: 9 }), { code: 'ENETUNREACH' });
+  world.partition([p1!], [server]);
+  p1!.kernel.sys.sendto(tx, 'hello', { address: server.ip, port: 9 });
+  await world.advance('1s');
+  assert.throws(() => server.kernel.sys.recv(rx, buffer), { code: 'EAGAIN' });
+  assert.equal(world.drops()['PARTITION'], 1);
+});
+
 test('routes for what was built by hand: the shortest way, the same in every run; a user\'s own route wins', async () => {
   const build = (): World => {
     const world = worldOf();

@@ -19,6 +19,8 @@ import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE, NUD_VALID,
   type Neighbour,
 } from '../../neigh/neighbour.ts';
+import { vlanDev } from '../../dev/vlan.ts';
+import { changeLinks } from './ip-link.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
 import { addrChange, isChange, linkChange, neighChange } from './ip-change.ts';
 import { ipRoute } from './ip-route.ts';
@@ -44,6 +46,7 @@ export function ip(host: ToolHost, args: readonly string[]): string {
   const [object = '', ...words] = at < 0 ? [] : args.slice(at);
   const [verb = ''] = words;
   if (is(object, 'address', 'addr')) return isChange('addr', verb) ? addrChange(host, words) : addr(host, words, flags);
+  if (is(object, 'link', 'link') && (verb === 'add' || verb === 'del' || verb === 'delete')) return changeLinks(host, words);
   if (is(object, 'link', 'link')) return isChange('link', verb) ? linkChange(host, words) : link(host, words, flags);
   if (is(object, 'route', 'route')) return ipRoute(host, words);
   if (is(object, 'neighbour', 'neighbor', 'neigh')) return isChange('neigh', verb) ? neighChange(host, words) : neigh(host, words, flags);
@@ -122,7 +125,9 @@ function link(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
 /** `2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP` */
 function headline(dev: NetDevice): string {
   const qdisc = dev.qdisc?.kind ?? (dev.up ? 'noqueue' : 'noop');
-  return `${String(dev.ifindex)}: ${dev.name}: <${flagNames(dev)}> mtu ${String(dev.mtu)} qdisc ${qdisc} state ${state(dev)}`;
+  const vlan = vlanDev(dev);
+  const name = vlan === null ? dev.name : `${dev.name}@${vlan.real.name}`;
+  return `${String(dev.ifindex)}: ${name}: <${flagNames(dev)}> mtu ${String(dev.mtu)} qdisc ${qdisc} state ${state(dev)}`;
 }
 
 function flagNames(dev: NetDevice): string {
