@@ -6,7 +6,8 @@
 export { Host, World } from './src/node/world.ts';
 export { install } from './src/node/install.ts';
 export { RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
-export { Interface, type HostOptions, type InterfaceOptions, type RouteOptions, type VlanInterfaceOptions } from './src/world/host.ts';
+export type { HostOptions, RouteOptions } from './src/world/host.ts';
+export { Interface, type InterfaceOptions, type VlanInterfaceOptions } from './src/world/interface.ts';
 export type {
   FullMesh, Lan, Line, NatGateway, NatGatewayOptions, Star, TopologyOptions, TwoHosts, TwoLans, TwoLansOptions,
 } from './src/world/topology.ts';

@@ -10,8 +10,12 @@
  */
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd, routeDel } from '../ip/route.ts';
+import { ip6RouteAdd, ip6RouteDel } from '../ip/v6/route-admin.ts';
 import { ipv4Mask, type Ipv4Prefix } from '../lib/addr.ts';
-import type { Host, Interface } from './host.ts';
+import { in6Any, in6Prefix, type In6Addr, type Ipv6Prefix } from '../lib/addr6.ts';
+import { ulaOf } from './addresses.ts';
+import type { Host } from './host.ts';
+import type { Interface } from './interface.ts';
 
 /** Interfaces that share a wire. */
 export type Wire = readonly Interface[];
@@ -27,6 +31,8 @@ interface Planned {
 
 export class StaticRoutes {
   private readonly made: Planned[] = [];
+  /** The IPv6 address that goes with each interface's IPv4 address. */
+  private readonly gateways6: Map<number, In6Addr> = new Map();
   /** Interfaces behind which nobody else sees anything: the inside of a gateway that translates addresses. */
   readonly hidden: Set<Interface> = new Set();
 
@@ -34,11 +40,18 @@ export class StaticRoutes {
   compute(hosts: readonly Host[], wires: readonly Wire[]): void {
     for (const { host, step, dst, prefixLen, gateway } of this.made.splice(0)) {
       host.unconfigure(step);
-      if (host.running) inKernel(host, () => routeDel(host.kernel.stack.ip, { dst, prefixLen, gateway, protocol: RTPROT_STATIC }));
+      if (!host.running) continue;
+      inKernel(host, () => routeDel(host.kernel.stack.ip, { dst, prefixLen, gateway, protocol: RTPROT_STATIC }));
+      const to = network6(dst, prefixLen);
+      inKernel(host, () => ip6RouteDel(host.kernel.stack.ip6, { dst: to.addr, prefixLen: to.prefixLen, protocol: RTPROT_STATIC }));
     }
     const ways = new Map<Host, Map<string, Way>>();
     for (const host of hosts) ways.set(host, new Map());
     const wiresOf = byHost(wires);
+    this.gateways6.clear();
+    for (const wire of wires) {
+      for (const itf of wire) for (const address of itf.addresses) if (!itf.chosen6) this.gateways6.set(address.addr, ulaOf(address).addr);
+    }
     for (const wire of wires) this.spread(wire, wiresOf, ways);
     for (const host of hosts) this.install(host, [...ways.get(host)!.values()]);
     this.neighbours(wiresOf);
@@ -112,16 +125,30 @@ export class StaticRoutes {
 
   private add(host: Host, subnet: Ipv4Prefix, gateway: number): void {
     const { addr: dst, prefixLen } = subnet;
+    const to = network6(dst, prefixLen);
+    const hop6 = this.gateways6.get(gateway) ?? null;
     const step = (): void => {
       // A route that is there already (-EEXIST) is the user's; a gateway that is not there (-ENETUNREACH) is down.
       inKernel(host, () => routeAdd(host.kernel.stack.ip, {
         dst, prefixLen, gateway, dev: null, metric: 0, type: RTN_UNICAST, protocol: RTPROT_STATIC,
+      }));
+      // The world's IPv6 addresses go with its IPv4 ones, and so do the ways. Where IPv6 is off, or a user's own, there is none.
+      if (hop6 === null) return;
+      inKernel(host, () => ip6RouteAdd(host.kernel.stack.ip6, {
+        dst: to.addr, prefixLen: to.prefixLen, gateway: hop6, protocol: RTPROT_STATIC,
       }));
     };
     if (host.running) step();
     host.onDisk(step);
     this.made.push({ host, step, dst, prefixLen, gateway });
   }
+}
+
+/** The IPv6 network that goes with an IPv4 one; the default route and those to single hosts likewise. */
+function network6(dst: number, prefixLen: number): Ipv6Prefix {
+  if (prefixLen === 0) return { addr: in6Any, prefixLen: 0 };
+  if (prefixLen === 32) return { addr: ulaOf({ addr: dst, prefixLen: 24 }).addr, prefixLen: 128 };
+  return { addr: in6Prefix(ulaOf({ addr: dst, prefixLen }).addr, 64), prefixLen: 64 };
 }
 
 /** How a host gets to a subnet. */

@@ -15,7 +15,7 @@ import type { Cable } from '../fabric/cable.ts';
 import type { Joint } from '../fabric/joint.ts';
 import type { Port } from '../fabric/port.ts';
 import type { AddressPlan } from './addresses.ts';
-import type { Interface } from './host.ts';
+import type { Interface } from './interface.ts';
 
 /** One VLAN of one switch, or what a hub is to one tag. */
 export class Domain {

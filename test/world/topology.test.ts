@@ -1,7 +1,7 @@
 /** Worlds in one call: who is where, and who reaches whom. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AF_INET, POLLIN, SOCK_DGRAM, World, type Host } from '../../mod.ts';
+import { AF_INET, AF_INET6, POLLIN, SOCK_DGRAM, World, type Host } from '../../mod.ts';
 
 const worldOf = (): World => new World({ seed: 1, costs: 'zero' });
 
@@ -61,6 +61,11 @@ test('a line of routers: both ends reach each other and every router, through al
     'default via 10.0.0.2 dev eth0 proto static\n10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1\n');
   assert.match(routers[1]!.sh('ip route'), /^10.0.0.0\/24 via 10.0.1.1 dev eth0 proto static$/m);
   assert.match(routers[1]!.sh('ip route'), /^10.0.3.0\/24 via 10.0.2.2 dev eth1 proto static$/m);
+  const rx = right.kernel.socket(AF_INET6, SOCK_DGRAM);
+  right.kernel.bind(rx, { address: '::', port: 66 });
+  left.kernel.sys.sendto(left.kernel.socket(AF_INET6, SOCK_DGRAM), 'six', { address: right.interfaces[0]!.ip6!, port: 66 });
+  await world.advance('5s');
+  assert.equal(right.kernel.sys.recv(rx, new Uint8Array(9)), 3, 'IPv6 goes the same way');
   const trace = await left.traceroute('right');
   assert.match(String(trace), /1 .*10\.0\.0\.2[^]*2 .*10\.0\.1\.2[^]*3 .*10\.0\.2\.2[^]*4 .*10\.0\.3\.2/);
 });

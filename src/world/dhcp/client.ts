@@ -26,7 +26,7 @@ import {
   DHCPOFFER, dhcpParse, DHCPRELEASE, DHCPREQUEST, dhcpTypeName, OPT_CLIENT_ID, OPT_DNS, OPT_DOMAIN, OPT_HOSTNAME, OPT_LEASE_TIME,
   OPT_MESSAGE_TYPE, OPT_PARAMETER_LIST, OPT_REBINDING_TIME, OPT_RENEWAL_TIME, OPT_REQUESTED_IP, OPT_ROUTER, OPT_SERVER_ID, OPT_SUBNET_MASK,
 } from '../../wire/dhcp.ts';
-import type { Interface } from '../host.ts';
+import type { Interface } from '../interface.ts';
 import { applyLease, leaseOf, withdrawLease, type DhcpLease } from './lease.ts';
 import { arpProbe } from './probe.ts';
 

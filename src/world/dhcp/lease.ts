@@ -9,7 +9,7 @@ import { nameProblem } from '../../host/dns/names.ts';
 import {
   OPT_DNS, OPT_DOMAIN, OPT_LEASE_TIME, OPT_REBINDING_TIME, OPT_RENEWAL_TIME, OPT_ROUTER, OPT_SERVER_ID, OPT_SUBNET_MASK, type DhcpMessage,
 } from '../../wire/dhcp.ts';
-import type { Interface } from '../host.ts';
+import type { Interface } from '../interface.ts';
 
 export interface DhcpLease {
   readonly address: string;

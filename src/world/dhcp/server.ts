@@ -20,7 +20,8 @@ import {
   DHCPNAK, DHCPOFFER, dhcpParse, DHCPRELEASE, DHCPREQUEST, dhcpTypeName, OPT_CLIENT_ID, OPT_DNS, OPT_DOMAIN, OPT_HOSTNAME, OPT_LEASE_TIME,
   OPT_MESSAGE, OPT_MESSAGE_TYPE, OPT_REBINDING_TIME, OPT_RENEWAL_TIME, OPT_REQUESTED_IP, OPT_ROUTER, OPT_SERVER_ID, OPT_SUBNET_MASK,
 } from '../../wire/dhcp.ts';
-import type { Host, Interface } from '../host.ts';
+import type { Host } from '../host.ts';
+import type { Interface } from '../interface.ts';
 
 export interface DhcpServerOptions {
   /** First and last address: `['10.0.0.100', '10.0.0.199']`. */
