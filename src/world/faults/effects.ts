@@ -16,7 +16,8 @@ import {
 } from '../../syscall/faults.ts';
 import { sysKill } from '../../syscall/socket.ts';
 import { Timer } from '../../time/timer.ts';
-import type { Host, Interface } from '../host.ts';
+import type { Host } from '../host.ts';
+import type { Interface } from '../interface.ts';
 import type { World } from '../world.ts';
 import type {
   BootFault, CallFault, CardFault, ClockFault, CrashFault, CutFault, Fault, FaultKind, FlapFault, FreezeFault, KillFault,
