@@ -1,7 +1,5 @@
 /** A host of a world: a kernel with network cards, and what a user says about it from outside. */
-import { NetDevice } from '../dev/net-device.ts';
-import { devGetByName, devSetMtu } from '../dev/registry.ts';
-import { vlanOpen, vlanRegister } from '../dev/vlan.ts';
+import { devGetByName } from '../dev/registry.ts';
 import { VLAN_VID_MAX } from '../wire/vlan.ts';
 import type { QdiscOptions } from '../dev/sched/kinds.ts';
 import type { Port } from '../fabric/port.ts';
@@ -16,23 +14,19 @@ import type { QdiscInfo } from '../host/qdisc.ts';
 import type { SysctlValue } from '../host/sysctl.ts';
 import type { PingOptions, PingResult } from '../host/tools/ping.ts';
 import type { TracerouteOptions, TracerouteResult } from '../host/tools/traceroute.ts';
-import { tcpdumpPort, type Tcpdump, type TcpdumpOptions } from '../host/tools/tcpdump.ts';
-import { inetAddrAdd, inetAddrDel, inetAddrs } from '../ip/devinet.ts';
+import type { Tcpdump, TcpdumpOptions } from '../host/tools/tcpdump.ts';
+import { inetAddrs } from '../ip/devinet.ts';
 import { RTN_UNICAST, RTPROT_STATIC } from '../ip/fib.ts';
 import { routeAdd } from '../ip/route.ts';
-import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac, type Ipv4Prefix } from '../lib/addr.ts';
-import { formatIpv6, parseIpv6Prefix, type Ipv6Prefix } from '../lib/addr6.ts';
+import { formatIpv4, ipv4Mask, parseIpv4, parseIpv4Prefix, parseMac } from '../lib/addr.ts';
+import { parseIpv6Prefix } from '../lib/addr6.ts';
 import { checkOptions, parseDuration, parseInteger, type Duration } from '../lib/units.ts';
-import type { Card } from '../nic/card.ts';
-import type { CardOptions } from '../nic/options.ts';
-import { parseInterfaceAddress, parseInterfaceAddress6, ulaOf, type AddressPlan } from './addresses.ts';
+import { parseInterfaceAddress, parseInterfaceAddress6, type AddressPlan } from './addresses.ts';
 import { CLIENT_OPTIONS, DhcpClient, type DhcpClientOptions } from './dhcp/client.ts';
 import { startDhcpServer, type DhcpServer, type DhcpServerOptions } from './dhcp/server.ts';
 import { startNameServer, type NameServerOptions } from './dns/serve.ts';
 import type { NameServer } from './dns/server.ts';
-import {
-  addresses6, advertise, assign6, parseAdvertise, route6, unassign6, type AdvertiseOptions,
-} from './ipv6.ts';
+import { addresses6, advertise, parseAdvertise, route6 } from './ipv6.ts';
 import { HostClock } from './faults/clock.ts';
 import { Power } from './power.ts';
 import {
