@@ -49,7 +49,7 @@ void test('an express app that listens, and Node\'s http client by the host\'s n
       const [res] = await once(http.get('http://bob/hello/world'), 'response') as [http.IncomingMessage];
       assert.equal(res.socket.remoteAddress, bob.ip);
       assert.equal(res.socket.localAddress, alice.ip);
-      assert.equal(await text(res), `hello world from ${bob.ip}`);
+      assert.equal(await text(res), `hello world from ::ffff:${bob.ip}`);
     });
     assert.ok(world.now >= 20, 'two round trips of 10 ms');
     http.globalAgent.destroy();
@@ -238,7 +238,7 @@ void test('https', withTls, async () => {
   const agent = new https.Agent({ keepAlive: true });
   for (let i = 0; i < 2; i++) {
     const [res] = await alice.run(() => once(https.get('https://bob/', { ca: pem!.cert, agent }), 'response')) as [http.IncomingMessage];
-    assert.equal(await text(res), `for ${alice.ip}`);
+    assert.equal(await text(res), `for ::ffff:${alice.ip}`);
   }
   agent.destroy();
   server.close();

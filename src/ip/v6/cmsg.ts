@@ -3,7 +3,7 @@
  * asks for one datagram alone (Linux: ip6_datagram_recv_ctl, ip6_datagram_send_ctl; ipv6(7), RFC 3542 §6).
  */
 import { get32, get8 } from '../../lib/bytes.ts';
-import { in6FromV4, In6Addr, in6IsAny, in6IsV4Mapped, in6NeedsZone, in6ReadAt } from '../../lib/addr6.ts';
+import { in6Any, in6FromV4, In6Addr, in6IsAny, in6IsV4Mapped, in6NeedsZone, in6ReadAt, parseIpv6 } from '../../lib/addr6.ts';
 import { EINVAL } from '../../lib/errno.ts';
 import { ETH_P_IPV6 } from '../../wire/ethernet.ts';
 import { IPV4_DADDR, IPV4_SADDR } from '../../wire/ipv4.ts';
@@ -61,11 +61,13 @@ export function ip6CmsgRecv(sk: InetSock, np: Ipv6Pinfo, skb: SkBuff): Cmsg[] | 
   return out;
 }
 
-/** Is it what IPV6_PKTINFO takes? */
-export function isIn6PktInfo(value: unknown): value is In6PktInfo {
-  if (typeof value !== 'object' || value === null) return false;
-  const { ifindex, addr } = value as Partial<In6PktInfo>;
-  return Number.isInteger(ifindex) && addr instanceof In6Addr && !in6IsV4Mapped(addr);
+/** What IPV6_PKTINFO takes, `addr` also as a text; null when it is none. */
+export function in6PktInfoOf(value: unknown): In6PktInfo | null {
+  if (typeof value !== 'object' || value === null) return null;
+  const { ifindex = 0, addr: given = in6Any } = value as { ifindex?: unknown; addr?: unknown };
+  const addr = typeof given === 'string' ? parseIpv6(given) : given;
+  if (typeof ifindex !== 'number' || !Number.isInteger(ifindex) || !(addr instanceof In6Addr) || in6IsV4Mapped(addr)) return null;
+  return { ifindex, addr };
 }
 
 /** What a writer said beside the bytes, with the socket's options where it said nothing (Linux: struct ipcm6_cookie). */
@@ -90,8 +92,9 @@ export class Ip6Send {
     for (const c of msg.control ?? []) {
       if (c.level !== SOL_IPV6) continue;
       if (c.type === IPV6_PKTINFO) {
-        if (!isIn6PktInfo(c.data)) return -EINVAL;
-        this.usePktinfo(c.data);
+        const info = in6PktInfoOf(c.data);
+        if (info === null) return -EINVAL;
+        this.usePktinfo(info);
         continue;
       }
       if (typeof c.data !== 'number' || c.data < -1 || c.data > 255) return -EINVAL;

@@ -4,7 +4,7 @@
  *   from  tcp/sockopt.ts, udp/ops6.ts, raw/   ipv6Setsockopt, ipv6Getsockopt
  *   to    ip/v6/mcast.ts                      groups
  */
-import { in6IsMulticast, In6Addr } from '../../lib/addr6.ts';
+import { in6IsMulticast, In6Addr, parseIpv6 } from '../../lib/addr6.ts';
 import {
   EADDRNOTAVAIL, EINVAL, ENODEV, ENOPROTOOPT, ENOTCONN,
 } from '../../lib/errno.ts';
@@ -20,16 +20,16 @@ import { IPV6_PMTUDISC_OMIT, type Ipv6Pinfo } from '../../sock/ipv6-pinfo.ts';
 import { type InetSock, type Proto, SockoptError, type SockoptValue } from '../../sock/sock.ts';
 import { INET_ECN_MASK } from '../../wire/ipv4.ts';
 import { IPV6_MIN_MTU } from '../../wire/ipv6.ts';
-import { isIn6PktInfo } from './cmsg.ts';
+import { in6PktInfoOf } from './cmsg.ts';
 import { in6DevOf } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
 import { ipv6SockMcClose, ipv6SockMcDrop, ipv6SockMcJoin } from './mcast.ts';
 
 /** IPV6_JOIN_GROUP and IPV6_LEAVE_GROUP: struct ipv6_mreq. */
 export interface Ipv6Mreq {
-  readonly addr: In6Addr;
+  readonly addr: In6Addr | string;
   /** 0: the device that the route to the group names. */
-  readonly ifindex: number;
+  readonly ifindex?: number;
 }
 
 /**
@@ -106,8 +106,9 @@ function setMulticastIf(ip6: Ipv6, sk: InetSock, np: Ipv6Pinfo, ifindex: number)
 }
 
 function setPktinfo(np: Ipv6Pinfo, value: SockoptValue): number {
-  if (!isIn6PktInfo(value)) return -EINVAL;
-  const { addr, ifindex } = value;
+  const info = in6PktInfoOf(value);
+  if (info === null) return -EINVAL;
+  const { addr, ifindex } = info;
   const none = ifindex === 0 && (addr.a | addr.b | addr.c | addr.d) === 0;
   np.stickyPktinfo = none ? null : { level: SOL_IPV6, type: IPV6_PKTINFO, data: { addr, ifindex } };
   return 0;
@@ -116,7 +117,8 @@ function setPktinfo(np: Ipv6Pinfo, value: SockoptValue): number {
 function setGroup(ip6: Ipv6, sk: InetSock, name: number, value: SockoptValue): number {
   if (sk.type === SOCK_STREAM) return -ENOPROTOOPT;
   if (typeof value !== 'object') return -EINVAL;
-  const { addr, ifindex } = value as Partial<Ipv6Mreq>;
+  const { addr: given, ifindex = 0 } = value as Partial<Ipv6Mreq>;
+  const addr = typeof given === 'string' ? parseIpv6(given) : given;
   if (!(addr instanceof In6Addr) || typeof ifindex !== 'number' || !Number.isInteger(ifindex)) return -EINVAL;
   if (!in6IsMulticast(addr)) return -EINVAL;
   if (ifindex !== 0) {

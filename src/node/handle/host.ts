@@ -5,7 +5,7 @@
 import { Buffer } from 'node:buffer';
 import { EAFNOSUPPORT, EINVAL } from '../../lib/errno.ts';
 import { formatIpv4, parseIpv4 } from '../../lib/addr.ts';
-import { formatIpv6, parseIpv6 } from '../../lib/addr6.ts';
+import { formatIpv6, in6Any, in6Equal, parseIpv6Zone, type In6Addr } from '../../lib/addr6.ts';
 import { AF_INET, AF_INET6, POLLERR, POLLHUP } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { WaitEntry } from '../../sock/wait-queue.ts';
@@ -40,6 +40,9 @@ export class HandleHost {
   /** The address that was parsed or printed last, in both forms: mostly it is the next one, too. */
   private lastText = '0.0.0.0';
   private lastAddr = 0;
+  private lastText6 = '::';
+  private lastAddr6: In6Addr = in6Any;
+  private lastZone = '';
 
   /** The pump of this host's world. */
   readonly pump: Pump;
@@ -68,11 +71,6 @@ export class HandleHost {
   /** Puts a textual address into `addr`: 0, -EAFNOSUPPORT for an unknown family or -EINVAL. */
   setAddr(family: number, text: string, port: number): number {
     const { addr } = this;
-    addr.family = family;
-    addr.port = port;
-    addr.addr = 0;
-    addr.addr6 = null;
-    addr.scopeId = 0;
     if (family === AF_INET) {
       if (text !== this.lastText) {
         const v4 = parseIpv4(text);
@@ -80,12 +78,27 @@ export class HandleHost {
         this.lastText = text;
         this.lastAddr = v4;
       }
-      addr.addr = this.lastAddr;
+      addr.set(this.lastAddr, port);
       return 0;
     }
     if (family !== AF_INET6) return -EAFNOSUPPORT;
-    addr.addr6 = parseIpv6(text.replace(/%.*$/, ''));
-    return addr.addr6 === null ? -EINVAL : 0;
+    if (text !== this.lastText6) {
+      const v6 = parseIpv6Zone(text);
+      if (v6 === null) return -EINVAL;
+      this.lastText6 = text;
+      this.lastAddr6 = v6.addr;
+      this.lastZone = v6.zone;
+    }
+    addr.set6(this.lastAddr6, port, this.lastZone === '' ? 0 : this.zoneIndex(this.lastZone));
+    return 0;
+  }
+
+  /** The number of the interface that a zone names; 0 for one that this host has not, as libuv has it. */
+  zoneIndex(zone: string): number {
+    const { devices } = this.process.net;
+    const dev = devices.find((d) => d !== null && d.name === zone) ?? null;
+    if (dev !== null) return dev.ifindex;
+    return /^[1-9]\d{0,8}$/.test(zone) ? Number(zone) : 0;
   }
 
   /** An IPv4 address as text. */
@@ -97,11 +110,22 @@ export class HandleHost {
     return this.lastText;
   }
 
+  /** An IPv6 address as text, with its interface behind a `%` when it is one of a link. */
+  textOf6(addr: In6Addr, scopeId: number): string {
+    if (scopeId !== 0) return `${formatIpv6(addr)}%${this.process.net.devices[scopeId]?.name ?? String(scopeId)}`;
+    if (this.lastZone !== '' || !in6Equal(addr, this.lastAddr6)) {
+      this.lastText6 = formatIpv6(addr);
+      this.lastAddr6 = addr;
+      this.lastZone = '';
+    }
+    return this.lastText6;
+  }
+
   /** Fills Node's address object from `addr`. */
   fill(out: AddressOut): void {
     const { addr } = this;
     if (addr.family === AF_INET6 && addr.addr6 !== null) {
-      out.address = formatIpv6(addr.addr6);
+      out.address = this.textOf6(addr.addr6, addr.scopeId);
       out.family = 'IPv6';
     } else {
       out.address = this.textOf(addr.addr);

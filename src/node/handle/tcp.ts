@@ -9,7 +9,7 @@ import {
   EADDRINUSE, EAGAIN, EALREADY, EBADF, ECONNREFUSED, EINPROGRESS, EINVAL, errnoName,
 } from '../../lib/errno.ts';
 import {
-  AF_INET, AF_INET6, IPPROTO_IP, IP_TOS, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, SOL_TCP,
+  AF_INET, AF_INET6, IPPROTO_IP, IPV6_TCLASS, IPV6_V6ONLY, IP_TOS, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, SOCK_NONBLOCK, SOCK_STREAM, SOL_IPV6, SOL_SOCKET, SOL_TCP,
   SO_ERROR, SO_KEEPALIVE, SO_LINGER, SO_REUSEADDR, SO_REUSEPORT, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_NODELAY,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../../sock/constants.ts';
@@ -24,6 +24,7 @@ import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, St
 import { uv } from './uv.ts';
 
 /** Flags of bind: libuv's. */
+const UV_TCP_IPV6ONLY = 1;
 const UV_TCP_REUSEPORT = 2;
 /** Seconds between two keepalive probes, and how many: libuv's. */
 const KEEPALIVE_INTERVAL_S = 1;
@@ -85,6 +86,7 @@ export class TcpHandle extends StreamHandle {
     if (err === 0) err = this.ensureSocket(family);
     if (err < 0) return uv(err);
     this.option(SOL_SOCKET, SO_REUSEADDR, 1);
+    if (family === AF_INET6) this.option(SOL_IPV6, IPV6_V6ONLY, flags & UV_TCP_IPV6ONLY);
     if ((flags & UV_TCP_REUSEPORT) !== 0) {
       err = this.option(SOL_SOCKET, SO_REUSEPORT, 1);
       if (err < 0) return uv(err);
@@ -261,11 +263,13 @@ export class TcpHandle extends StreamHandle {
   }
 
   setTypeOfService(tos: number): number {
-    return this.sk === null ? uv(-EBADF) : uv(this.option(IPPROTO_IP, IP_TOS, tos));
+    if (this.sk === null) return uv(-EBADF);
+    return uv(this.sk.family === AF_INET6 ? this.option(SOL_IPV6, IPV6_TCLASS, tos) : this.option(IPPROTO_IP, IP_TOS, tos));
   }
 
   getTypeOfService(): number {
-    const tos = sysGetsockopt(this.host.process, this.kfd, IPPROTO_IP, IP_TOS);
+    const v6 = this.sk?.family === AF_INET6;
+    const tos = sysGetsockopt(this.host.process, this.kfd, v6 ? SOL_IPV6 : IPPROTO_IP, v6 ? IPV6_TCLASS : IP_TOS);
     return typeof tos === 'number' ? tos : uv(-EBADF);
   }
 

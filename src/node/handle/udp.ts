@@ -11,12 +11,13 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
-import { formatIpv6 } from '../../lib/addr6.ts';
-import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOTCONN } from '../../lib/errno.ts';
+import { in6IsAny, parseIpv6Zone } from '../../lib/addr6.ts';
+import { EADDRNOTAVAIL, EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP } from '../../lib/errno.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_MEMBERSHIP,
+  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_IF,
+  IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_MEMBERSHIP,
   IP_DROP_SOURCE_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
-  POLLWRNORM, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_SOCKET, SO_BROADCAST, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
+  POLLWRNORM, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_IPV6, SOL_SOCKET, SO_BROADCAST, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
 import {
@@ -31,6 +32,7 @@ import { settle } from './runtime.ts';
 import { uv } from './uv.ts';
 
 /** Flags of bind: libuv's. */
+const UV_UDP_IPV6ONLY = 1;
 const UV_UDP_REUSEADDR = 4;
 const UV_UDP_REUSEPORT = 64;
 /** Datagrams up to this size share a slab; larger ones get memory of their own. */
@@ -151,6 +153,7 @@ export class UdpHandle {
     let err = this.ensureSocket(family);
     if (err === 0 && (flags & UV_UDP_REUSEADDR) !== 0) err = this.option(SOL_SOCKET, SO_REUSEADDR, 1);
     if (err === 0 && (flags & UV_UDP_REUSEPORT) !== 0) err = this.option(SOL_SOCKET, SO_REUSEPORT, 1);
+    if (err === 0 && family === AF_INET6 && (flags & UV_UDP_IPV6ONLY) !== 0) err = this.option(SOL_IPV6, IPV6_V6ONLY, 1);
     if (err === 0) err = host.setAddr(family, address, port);
     if (err === 0) err = sysBind(host.process, this.kfd, host.addr);
     return uv(err);
@@ -261,10 +264,7 @@ export class UdpHandle {
     if (address !== null) {
       const err = host.setAddr(this.family, address, port);
       if (err < 0) return err;
-      msg.name.family = host.addr.family;
-      msg.name.addr = host.addr.addr;
-      msg.name.addr6 = host.addr.addr6;
-      msg.name.port = port;
+      msg.name.copy(host.addr);
     }
     msg.buf = bytes;
     msg.off = 0;
@@ -361,7 +361,7 @@ export class UdpHandle {
     const { host } = this;
     const { name } = host.msg;
     if (name.family !== AF_INET6) return { address: host.textOf(name.addr), family: 'IPv4', port: name.port, size };
-    return { address: formatIpv6(name.addr6!), family: 'IPv6', port: name.port, size };
+    return { address: host.textOf6(name.addr6!, name.scopeId), family: 'IPv6', port: name.port, size };
   }
 
   // ---- the task
@@ -457,21 +457,29 @@ export class UdpHandle {
 
   setTTL(ttl: number): number {
     if (ttl < 1 || ttl > 255) return uv(-EINVAL);
-    return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_TTL, ttl));
+    return this.either(IP_TTL, IPV6_UNICAST_HOPS, ttl);
   }
 
   setMulticastTTL(ttl: number): number {
     if (ttl < 0 || ttl > 255) return uv(-EINVAL);
-    return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_MULTICAST_TTL, ttl));
+    return this.either(IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
   }
 
   setMulticastLoopback(on: boolean | number): number {
-    return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_IP, IP_MULTICAST_LOOP, on ? 1 : 0));
+    return this.either(IP_MULTICAST_LOOP, IPV6_MULTICAST_LOOP, on ? 1 : 0);
+  }
+
+  /** An option that both families have, under two names. */
+  private either(v4: number, v6: number, value: number): number {
+    if (this.sk === null) return uv(-EBADF);
+    return uv(this.family === AF_INET6 ? this.option(SOL_IPV6, v6, value) : this.option(SOL_IP, v4, value));
   }
 
   setMulticastInterface(address: string): number {
     if (this.sk === null) return uv(-EBADF);
-    return uv(this.option(SOL_IP, IP_MULTICAST_IF, { address }));
+    if (this.family !== AF_INET6) return uv(this.option(SOL_IP, IP_MULTICAST_IF, { address }));
+    const ifindex = this.interfaceOf(address);
+    return uv(ifindex < 0 ? ifindex : this.option(SOL_IPV6, IPV6_MULTICAST_IF, ifindex));
   }
 
   addMembership(group: string, address?: string): number {
@@ -492,10 +500,30 @@ export class UdpHandle {
 
   private membership(name: number, group: string, address: string | undefined, source?: string): number {
     if (this.sk === null) return uv(-EBADF);
+    if (this.family === AF_INET6) return uv(this.membership6(name, group, address, source));
     const device = address ?? '0.0.0.0';
     const value = source === undefined
       ? { multiaddr: group, address: device } : { multiaddr: group, sourceaddr: source, interface: device };
     return uv(this.option(SOL_IP, name, value));
+  }
+
+  /** Groups of IPv6: by the number of the interface, which the zone of an address names. */
+  private membership6(name: number, group: string, address: string | undefined, source: string | undefined): number {
+    if (source !== undefined) return -EOPNOTSUPP; // source filters of IPv6 are not there
+    const to = parseIpv6Zone(group);
+    if (to === null) return -EINVAL;
+    const ifindex = address !== undefined ? this.interfaceOf(address) : to.zone === '' ? 0 : this.host.zoneIndex(to.zone);
+    if (ifindex < 0) return ifindex;
+    return this.option(SOL_IPV6, name === IP_ADD_MEMBERSHIP ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, { addr: to.addr, ifindex });
+  }
+
+  /** `'::%eth0'`: the number of an interface; 0 for `'::'`, any; or a negative errno. */
+  private interfaceOf(address: string): number {
+    const at = parseIpv6Zone(address);
+    if (at === null) return -EINVAL;
+    if (at.zone !== '') return this.host.zoneIndex(at.zone);
+    if (in6IsAny(at.addr)) return 0;
+    return -EADDRNOTAVAIL;
   }
 
   /** Reads (size 0) or sets a buffer's size; what goes wrong stands in `context`, as lib/dgram.js has it. */
