@@ -91,6 +91,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   applyMode(ip6.confDefault, mode);
   const nf = netfilterInit(net, Random.stream(seed, nth === 1 ? `netfilter:${name}` : `netfilter:${name}:${String(nth)}`));
   netfilterFamily4(nf, ip);
+  ip.warn = (line): void => nf.log.writeLimited(line);
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);
   tcpV6Init(tcp, ip6);

@@ -75,6 +75,7 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   'conf.all.send_redirects': ['sendRedirects', BOOL],
   'conf.all.accept_redirects': ['acceptRedirects', BOOL],
   'conf.all.secure_redirects': ['secureRedirects', BOOL],
+  'conf.all.log_martians': ['logMartians', BOOL],
   'conf.all.promote_secondaries': ['promoteSecondaries', BOOL],
   'conf.all.shared_media': ['sharedMedia', BOOL],
   'conf.all.rp_filter': ['rpFilter', { max: 2 }],

@@ -10,6 +10,7 @@
  * Check and finish: ipRcv looks at the header alone (RFC 1122 §3.2.1), ipRcvFinish asks where it goes, ipLocalDeliver
  * hands it over. Each packet that is not delivered is dropped here with its reason and its counter.
  */
+import { formatIpv4 } from '../lib/addr.ts';
 import { get16, get32, get8 } from '../lib/bytes.ts';
 import { ipFastCsum } from '../lib/checksum.ts';
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from '../wire/icmp.ts';
@@ -99,6 +100,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
   } else {
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev, get8(buf, nh + IPV4_PROTOCOL));
     if (typeof found === 'number') {
+      if (ip.sysctl.logMartians !== 0 && ip.warn !== null) logMartian(ip.warn, skb, dev, found);
       ip.net.drop(skb, found);
       return;
     }
@@ -112,6 +114,13 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
     if (rt.type === RTN_UNICAST) return ipForward(ip, skb, rt, dev);
   }
   ipLocalDeliver(ip, skb, dev);
+}
+
+/** RFC 1812 §5.3.8: who sends what cannot be should be found. In the kernel's log, with Linux's words. */
+function logMartian(warn: (text: string) => void, skb: SkBuff, dev: NetDevice, reason: Drop): void {
+  const what = reason === Drop.IpInvalidDest ? 'destination' : 'source';
+  const from = formatIpv4(get32(skb.buf, skb.nh + IPV4_SADDR));
+  warn(`IPv4: martian ${what} ${formatIpv4(get32(skb.buf, skb.nh + IPV4_DADDR))} from ${from}, on dev ${dev.name}`);
 }
 
 function cameRound(skb: SkBuff, rt: Rtable, dev: NetDevice): boolean {

@@ -64,6 +64,8 @@ export class IpSysctl {
   sendRedirects = 1;
   acceptRedirects = 1;
   secureRedirects = 1;
+  /** conf.all.log_martians: addresses that cannot be are written to the kernel's log. */
+  logMartians = 0;
   /** conf.all.promote_secondaries: when the first address of a subnet goes, the next takes its place. */
   promoteSecondaries = 0;
   /** Milliseconds: between the first redirects to a host; number of them; silence after which it is told anew. */
@@ -135,6 +137,8 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   readonly arp: Arp;
   readonly icmp: IcmpState = new IcmpState();
   readonly frags: IpFrags;
+  /** The kernel's log, a few lines in a while; null before boot has one. */
+  warn: ((text: string) => void) | null = null;
   /** Identification counters, made when the first packet needs one. */
   idents: IpIdents | null = null;
   /** Fragments are put together before `hookPreRouting` sees them: connection tracking needs whole packets. */

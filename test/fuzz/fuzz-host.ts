@@ -6,11 +6,12 @@
  * offsets falsified, options overlapped; mostly with checksums made right again, so that the damage gets deep.
  */
 import assert from 'node:assert/strict';
-import { ipv4 } from '../../src/lib/addr.ts';
+import { formatIpv4, ipv4 } from '../../src/lib/addr.ts';
 import { Random } from '../../src/lib/random.ts';
-import { AF_INET, SOCK_DGRAM, SOCK_NONBLOCK, TCP_ESTABLISHED } from '../../src/sock/constants.ts';
+import { AF_INET, IP_ADD_MEMBERSHIP, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, TCP_ESTABLISHED } from '../../src/sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../src/sock/sockaddr.ts';
 import { sysAccept, sysBind, sysClose, sysConnect, sysRecvmsg, sysSendmsg, sysSocket } from '../../src/syscall/socket.ts';
+import { sysSetsockopt } from '../../src/syscall/sockopt.ts';
 import type { TcpSock } from '../../src/tcp/sock.ts';
 import { Drop } from '../../src/skb/drop-reason.ts';
 import { Lab } from '../../src/testing/lab.ts';
@@ -22,7 +23,7 @@ import { checkAllTcp } from '../../src/testing/invariants.ts';
 import { arpWrite, ARP_LEN } from '../../src/wire/arp.ts';
 import { ETH_HLEN, ETH_P_ARP, ETH_P_IP, ethWriteHeader } from '../../src/wire/ethernet.ts';
 import { ICMP_HLEN, icmpSendCheck, icmpWriteHeader } from '../../src/wire/icmp.ts';
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, ipSendCheck, ipv4WriteHeader } from '../../src/wire/ipv4.ts';
+import { IPPROTO_ICMP, IPPROTO_IGMP, IPPROTO_TCP, IPPROTO_UDP, ipSendCheck, ipv4WriteHeader } from '../../src/wire/ipv4.ts';
 import { tcpSendCheckV4, tcpWriteHeader } from '../../src/wire/tcp.ts';
 import { udpSendCheckV4, udpWriteHeader } from '../../src/wire/udp.ts';
 import type { LabListener } from '../../src/testing/lab-states.ts';
@@ -73,6 +74,10 @@ export class FuzzHost {
       assert.ok(fd >= 0);
       this.kept.add(fd);
       assert.equal(sysBind(p, fd, new SockAddr().set(0, port)), 0);
+      if (peer === 0) {
+        const join = { multiaddr: '239.1.1.1', address: formatIpv4(HOST_ADDR) };
+        assert.equal(sysSetsockopt(p, fd, SOL_IP, IP_ADD_MEMBERSHIP, join), 0);
+      }
       if (peer !== 0) assert.equal(sysConnect(p, fd, new SockAddr().set(PEER_ADDR, peer)), 0);
     }
   }
@@ -93,6 +98,8 @@ export class FuzzHost {
   private look(): void {
     const bad = checkAllTcp(this.host.tcp);
     assert.deepEqual(bad, []);
+    const { table, sysctl } = this.host.kernel.stack.ip.frags;
+    assert.ok(table.mem <= sysctl.highThresh + 4096, 'fragments stay within their memory');
     this.reopen();
   }
 
@@ -153,8 +160,75 @@ export class FuzzHost {
     const kind = this.random.below(100);
     if (kind < 75) this.makeTcp();
     else if (kind < 83) this.makeUdp();
-    else if (kind < 93) this.makeIcmp();
+    else if (kind < 92) this.makeIcmp();
+    else if (kind < 94) this.makeIgmp();
     else this.makeArp();
+    if (kind >= 94) return;
+    if (this.random.chance(0.04)) this.addOptions();
+    if (this.random.chance(0.06)) this.fragment();
+  }
+
+  /** IP options of every kind behind the header, most of them in order. */
+  private addOptions(): void {
+    const { random, buf } = this;
+    const options: number[] = [];
+    while (options.length < 36 && random.chance(0.7)) {
+      const room = 1 + random.below(9);
+      switch (random.below(7)) {
+        case 0: options.push(7, 3 + 4 * room, 4 + 4 * random.below(room + 1), ...Array<number>(4 * room).fill(7)); break;
+        case 1:
+          options.push(68, 4 + 4 * room, 5 + 4 * random.below(room + 1), random.below(256), ...Array<number>(4 * room).fill(9));
+          break;
+        case 2: options.push(148, 4, 0, 0); break;
+        case 3: options.push(131, 7, 4, 192, 168, 0, 1); break;
+        case 4: options.push(random.below(256), random.below(44)); break;
+        default: options.push(1);
+      }
+    }
+    const len = Math.min((options.length + 3) & ~3, 40);
+    if (this.len + len > MAX) return;
+    buf.copyWithin(ETH_HLEN + 20 + len, ETH_HLEN + 20, this.len);
+    for (let i = 0; i < len; i++) buf[ETH_HLEN + 20 + i] = options[i] ?? 0;
+    this.len += len;
+    buf[ETH_HLEN] = 0x45 + (len >> 2);
+    this.totalLength();
+  }
+
+  /** A piece of a packet: one of three that fit together, or one that fits nowhere (overlaps, tiny ones, beyond the end). */
+  private fragment(): void {
+    const { random, buf } = this;
+    const hlen = (buf[ETH_HLEN]! & 15) * 4;
+    const fits = random.chance(0.7);
+    const at = fits ? 3 * random.below(3) : random.chance(0.2) ? 8100 + random.below(92) : random.below(40);
+    const more = fits ? at < 6 : random.chance(0.7);
+    this.len = Math.min(this.len, ETH_HLEN + hlen + (fits ? 24 : random.chance(0.5) ? 8 * random.below(4) : random.below(1200)));
+    const field = at | (more ? 0x2000 : 0) | (random.chance(0.1) ? 0x4000 : 0);
+    buf.set([0, random.below(fits ? 4 : 8), field >> 8, field & 255], ETH_HLEN + 4);
+    if (random.chance(0.9)) buf[ETH_HLEN + 1] = 0;
+    this.totalLength();
+  }
+
+  private totalLength(): void {
+    const total = this.len - ETH_HLEN;
+    this.buf.set([total >> 8, total & 255], ETH_HLEN + 2);
+    ipSendCheck(this.buf, ETH_HLEN);
+  }
+
+  /** Queries and reports about the group that a socket is in, and about others. */
+  private makeIgmp(): void {
+    const { random, buf } = this;
+    const sources = random.below(4);
+    const l4Len = random.chance(0.3) ? 8 : 12 + 4 * sources;
+    this.ip(IPPROTO_IGMP, l4Len);
+    const at = ETH_HLEN + 20;
+    buf.fill(0, at, at + l4Len);
+    buf.set([[0x11, 0x11, 0x16, 0x12, 0x22, 0x17][random.below(6)]!, random.below(256)], at);
+    if (random.chance(0.6)) buf.set([239, 1, 1, random.below(3)], at + 4);
+    if (l4Len > 8) buf.set([random.below(256), random.below(256), 0, random.chance(0.9) ? sources : random.below(256)], at + 8);
+    buf.set(random.chance(0.5) ? [224, 0, 0, 1] : [239, 1, 1, 1], ETH_HLEN + 16);
+    buf.set([1, 0, 0x5e, ...(random.chance(0.5) ? [0, 0, 1] : [1, 1, 1])], 0);
+    ipSendCheck(buf, ETH_HLEN);
+    if (random.chance(0.9)) icmpSendCheck(buf, at, l4Len);
   }
 
   private link(type: number): void {

@@ -263,3 +263,25 @@ test('a host that does not forward keeps what is for others to itself', async ()
   assert.throws(() => world.host('x', { forward: 1 as unknown as boolean }), /forward: 1 is not understood; expected true or false/);
   assert.equal(formatIpv4(ip('10.0.1.2')), hosts[2]!.ip);
 });
+
+test('log_martians: addresses that cannot be are in the log of the kernel', async () => {
+  const { world, a, hosts } = line([1500, 1500]);
+  const r = hosts[1]!;
+  const tap = (daddr: string, saddr: string): void => {
+    const f = echo(daddr, 8, (g) => g.set(saddr.split('.').map(Number), 26));
+    f.set(r.interfaces[0]!.dev.addr, 0);
+    r.interfaces[0]!.dev.net.cpu.enter(0);
+    receive(r.interfaces[0]!.dev, f);
+    r.interfaces[0]!.dev.net.cpu.exit();
+  };
+  tap('10.0.1.2', '127.0.0.5');
+  await world.advance('1ms');
+  assert.deepEqual(r.dmesg(), []);
+  assert.equal(r.sh('sysctl -w net.ipv4.conf.all.log_martians=1'), 'net.ipv4.conf.all.log_martians = 1\n');
+  tap('10.0.1.2', '127.0.0.5');
+  tap('127.0.0.9', a.ip);
+  await world.advance('1ms');
+  assert.deepEqual(r.dmesg().map((l) => l.replace(/^\[.*\] /, '')), [
+    'IPv4: martian source 10.0.1.2 from 127.0.0.5, on dev eth0', 'IPv4: martian destination 127.0.0.9 from 10.0.0.1, on dev eth0',
+  ]);
+});
