@@ -38,6 +38,9 @@ const BULK_USECS = 50;
 const BULK_BYTES_PER_US = 60;
 const BULK_FRAME = 600;
 
+/** A driver looks so often whether an interrupt got lost. */
+const INTERRUPT_CHECK_NS = 2_000_000_000;
+
 export class Card implements PortOwner {
   readonly port: Port;
   readonly mac: Uint8Array;
@@ -67,6 +70,7 @@ export class Card implements PortOwner {
   private txSinceIrq = 0;
   /** Null while the card is sound. */
   private broken: CardFaults | null = null;
+  private checkTimer: Timer | null = null;
   private readonly rxTimer: Timer;
   private readonly txTimer: Timer;
 
@@ -125,6 +129,7 @@ export class Card implements PortOwner {
     this.running = false;
     this.rxTimer.del();
     this.txTimer.del();
+    this.checkTimer?.del();
     this.tx.reset(this.port.name);
     for (let skb = this.takeRx(); skb !== null; skb = this.takeRx()) this.drop(skb, Drop.CardDown);
     this.rxSinceIrq = 0;
@@ -246,7 +251,7 @@ export class Card implements PortOwner {
   private fireRx(): void {
     this.rxTimer.del();
     this.rxSinceIrq = 0;
-    if (this.broken !== null && this.broken.loseInterrupt()) return;
+    if (this.lost()) return;
     this.stats.rxInterrupts++;
     this.irq.raise();
   }
@@ -280,9 +285,19 @@ export class Card implements PortOwner {
 
   private fireTx(): void {
     this.txSinceIrq = 0;
-    if (this.broken !== null && this.broken.loseInterrupt()) return;
+    if (this.lost()) return;
     this.stats.txInterrupts++;
     this.irq.raise();
+  }
+
+  /** True: the interrupt that is due gets lost. The driver looks for such every two seconds, as real ones do. */
+  private lost(): boolean {
+    if (this.broken === null || !this.broken.loseInterrupt()) return false;
+    this.checkTimer ??= new Timer(this.cpu.sim, null, () => {
+      if (this.running && (this.rxHead !== this.rxTail || !this.tx.idle)) this.irq.raise();
+    });
+    if (!this.checkTimer.pending) this.checkTimer.mod(this.cpu.sim.now + INTERRUPT_CHECK_NS);
+    return true;
   }
 
   private drop(skb: SkBuff, reason: Drop): void {

@@ -13,7 +13,7 @@ export class CardFaults {
   rxStalled = false;
   /** The transmit engine stands still, until the watchdog of the driver resets the card or the fault ends. */
   txHung = false;
-  /** So many interrupts get lost: their causes are found at the next one. */
+  /** So many interrupts get lost: their causes are found at the next one, or when the driver looks for them. */
   lostInterrupts = 0;
   /** Probability that a bit of a received frame flips behind the card's check, on its way to memory: no checksum shows it. */
   corrupt = 0;
