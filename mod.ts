@@ -31,6 +31,11 @@ export type {
 } from './src/host/sys-calls.ts';
 export type { Address, BindAddress, Data, SocketAddress } from './src/host/door.ts';
 export { ToolError } from './src/host/tools/command.ts';
+export type { Connection, ConnectionStats, ConnectionTuple, ConntrackView } from './src/host/iptables/conntrack.ts';
+export type { Firewall, FirewallRule, TableName } from './src/host/iptables/firewall.ts';
+export type { NatHandle, NatMappingView, NatOptions } from './src/host/iptables/nat.ts';
+export type { RuleSpec, RuleWord } from './src/host/iptables/objects.ts';
+export type { NatDependence } from './src/ip/filter/nat-device.ts';
 export type { PingOptions, PingReply, PingResult } from './src/host/tools/ping.ts';
 export type { Tcpdump, TcpdumpOptions } from './src/host/tools/tcpdump.ts';
 export type { TracerouteHop, TracerouteOptions, TracerouteProbe, TracerouteResult } from './src/host/tools/traceroute.ts';

@@ -14,6 +14,7 @@ import { Softnet } from '../dev/softnet.ts';
 import { Port } from '../fabric/port.ts';
 import { inetIsLocal } from '../ip/devinet.ts';
 import { netfilterFamily4 } from '../ip/filter/family4.ts';
+import { netfilterFamily6 } from '../ip/filter/family6.ts';
 import { netfilterInit, type Netfilter } from '../ip/filter/netfilter.ts';
 import { ipv4Init, type Ipv4 } from '../ip/ipv4.ts';
 import { applyMode, type Ipv6Mode } from '../ip/v6/conf.ts';
@@ -91,6 +92,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   applyMode(ip6.confDefault, mode);
   const nf = netfilterInit(net, Random.stream(seed, nth === 1 ? `netfilter:${name}` : `netfilter:${name}:${String(nth)}`));
   netfilterFamily4(nf, ip);
+  netfilterFamily6(nf, ip6);
   ip.warn = (line): void => nf.log.writeLimited(line);
   const tcp = tcpInit(net, ip);
   const udp = udpInit(net, ip);

@@ -122,6 +122,8 @@ export class Kernel extends KernelProcess {
   readonly resolver: HostResolver;
   /** Its rules for IPv4: what `sh('iptables …')` shows and changes. Nothing at first. */
   readonly firewall: Firewall;
+  /** The same for IPv6: `sh('ip6tables …')`. */
+  readonly firewall6: Firewall;
   /** The connections that rules and NAT know. */
   readonly conntrack: ConntrackView;
   private readonly settings: SysctlTable;
@@ -162,6 +164,7 @@ export class Kernel extends KernelProcess {
     for (const [key, value] of Object.entries(options.sysctl ?? {})) this.settings.set(key, value);
     this.tools = toolHost(stack, this.hosts, this.settings);
     this.firewall = new Firewall(firewalling(this.tools, 'iptables', 4));
+    this.firewall6 = new Firewall(firewalling(this.tools, 'ip6tables', 6));
     this.conntrack = new ConntrackView(stack.nf);
   }
 

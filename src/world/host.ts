@@ -179,6 +179,11 @@ export class Host {
     return this.kernel.firewall;
   }
 
+  /** Its rules for IPv6. */
+  get firewall6(): Firewall {
+    return this.kernel.firewall6;
+  }
+
   /** The connections that its rules and its NAT know. */
   get conntrack(): ConntrackView {
     return this.kernel.conntrack;

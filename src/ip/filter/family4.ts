@@ -4,9 +4,7 @@ import { ipv4IsMulticast } from '../../lib/addr.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER } from '../../skb/sk-buff.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { IPPROTO_TCP, IPV4_DADDR, IPV4_SADDR } from '../../wire/ipv4.ts';
-import {
-  TCP_ACK_SEQ, TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_SEQ, tcpWriteHeader,
-} from '../../wire/tcp.ts';
+import { TCP_FLAG_RST } from '../../wire/tcp.ts';
 import { inetAddrs, inetAddrType, inetSelectAddr } from '../devinet.ts';
 import { RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE } from '../fib.ts';
 import { icmpSend } from '../icmp.ts';
@@ -21,6 +19,7 @@ import {
 import type { NfFamily } from './family.ts';
 import { FamilyTables, type Netfilter } from './netfilter.ts';
 import type { NfPacket } from './packet.ts';
+import { resetFor } from './target-reject.ts';
 
 /** Place of each route type in ADDR_TYPES. */
 const TYPE_BITS: ReadonlyMap<number, number> = new Map([
@@ -65,21 +64,8 @@ class Family4 implements NfFamily {
     if (!checksumGood(this.nf.conntrack, p)) return;
     const rt = this.wayTo(p.s0, p.d0);
     if (rt === null) return;
-    const { buf } = p.skb;
     const skb = this.nf.net.pool.alloc(MAX_HEADER);
-    const th = skb.put(TCP_HLEN_MIN);
-    skb.th = th;
-    let seq = 0;
-    let ack = 0;
-    let flags: number = TCP_FLAG_RST;
-    if ((p.tcpFlags & TCP_FLAG_ACK) !== 0) {
-      seq = get32(buf, p.th + TCP_ACK_SEQ);
-    } else {
-      flags |= TCP_FLAG_ACK;
-      const extra = ((p.tcpFlags & TCP_FLAG_SYN) !== 0 ? 1 : 0) + ((p.tcpFlags & TCP_FLAG_FIN) !== 0 ? 1 : 0);
-      ack = (get32(buf, p.th + TCP_SEQ) + p.l4Len - p.tcpHlen + extra) | 0;
-    }
-    tcpWriteHeader(skb.buf, th, p.dport, p.sport, seq, ack, TCP_HLEN_MIN, flags, 0, 0);
+    resetFor(p, skb);
     skb.ipSummed = CHECKSUM_PARTIAL;
     conntrackAttach(skb, p.skb);
     ipBuildAndSendPkt(this.ip, skb, p.d0, p.s0, IPPROTO_TCP, this.ip.sysctl.ipDefaultTtl, 0, rt, true);

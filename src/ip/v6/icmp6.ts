@@ -147,6 +147,7 @@ export function icmp6Reply(ip6: Ipv6, skb: SkBuff): void {
   const tclass = ip6hTclass(buf, nh);
   skb.pktType = PACKET_HOST;
   skb.dst = null;
+  skb.mark = 0;
   const rt = ip6RouteOutput(ip6, daddr, saddr, oif);
   if (typeof rt === 'number') {
     ip6.net.inc(Mib.Icmp6OutErrors);

@@ -13,7 +13,7 @@
 import { get8, put16, put8 } from '../../lib/bytes.ts';
 import { csumFold, csumIpv6Nofold } from '../../lib/checksum.ts';
 import { in6IsMulticast, in6MulticastScope, type In6Addr } from '../../lib/addr6.ts';
-import { EHOSTUNREACH, ENETDOWN, ENOBUFS } from '../../lib/errno.ts';
+import { EHOSTUNREACH, ENETDOWN, ENOBUFS, EPERM } from '../../lib/errno.ts';
 import { ETH_P_IPV6 } from '../../wire/ethernet.ts';
 import { ICMPV6_CHECK } from '../../wire/icmpv6.ts';
 import {
@@ -168,7 +168,11 @@ export function ip6LocalOut(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
   skb.protocol = ETH_P_IPV6;
   skb.dst = rt;
   skb.dev = rt.dev;
-  if (ip6.hookLocalOut !== null && !ip6.hookLocalOut.run(skb, null, rt.dev)) return 0;
+  if (ip6.hookLocalOut !== null) {
+    if (!ip6.hookLocalOut.run(skb, null, rt.dev)) return -EPERM;
+    // Its destination may be another one by now.
+    return ip6Output(ip6, skb.dst as Rt6Info, skb);
+  }
   return ip6Output(ip6, rt, skb);
 }
 
@@ -178,7 +182,7 @@ export function ip6Output(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
   mib[OutTransmits]!++;
   mib[OutOctets]! += skb.len;
   if (rt.type === RTN_MULTICAST && !toGroup(ip6, rt, skb)) return 0;
-  if (ip6.hookPostRouting !== null && !ip6.hookPostRouting.run(skb, null, rt.dev)) return 0;
+  if (ip6.hookPostRouting !== null && !ip6.hookPostRouting.run(skb, null, rt.dev)) return -EPERM;
   const { mtu } = rt;
   if ((skb.len > mtu && !gso6Fits(skb, mtu)) || skb.fragMaxSize !== 0) return ip6Fragment(ip6, rt, skb, mtu);
   return ip6FinishOutput(ip6, rt, skb);
