@@ -32,8 +32,12 @@ import { IP6_RT_PRIO_ADDRCONF, IP6_RT_PRIO_USER, RTPROT_RA } from './rtn.ts';
 const LIVE_SOLICITATIONS = 3;
 /** The two hours of RFC 4862 §5.5.3 (e): a lifetime cannot be cut below them from outside. */
 const MIN_VALID_LIFETIME_SEC = 7200;
+/** Routes beyond which advertisements make no more (Linux long had net.ipv6.route.max_size, 4096, for all of them). */
+export const RA_ROUTES_MAX = 4096;
 /** Longest retransmission and reachable times that are believed: one hour. */
 const MAX_ND_TIME_MS = 3600_000;
+/** Questions are not repeated faster, whatever a router says (as in Linux). */
+const MIN_RETRANS_MS = 10;
 
 // ---- asking ---------------------------------------------------------------------------------------------------------
 
@@ -136,6 +140,7 @@ function setRaRoute(ip6: Ipv6, dev: NetDevice, router: In6Addr, dst: In6Addr, pr
     known.expires = expires;
     known.pref = pref;
   } else {
+    if (fib.main.size >= RA_ROUTES_MAX) return;
     const route: Fib6Route = {
       dst, prefixLen, gateway: router, dev, metric: IP6_RT_PRIO_USER, src: null, type: RTN_UNICAST, protocol: RTPROT_RA, expires, pref,
       mtu: 0,
@@ -143,7 +148,7 @@ function setRaRoute(ip6: Ipv6, dev: NetDevice, router: In6Addr, dst: In6Addr, pr
     fib.main.add(route, false);
     fib.generation++;
   }
-  ip6RouteExpiry(ip6);
+  ip6RouteExpiry(ip6, expires);
 }
 
 /** Hop limit, reachable and retransmission time of the link. 0 = not said. */
@@ -152,7 +157,7 @@ function linkParameters(ip6: Ipv6, idev: Inet6Dev, buf: Uint8Array, off: number)
   if (hops !== 0 && hops >= idev.conf.acceptRaMinHopLimit) idev.conf.hopLimit = hops;
   const { parms } = ip6.ndisc.table;
   const retrans = ndLifetime(buf, off + NDP_RA_RETRANS);
-  if (retrans > 0 && retrans < MAX_ND_TIME_MS) parms.retransTimeMs = retrans;
+  if (retrans > 0 && retrans < MAX_ND_TIME_MS) parms.retransTimeMs = Math.max(retrans, MIN_RETRANS_MS);
   const reachable = ndLifetime(buf, off + NDP_RA_REACHABLE);
   if (reachable > 0 && reachable < MAX_ND_TIME_MS && reachable !== parms.baseReachableTimeMs) {
     parms.baseReachableTimeMs = reachable;
@@ -217,11 +222,11 @@ function onlinkPrefix(ip6: Ipv6, dev: NetDevice, dst: In6Addr, prefixLen: number
     } else {
       known.expires = expires;
     }
-  } else if (valid !== 0) {
+  } else if (valid !== 0 && fib.main.size < RA_ROUTES_MAX) {
     fib.main.add({ ...kernelRoute(dev, dst, prefixLen, RTN_UNICAST, IP6_RT_PRIO_ADDRCONF), expires }, false);
     fib.generation++;
   }
-  ip6RouteExpiry(ip6);
+  ip6RouteExpiry(ip6, expires);
 }
 
 function ownNetwork(dev: NetDevice, network: In6Addr, prefixLen: number): boolean {
@@ -230,28 +235,29 @@ function ownNetwork(dev: NetDevice, network: In6Addr, prefixLen: number): boolea
 
 // ---- routes end -----------------------------------------------------------------------------------------------------
 
-/** Arms the timer at the next end of a route. */
-export function ip6RouteExpiry(ip6: Ipv6): void {
+/** A route ends at `at` (host time, ns; 0 = never): the timer is armed no later. */
+export function ip6RouteExpiry(ip6: Ipv6, at: number): void {
+  if (at === 0) return;
   const { net } = ip6;
-  let next = Infinity;
-  for (const route of ip6.fib.main.all()) if (route.expires !== 0) next = Math.min(next, route.expires);
-  if (next === Infinity) {
-    ip6.expiryTimer?.del();
-    return;
-  }
   ip6.expiryTimer ??= new Timer(net.sim, net.cpu, () => routesOver(ip6), true);
-  ip6.expiryTimer.mod(next);
+  if (!ip6.expiryTimer.pending || ip6.expiryTimer.expires > at) ip6.expiryTimer.mod(at);
 }
 
 function routesOver(ip6: Ipv6): void {
   const { now } = ip6.net.cpu;
-  for (const route of ip6.fib.main.all()) {
-    if (route.expires === 0 || now < route.expires) continue;
-    ip6.fib.main.removeAll((r) => r === route);
+  const over: Fib6Route[] = [];
+  let next = Infinity;
+  for (const route of ip6.fib.main.unsorted()) {
+    if (route.expires === 0) continue;
+    if (now >= route.expires) over.push(route);
+    else next = Math.min(next, route.expires);
+  }
+  for (const route of over) {
+    ip6.fib.main.remove(route);
     if (route.protocol === RTPROT_RA && route.gateway !== null && route.dev !== null) ip6ForgetRedirects(ip6, route.dev, route.gateway);
   }
-  ip6.fib.generation++;
-  ip6RouteExpiry(ip6);
+  if (over.length > 0) ip6.fib.generation++;
+  if (next !== Infinity) ip6RouteExpiry(ip6, next);
 }
 
 /** A neighbour that was a router says that it is none any more (RFC 4861 §7.2.5): no default route leads over it. */

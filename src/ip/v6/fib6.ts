@@ -41,6 +41,9 @@ export class Fib6Table {
   /** By prefix length, then by the hash of the network: routes in the order of their metric. */
   private readonly lengths: (Map<number, Fib6Route[]> | null)[] = new Array<Map<number, Fib6Route[]> | null>(129).fill(null);
 
+  /** Routes in it. */
+  size = 0;
+
   /**
    * The best route for `addr`. `oif` 0, or the device that it must leave by. `failed` tells which routers to avoid. Null when
    * there is none.
@@ -65,18 +68,22 @@ export class Fib6Table {
     const routes = map.get(key);
     if (routes === undefined) {
       map.set(key, [route]);
+      this.size++;
       return true;
     }
     if (exclusive && routes.some((r) => sameWay(r, route))) return false;
+    this.size++;
     let i = 0;
     while (i < routes.length && routes[i]!.metric <= route.metric) i++;
     routes.splice(i, 0, route);
     return true;
   }
 
-  /** The first route, in the order of `all`, that the filter means. */
+  /** The first route, in the order of `all`, that the filter means. With network and length it is found at once. */
   find(filter: Fib6Filter): Fib6Route | null {
-    return this.all().find((route) => matches(route, filter)) ?? null;
+    const { dst, prefixLen } = filter;
+    const among = dst === undefined || prefixLen === undefined ? this.all() : this.lengths[prefixLen]?.get(in6Hash(dst, 0)) ?? NO_ROUTES;
+    return among.find((route) => matches(route, filter)) ?? null;
   }
 
   /** Removes the first route that the filter means. */
@@ -88,12 +95,13 @@ export class Fib6Table {
 
   /** Removes every route that `which` says. How many. */
   removeAll(which: (route: Fib6Route) => boolean): number {
-    const gone = this.all().filter(which);
+    const gone = this.unsorted().filter(which);
     for (const route of gone) this.unlink(route);
     return gone.length;
   }
 
   private unlink(route: Fib6Route): void {
+    this.size--;
     const map = this.lengths[route.prefixLen]!;
     const key = in6Hash(route.dst, 0);
     const routes = map.get(key)!;
@@ -102,13 +110,18 @@ export class Fib6Table {
     if (map.size === 0) this.lengths[route.prefixLen] = null;
   }
 
-  /** All routes as `ip -6 route` lists them: by network, then by length, then by metric; default routes last. */
-  all(): Fib6Route[] {
+  /** All routes, in no order that means anything. */
+  unsorted(): Fib6Route[] {
     const out: Fib6Route[] = [];
     for (const map of this.lengths) {
       if (map !== null) for (const routes of map.values()) out.push(...routes);
     }
-    return out.sort((a, b) => Number(a.prefixLen === 0) - Number(b.prefixLen === 0) || in6Compare(a.dst, b.dst)
+    return out;
+  }
+
+  /** All routes as `ip -6 route` lists them: by network, then by length, then by metric; default routes last. */
+  all(): Fib6Route[] {
+    return this.unsorted().sort((a, b) => Number(a.prefixLen === 0) - Number(b.prefixLen === 0) || in6Compare(a.dst, b.dst)
       || a.prefixLen - b.prefixLen || a.metric - b.metric);
   }
 }
@@ -120,6 +133,8 @@ export class Fib6 {
   /** Changes with every route, address, group and device state. */
   generation = 1;
 }
+
+const NO_ROUTES: readonly Fib6Route[] = [];
 
 function choose(routes: readonly Fib6Route[], network: In6Addr, oif: number, now: number, failed: RouterCheck | null): Fib6Route | null {
   let best: Fib6Route | null = null;

@@ -39,7 +39,7 @@ export function ip6RouteAdd(ip6: Ipv6, route: Partial<Fib6Route>): number {
   };
   if (!ip6.fib.main.add(entry, true)) return -EEXIST;
   ip6.fib.generation++;
-  if (entry.expires !== 0) ip6RouteExpiry(ip6);
+  ip6RouteExpiry(ip6, entry.expires);
   return 0;
 }
 
