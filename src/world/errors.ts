@@ -5,6 +5,9 @@ import {
   IPPROTO_TCP, IPPROTO_UDP, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK,
   TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
+import { formatIpv6 } from '../lib/addr6.ts';
+import { inetPeername, inetSockname } from '../sock/name.ts';
+import { SockAddr } from '../sock/sockaddr.ts';
 import { InetSock, type Sock } from '../sock/sock.ts';
 import type { SocketLayer, Waiting } from '../syscall/process.ts';
 import { fdSock } from '../syscall/socket.ts';
@@ -85,7 +88,12 @@ export function describeSock(sk: Sock): string {
   const name = sk.protocol === IPPROTO_TCP ? 'tcp' : sk.protocol === IPPROTO_UDP ? 'udp' : sk.prot.name;
   const state = STATES.get(sk.state) ?? String(sk.state);
   if (!(sk instanceof InetSock)) return `${name} ${state}`;
-  const local = `${formatIpv4(sk.rcvSaddr !== 0 ? sk.rcvSaddr : sk.saddr)}:${String(sk.num)}`;
-  const peer = sk.dport === 0 ? '' : ` → ${formatIpv4(sk.daddr)}:${String(sk.dport)}`;
+  const at = new SockAddr();
+  const shown = ({ addr6, addr, port }: SockAddr): string =>
+    `${addr6 === null ? formatIpv4(addr) : `[${formatIpv6(addr6)}]`}:${String(port)}`;
+  inetSockname(sk, at);
+  const local = shown(at);
+  inetPeername(sk, at);
+  const peer = sk.dport === 0 ? '' : ` → ${shown(at)}`;
   return `${name} ${local}${peer} ${state}`;
 }

@@ -115,6 +115,8 @@ test('a listener at :: is asked over both families; IPv4 shows as mapped', () =>
   k.bind(s, { port: 80 });
   k.listen(s);
   assert.deepEqual(k.sys.getsockname(s), { address: '::', port: 80, family: 'IPv6' });
+  assert.match(k.sh('ss -tln'), /LISTEN +0 +\d+ +\*:80 +\*:\*/);
+  assert.match(k.sh('netstat -tln'), /^tcp6 +0 +0 :::80 +:::\*/m);
   assert.deepEqual(exchange(k, AF_INET6, '::1', s), ['::1', '::1', '::1', '::1']);
   assert.deepEqual(exchange(k, AF_INET6, '::', s), ['::1', '::1', '::1', '::1'], 'to :: means to this host');
   assert.deepEqual(exchange(k, AF_INET, '127.0.0.1', s), ['::ffff:127.0.0.1', '::ffff:127.0.0.1', '127.0.0.1', '127.0.0.1']);

@@ -3,6 +3,7 @@
  * layout. `netstat -s` uses the names of the counters where the original has sentences: the same words as everywhere.
  */
 import { formatIpv4 } from '../../lib/addr.ts';
+import { formatIpv6, type In6Addr } from '../../lib/addr6.ts';
 import { MIB_NAMES } from '../../dev/mib.ts';
 import { IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_RUNNING, IFF_UP } from '../../dev/net-device.ts';
 import { ipv4Mask } from '../../lib/addr.ts';
@@ -82,10 +83,12 @@ function sockets(host: ToolHost, flags: ReadonlySet<string>): string {
   const listening = (row: SocketRow): boolean => row.state === TCP_LISTEN || row.state === TCP_CLOSE;
   const shown = rows.filter((row) => (flags.has('a') ? true : flags.has('l') ? listening(row) : connected(row) || !listening(row)));
   const names = !flags.has('n');
+  const end = (v6: In6Addr | null, v4: number): string => (v6 === null ? showAddress(host, v4, names) : formatIpv6(v6));
   const cells = shown.map((row) => [
-    row.protocol.padEnd(5), String(row.state === TCP_LISTEN ? 0 : row.recvq), String(row.state === TCP_LISTEN ? 0 : row.sendq),
-    `${showAddress(host, row.saddr, names)}:${String(row.sport)}`.padEnd(23),
-    `${showAddress(host, row.daddr, names)}:${row.dport === 0 ? '*' : String(row.dport)}`.padEnd(23),
+    (row.saddr6 === null ? row.protocol : `${row.protocol}6`).padEnd(5),
+    String(row.state === TCP_LISTEN ? 0 : row.recvq), String(row.state === TCP_LISTEN ? 0 : row.sendq),
+    `${end(row.saddr6, row.saddr)}:${String(row.sport)}`.padEnd(23),
+    `${end(row.daddr6, row.daddr)}:${row.dport === 0 ? '*' : String(row.dport)}`.padEnd(23),
     row.protocol === 'udp' && row.state === TCP_CLOSE ? '' : netstatStateName(row.state),
     ...(flags.has('p') ? [row.sk === null ? '-' : host.users(row.sk) || '-'] : []),
   ]);

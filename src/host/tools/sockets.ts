@@ -3,8 +3,9 @@
  * half-open request, what TIME_WAIT left, a UDP socket.
  */
 import { formatIpv4 } from '../../lib/addr.ts';
+import { formatIpv6, in6Any, in6FromV4, in6IsAny, type In6Addr } from '../../lib/addr6.ts';
 import {
-  TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
+  AF_INET6, TCP_CLOSE, TCP_ESTABLISHED, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../../sock/constants.ts';
 import { devGetByIndex } from '../../dev/registry.ts';
 import { NS_PER_MS } from '../../lib/units.ts';
@@ -28,6 +29,11 @@ export interface SocketRow {
   readonly sport: number;
   readonly daddr: number;
   readonly dport: number;
+  /** The addresses of an AF_INET6 socket (`::ffff:10.0.0.1` when its packets are IPv4); null on AF_INET. */
+  readonly saddr6: In6Addr | null;
+  readonly daddr6: In6Addr | null;
+  /** IPV6_V6ONLY. */
+  readonly v6only: boolean;
   /** The device that it is bound to; '' when none. */
   readonly device: string;
   /** `on,200ms,0`: which timer runs, when it is due, how often it fired in vain; '' when none. */
@@ -135,6 +141,11 @@ function due(host: ToolHost, timer: Timer): string {
 }
 
 interface Placed {
+  readonly family?: number;
+  readonly v6Saddr: In6Addr | null;
+  readonly v6Daddr: In6Addr | null;
+  readonly v6RcvSaddr?: In6Addr | null;
+  readonly v6only?: boolean;
   readonly num: number;
   readonly saddr: number;
   readonly daddr: number;
@@ -142,9 +153,24 @@ interface Placed {
   readonly boundDevIf: number;
 }
 
-function place(host: ToolHost, at: Placed): Pick<SocketRow, 'saddr' | 'sport' | 'daddr' | 'dport' | 'device'> {
+function place(
+  host: ToolHost, at: Placed,
+): Pick<SocketRow, 'saddr' | 'sport' | 'daddr' | 'dport' | 'saddr6' | 'daddr6' | 'v6only' | 'device'> {
   const device = at.boundDevIf === 0 ? '' : devGetByIndex(host.net, at.boundDevIf)?.name ?? '';
-  return { saddr: at.saddr, sport: at.num, daddr: at.daddr, dport: at.dport, device };
+  const is6 = at.family === AF_INET6 || at.v6Daddr !== null;
+  const mapped = at.daddr === 0 ? in6Any : in6FromV4(at.daddr);
+  return {
+    saddr: at.saddr, sport: at.num, daddr: at.daddr, dport: at.dport, device, v6only: at.v6only === true,
+    saddr6: is6 ? at.v6Saddr ?? at.v6RcvSaddr ?? in6Any : null,
+    daddr6: is6 ? at.v6Daddr ?? mapped : null,
+  };
+}
+
+/** The local or the peer's address of a row as `ss` writes it: `10.0.0.1`, `[fd00::1]`; `*` for any of both families. */
+export function showEnd(host: ToolHost, row: SocketRow, peer: boolean, names: boolean): string {
+  const addr6 = peer ? row.daddr6 : row.saddr6;
+  if (addr6 === null) return showAddress(host, peer ? row.daddr : row.saddr, names);
+  return in6IsAny(addr6) && !row.v6only ? '*' : `[${formatIpv6(addr6)}]`;
 }
 
 function bySport(x: SocketRow, y: SocketRow): number {

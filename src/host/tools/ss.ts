@@ -14,7 +14,7 @@ import {
 import type { InetSock } from '../../sock/sock.ts';
 import { TcpSock } from '../../tcp/sock.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
-import { connected, showAddress, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
+import { connected, showEnd, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
 import { tcpInfoText } from './tcp-info.ts';
 
 const FLAGS: Flags = {
@@ -75,8 +75,8 @@ function layOut(host: ToolHost, rows: readonly SocketRow[], flags: ReadonlySet<s
     const device = row.device === '' ? '' : `%${row.device}`;
     return [
       row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
-      showAddress(host, row.saddr, names) + device, `:${String(row.sport)}`,
-      showAddress(host, row.daddr, names), wild && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
+      showEnd(host, row, false, names) + device, `:${String(row.sport)}`,
+      showEnd(host, row, true, names), wild && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
     ];
   });
   const head = ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address', ':Port', 'Peer Address', ':Port', 'Process'];
