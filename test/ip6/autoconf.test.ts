@@ -307,3 +307,15 @@ test('wrong options are errors that name them', () => {
   assert.throws(() => host.route('::/0', { via: 'fe80::1' }), /of one link; say which: 'fe80::1%eth0'/);
   assert.throws(() => host.route('::/0', { via: 'fe80:::1' }), /is not an IPv6 address/);
 });
+
+test('ip -6 shows addresses, routes and neighbours', () => {
+  using world = new World({ seed: 4 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob);
+  const shown = alice.sh('ip -6 addr');
+  assert.match(shown, /inet6 ::1\/128 scope host[^]* inet6 fd00:a00::1\/64 scope global[^]* inet6 fe80::ff:fe00:1\/64 scope link/);
+  assert.equal(alice.sh('ip -6 route'),
+    'fd00:a00::/64 dev eth0 proto kernel metric 256 pref medium\nfe80::/64 dev eth0 proto kernel metric 256 pref medium\n');
+  assert.equal(alice.sh('ip -6 neigh'), '');
+  assert.throws(() => alice.sh('ip -6 route add x'), /'add' is not understood/);
+});

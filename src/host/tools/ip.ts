@@ -21,11 +21,14 @@ import {
 } from '../../neigh/neighbour.ts';
 import { vlanDev } from '../../dev/vlan.ts';
 import { changeLinks } from './ip-link.ts';
+import { inet6Addrs } from '../../ip/v6/inet6-dev.ts';
+import type { Ipv6 } from '../../ip/v6/ipv6.ts';
+import { addr6Lines, neigh6Lines, route6Lines } from './ip6.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
 import { addrChange, isChange, linkChange, neighChange } from './ip-change.ts';
 import { ipRoute } from './ip-route.ts';
 
-const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', o: 'o', oneline: 'o' };
+const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', 6: '6', o: 'o', oneline: 'o' };
 
 const LINK_FLAGS: readonly (readonly [number, string])[] = [
   [IFF_LOOPBACK, 'LOOPBACK'], [IFF_BROADCAST, 'BROADCAST'], [IFF_POINTOPOINT, 'POINTOPOINT'], [IFF_MULTICAST, 'MULTICAST'],
@@ -45,6 +48,7 @@ export function ip(host: ToolHost, args: readonly string[]): string {
   const { flags } = parseWords('ip', options.map((word) => (word === '-br' ? '--brief' : word)), FLAGS);
   const [object = '', ...words] = at < 0 ? [] : args.slice(at);
   const [verb = ''] = words;
+  if (flags.has('6')) return ip6Show(host, object, words);
   if (is(object, 'address', 'addr')) return isChange('addr', verb) ? addrChange(host, words) : addr(host, words, flags);
   if (is(object, 'link', 'link') && (verb === 'add' || verb === 'del' || verb === 'delete')) return changeLinks(host, words);
   if (is(object, 'link', 'link')) return isChange('link', verb) ? linkChange(host, words) : link(host, words, flags);
@@ -52,6 +56,19 @@ export function ip(host: ToolHost, args: readonly string[]): string {
   if (is(object, 'neighbour', 'neighbor', 'neigh')) return isChange('neigh', verb) ? neighChange(host, words) : neigh(host, words, flags);
   if (is(object, 'maddress', 'maddr')) return maddr(host, words);
   throw unknownWord('ip', object, 'an object: addr, link, route, neigh or maddr');
+}
+
+/** `ip -6`: shows, and changes nothing. */
+function ip6Show(host: ToolHost, object: string, words: readonly string[]): string {
+  const ip6 = host.net.inet6 as Ipv6;
+  const { now } = host.net.cpu;
+  const [verb = 'show', ...rest] = words;
+  if (verb !== 'show' || rest.length > 0) throw unknownWord('ip -6', verb === 'show' ? rest[0]! : verb, "'show'; these only look");
+  if (is(object, 'route', 'route')) return text(route6Lines(ip6, now));
+  if (is(object, 'neighbour', 'neighbor', 'neigh')) return text(neigh6Lines(ip6, neighState));
+  if (!is(object, 'address', 'addr')) throw unknownWord('ip -6', object, 'an object: addr, route or neigh');
+  const devs = host.net.devices.filter((dev) => dev !== null && inet6Addrs(dev).length > 0);
+  return text(devs.flatMap((dev) => [`${headline(dev!)} qlen ${String(dev!.txQueueLen)}`, ...addr6Lines(dev!, now)]));
 }
 
 /** ip(8) takes every beginning of an object's name. */
