@@ -13,6 +13,7 @@ export type {
 } from './src/world/topology.ts';
 export { WorldCapture } from './src/world/capture.ts';
 export { DropTrace } from './src/world/drops.ts';
+export { TRACE_STEPS_MAX, type TracedPacket, type TraceOptions, type TraceStep, type WorldTrace } from './src/world/trace.ts';
 export { DeadlockError, type BlockedCall } from './src/world/errors.ts';
 export type {
   BootFault, CallFault, CardFault, ClockFault, CrashFault, CutFault, Fault, FaultKind, FaultTime, FlapFault, FreezeFault, KillFault,

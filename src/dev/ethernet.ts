@@ -138,6 +138,7 @@ class EthernetNapi extends Napi {
       if (skb === null) break;
       work++;
       cpu.charge(softirqPacketNs);
+      if (skb.trace !== 0) this.net.trace(skb, 'napiPoll', `${dev.name}, RX ring: ${String(card.rxQueued)} more`);
       stats.rxPackets++;
       stats.rxBytes += skb.len;
       ethTypeTrans(skb, dev);
@@ -180,6 +181,7 @@ function ethernetXmit(skb: SkBuff, dev: NetDevice): number {
     priv.busy++;
     return NETDEV_TX_BUSY;
   }
+  if (skb.trace !== 0) dev.net.trace(skb, 'ndoStartXmit', `${dev.name}, TX ring: ${String(card.tx.free)} of ${String(card.tx.size)} free`);
   const { stats } = dev;
   stats.txPackets += skb.gsoSize === 0 ? 1 : skb.gsoSegs;
   const bytes = skb.len;

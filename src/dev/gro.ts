@@ -98,6 +98,7 @@ export class GroTable {
       skb.gsoSize = 0;
       skb.gsoSegs = 0;
     }
+    if (skb.trace !== 0) this.net.trace(skb, 'napiGroComplete', skb.gsoSegs > 1 ? `${String(skb.gsoSegs)} segments` : '1 segment');
     netifReceiveSkb(skb);
   }
 }
@@ -118,6 +119,7 @@ export function napiGroReceive(napi: Napi, skb: SkBuff): void {
     const into = gro.at(place);
     if (good && follows(into, skb, payload)) {
       gro.merged++;
+      if (skb.trace !== 0) napi.net.trace(skb, 'skbGroReceive', `joins ${into.trace > 0 ? `#${String(into.trace)}` : 'what is held'}`);
       merge(into, skb, flags);
       if (payload < into.gsoSize || (flags & FLUSH_FLAGS) !== 0) gro.flushAt(place);
       return;
@@ -130,6 +132,7 @@ export function napiGroReceive(napi: Napi, skb: SkBuff): void {
   }
   skb.gsoSize = payload;
   skb.gsoSegs = 1;
+  if (skb.trace !== 0) napi.net.trace(skb, 'devGroReceive', `held, with ${String(gro.count)} others`);
   gro.hold(skb);
 }
 

@@ -35,6 +35,7 @@ export function registerLoopback(net: Net): NetDevice {
 
 function loopbackXmit(skb: SkBuff, dev: NetDevice): number {
   skbOrphan(skb);
+  if (skb.trace !== 0) dev.net.trace(skb, 'loopbackXmit', dev.name);
   const { stats } = dev;
   stats.txPackets++;
   stats.txBytes += skb.len;

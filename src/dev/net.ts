@@ -8,6 +8,7 @@ import type { Random } from '../lib/random.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { kfreeSkbReason, type SkbPool } from '../skb/pool.ts';
 import type { Drop } from '../skb/drop-reason.ts';
+import { skbTrace } from '../skb/trace.ts';
 import type { Cpu } from '../time/cpu.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { MIB_NAMES } from './mib.ts';
@@ -76,6 +77,11 @@ export class Net {
   /** Ends a packet that came to this host, with its reason. Takes the skb. */
   drop(skb: SkBuff, reason: Drop): void {
     kfreeSkbReason(skb, reason, this.name);
+  }
+
+  /** Says that a packet passes a function of this host. Called only when `skb.trace` is not 0. */
+  trace(skb: SkBuff, fn: string, note: string = ''): void {
+    skbTrace(skb, fn, this.name, Math.max(this.cpu.now, this.sim.now), note);
   }
 
   /** Counts one. */

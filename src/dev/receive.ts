@@ -20,6 +20,7 @@ import { vlanDoReceive } from './vlan.ts';
 /** Hands up a packet whose `data` is at the network header, `mac`, `protocol` and `pktType` set. Takes the skb. */
 export function netifReceiveSkb(skb: SkBuff): void {
   const dev = skb.dev as NetDevice;
+  if (skb.trace !== 0) dev.net.trace(skb, 'netifReceiveSkb', dev.name);
   if (dev.taps !== null) deliverTaps(skb, dev, false);
   if (skb.protocol === ETH_P_8021Q) vlanDoReceive(skb);
   else deliverType(skb, dev);

@@ -82,6 +82,7 @@ export class Softnet {
       net.drop(skb, Drop.CpuBacklog);
       return;
     }
+    if (skb.trace !== 0) net.trace(skb, 'enqueueToBacklog', `${String(inputQueue.qlen)} waiting`);
     inputQueue.pushTail(skb);
     if (!this.backlog.scheduled) napiSchedule(this.backlog);
   }
@@ -154,6 +155,7 @@ class BacklogNapi extends Napi {
         break;
       }
       cpu.charge(cpu.costs.softirqPacketNs);
+      if (skb.trace !== 0) this.net.trace(skb, 'processBacklog', `${String(this.queue.qlen)} more`);
       netifReceiveSkb(skb);
       work++;
     }

@@ -28,6 +28,7 @@ export function devQueueXmit(skb: SkBuff): number {
   const dev = skb.dev as NetDevice;
   const { cpu } = dev.net;
   cpu.charge(cpu.costs.xmitPacketNs);
+  if (skb.trace !== 0) dev.net.trace(skb, 'devQueueXmit', dev.name);
   if (!dev.up) {
     dev.stats.txDropped++;
     dev.net.drop(skb, Drop.DevReady);
@@ -53,9 +54,15 @@ function xmitQueued(skb: SkBuff, dev: NetDevice, q: Qdisc): number {
     if (q.qlen > 0) qdiscRun(q);
     return NET_XMIT_SUCCESS;
   }
+  if (skb.trace !== 0) dev.net.trace(skb, 'devQdiscEnqueue', qdiscNote(q));
   const rc = q.enqueue(skb);
   qdiscRun(q);
   return rc;
+}
+
+/** What a trace says of a discipline that a packet comes to, or has left. */
+export function qdiscNote(q: Qdisc): string {
+  return `${q.kind}, ${String(q.qlen)} waiting`;
 }
 
 /** Devices without a queue (loopback): the packet goes through, or it is lost. */

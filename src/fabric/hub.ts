@@ -16,6 +16,7 @@ import { cloneSkb } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import { skbTrace } from '../skb/trace.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Timer } from '../time/timer.ts';
 import { HubPort, type HubStation } from './hub-port.ts';
@@ -128,6 +129,7 @@ export class Hub implements PortOwner, HubStation, Joint {
   frameArrived(skb: SkBuff, port: Port): void {
     const from = port as HubPort;
     from.stats.rxFrames++;
+    if (skb.trace !== 0) skbTrace(skb, 'station', from.name, this.place.sim.now, `${String(from.queue.qlen)} before it`);
     if (from.queue.qlen >= this.queueLimit) {
       kfreeSkbReason(skb, Drop.SwitchQueueFull, from.name);
       return;
@@ -173,6 +175,7 @@ export class Hub implements PortOwner, HubStation, Joint {
   private repeat(skb: SkBuff, from: HubPort): void {
     const { now } = this.place.sim;
     const fcs = skb.cb0;
+    if (skb.trace !== 0) skbTrace(skb, 'repeat', from.name, now);
     let last: HubPort | null = null;
     for (const to of this.list) {
       if (to === from || !to.up) continue;

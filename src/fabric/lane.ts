@@ -16,6 +16,7 @@ import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason } from '../skb/pool.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import { skbTrace } from '../skb/trace.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { Timer } from '../time/timer.ts';
 import { Backlog } from './backlog.ts';
@@ -110,6 +111,7 @@ export class Lane {
     const { stats, random, rules } = this;
     stats.sent++;
     stats.sentBytes += skb.len;
+    if (skb.trace !== 0) skbTrace(skb, 'cable', this.name, time, `${this.from.name} to ${this.to.name}`);
     const { wall } = this.to;
     const barrier = wall === null ? null : wall.stops(skb);
     let verdict = 0;

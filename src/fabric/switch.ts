@@ -15,6 +15,7 @@ import { cloneSkb, mayPull } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason, type SkbPool } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import { skbTrace } from '../skb/trace.ts';
 import { skbVlanPop, skbVlanPush, skbVlanReadable, skbVlanSetTci } from '../skb/vlan.ts';
 import type { Simulation } from '../time/simulation.ts';
 import { ETH_HLEN, ETH_P_8021Q, ethType } from '../wire/ethernet.ts';
@@ -133,6 +134,7 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
     const from = port as SwitchPort;
     from.stats.rxFrames++;
     from.stats.rxBytes += skb.len;
+    if (skb.trace !== 0) skbTrace(skb, 'ingress', from.name, this.place.sim.now);
     if (!this.sound(skb, from)) return;
     const { buf, data } = skb;
     const high = get16(buf, data);
@@ -198,7 +200,7 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
 
   private forward(skb: SkBuff, from: SwitchPort, to: SwitchPort, vid: number): void {
     if (to === from || !this.mayLeave(to, vid)) this.filtered(skb, from, Drop.NoTxTarget);
-    else this.transmit(skb, to, vid);
+    else this.transmit(skb, to, vid, 'learned');
   }
 
   /** To every other port of the VLAN: clones, and the frame itself to the last. Takes the skb. */
@@ -206,7 +208,7 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
     let last: SwitchPort | null = null;
     for (const to of this.list) {
       if (to === from || !this.mayLeave(to, vid)) continue;
-      if (last !== null) this.transmit(cloneSkb(skb), last, vid);
+      if (last !== null) this.transmit(cloneSkb(skb), last, vid, 'flooded');
       last = to;
     }
     if (last === null) {
@@ -214,7 +216,7 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
       return;
     }
     from.stats.flooded++;
-    this.transmit(skb, last, vid);
+    this.transmit(skb, last, vid, 'flooded');
   }
 
   private mayLeave(to: SwitchPort, vid: number): boolean {
@@ -222,7 +224,8 @@ export class Switch implements PortOwner, SwitchPortOwner, Joint {
   }
 
   /** Out by a port, with or without a tag as the port has it. Takes the skb. */
-  private transmit(skb: SkBuff, to: SwitchPort, vid: number): void {
+  private transmit(skb: SkBuff, to: SwitchPort, vid: number, why: string): void {
+    if (skb.trace !== 0) skbTrace(skb, 'egress', to.name, this.place.sim.now, `${why}, ${String(to.egress.queued)} waiting`);
     if (this.filtering) retag(skb, vid, to.vlans.kind(vid));
     to.stats.txFrames++;
     to.stats.txBytes += skb.len;

@@ -33,6 +33,7 @@ const LL_RESERVED_SPACE = 32;
 /** Sends a packet on along `rt`. Takes the skb. `from` is the device that it came in by. */
 export function ipForward(ip: Ipv4, skb: SkBuff, rt: Rtable, from: NetDevice): void {
   const { net } = ip;
+  if (skb.trace !== 0) net.trace(skb, 'ipForward', `${from.name} to ${rt.dev.name}, ttl ${String(get8(skb.buf, skb.nh + IPV4_TTL))}`);
   // RFC 1812 §5.3.4: what came in a frame for many is not passed on; else it would be multiplied.
   if (skb.pktType !== PACKET_HOST) return net.drop(skb, Drop.UnicastInL2Multicast);
   const { buf, nh } = skb;

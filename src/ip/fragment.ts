@@ -78,6 +78,7 @@ function cut(ip: Ipv4, rt: Rtable, skb: SkBuff, hlen: number, mtu: number): numb
     const piece = fragmentOf(skb, hlen, off, len, off + len < total);
     if (off + len === total) skbMoveOwner(skb, piece);
     net.inc(Mib.IpFragCreates);
+    if (piece.trace !== 0) net.trace(piece, 'ipFragment', `bytes ${String(off)} to ${String(off + len)} of ${String(total)}`);
     rc = ipFinishOutput(ip, rt, piece);
     off += len;
   }
@@ -117,6 +118,7 @@ function fragmentOf(skb: SkBuff, hlen: number, off: number, len: number, more: b
   piece.dev = skb.dev;
   piece.dst = skb.dst;
   piece.origin = skb.origin;
+  piece.trace = skb.trace;
   if (off > 0 && hlen > IPV4_HLEN_MIN) blankOptions(to, nh, hlen);
   const field = get16(buf, nh + IPV4_FRAG_OFF);
   // The whole may be a fragment itself: then the offset goes on, and more follow behind its last piece.

@@ -51,6 +51,7 @@ export class IcmpProtocol implements IpProtocol {
 function icmpRcv(ip: Ipv4, skb: SkBuff): void {
   const { net } = ip;
   net.inc(Mib.IcmpInMsgs);
+  if (skb.trace !== 0) net.trace(skb, 'icmpRcv');
   if (skb.ipSummed !== CHECKSUM_UNNECESSARY && skbChecksum(skb, 0, skb.len, 0) !== 0xffff) {
     net.inc(Mib.IcmpInCsumErrors);
     return bad(ip, skb, Drop.IcmpCsum);

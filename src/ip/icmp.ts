@@ -24,6 +24,7 @@ import {
 import { copyBits } from '../skb/copy.ts';
 import { skbChecksum } from '../skb/csum.ts';
 import { CHECKSUM_NONE, MAX_HEADER, PACKET_HOST, type SkBuff } from '../skb/sk-buff.ts';
+import { skbTraceAnew } from '../skb/trace.ts';
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK } from '../dev/net-device.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST } from './fib.ts';
@@ -122,6 +123,10 @@ function quote(skb: SkBuff, room: number): SkBuff {
 
 /** Turns a request round (the skb goes back as its own answer, its ICMP header rewritten by the caller) and sends it. Takes the skb. */
 export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
+  if (skb.trace !== 0) {
+    skbTraceAnew(skb);
+    ip.net.trace(skb, 'icmpReply');
+  }
   const { buf, nh } = skb;
   const rtIn = skb.dst as Rtable;
   const daddr = get32(buf, nh + IPV4_SADDR);
@@ -143,6 +148,7 @@ export function icmpReply(ip: Ipv4, skb: SkBuff, type: number): void {
 
 /** Completes a message with its checksum, which no card computes, and sends it. Takes the skb. */
 function icmpXmit(ip: Ipv4, skb: SkBuff, saddr: number, daddr: number, tos: number, rt: Rtable): void {
+  if (skb.trace !== 0) ip.net.trace(skb, 'icmpSend');
   skb.th = skb.data;
   put16(skb.buf, skb.th + ICMP_CHECK, csumFold(skbChecksum(skb, 0, skb.len, 0)));
   const rc = ipBuildAndSendPkt(ip, skb, saddr, daddr, IPPROTO_ICMP, ip.sysctl.ipDefaultTtl, tos, rt, false);

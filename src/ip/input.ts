@@ -45,6 +45,7 @@ const EctPkts: readonly number[] = [Mib.IpExtInNoECTPkts, Mib.IpExtInECT1Pkts, M
 export function ipRcv(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
   const { net } = ip;
   const { mib } = net;
+  if (skb.trace !== 0) net.trace(skb, 'ipRcv');
   if (skb.pktType === PACKET_OTHERHOST) {
     net.drop(skb, Drop.OtherHost); // seen because the card is promiscuous; no fault of anybody
     return;
@@ -91,6 +92,7 @@ function headerError(ip: Ipv4, skb: SkBuff, reason: Drop): void {
 
 /** The header is good: where does the packet go? */
 function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipRcvFinish');
   const { buf, nh } = skb;
   // What went round by lo, and our copy of what we sent to many, still have the route that they were sent by.
   const had = skb.dst;
@@ -161,6 +163,7 @@ function ipRcvOptions(ip: Ipv4, skb: SkBuff, hlen: number, rt: Rtable): boolean 
 
 /** For this host: put together if it came in pieces, then to its protocol. Takes the skb. */
 function ipLocalDeliver(ip: Ipv4, skb: SkBuff, dev: NetDevice): void {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipLocalDeliver');
   let whole = skb;
   if (ipIsFragment(skb.buf, skb.nh)) {
     const packet = ipDefrag(ip, skb, IP_DEFRAG_LOCAL_DELIVER);

@@ -47,6 +47,7 @@ const OutOctets: number = Mib.IpExtOutOctets;
  * @returns 0, NET_XMIT_DROP (1), NET_XMIT_CN (2), or a negative errno: -EHOSTUNREACH (no route), -EMSGSIZE, -ENOBUFS, -ENETDOWN
  */
 export function ipQueueXmit(ip: Ipv4, sk: InetSock, skb: SkBuff): number {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipQueueXmit');
   let rt = sk.dst as Rtable | null;
   if (rt === null || rt.generation !== ip.fib.generation) {
     const found = ipRouteSock(ip, sk);
@@ -124,6 +125,7 @@ export function ipBuildAndSendPkt(
 export function ipSendSkb(
   ip: Ipv4, sk: InetSock, skb: SkBuff, rt: Rtable, saddr: number, daddr: number, tos: number, ttl: number,
 ): number {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipSendSkb');
   const total = skb.len + IPV4_HLEN_MIN + (sk.ipOptions === null ? 0 : sk.ipOptions.length);
   const { pmtudisc } = sk;
   const mayFragment = pmtudisc < IP_PMTUDISC_DO || pmtudisc === IP_PMTUDISC_OMIT;
@@ -228,6 +230,7 @@ export function ipSelectIdent(ip: Ipv4, saddr: number, daddr: number, protocol: 
 export function ipLocalOut(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   const { net } = ip;
   net.mib[OutRequests]!++;
+  if (skb.trace !== 0) net.trace(skb, 'ipLocalOut');
   skb.protocol = ETH_P_IP;
   skb.dst = rt;
   skb.dev = rt.dev;
@@ -243,6 +246,7 @@ export function ipLocalOut(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
 export function ipOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
   const { mib } = ip.net;
   mib[OutTransmits]!++;
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipOutput', rt.dev.name);
   mib[OutOctets]! += skb.len;
   if ((rt.type === RTN_BROADCAST || rt.type === RTN_MULTICAST) && !toMany(ip, rt, skb)) return 0;
   if (ip.hookPostRouting !== null && !ip.hookPostRouting.run(skb, null, rt.dev)) return -EPERM;
@@ -252,6 +256,7 @@ export function ipOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
 
 /** To the next hop: a whole packet, or a fragment. Takes the skb. */
 export function ipFinishOutput(ip: Ipv4, rt: Rtable, skb: SkBuff): number {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipFinishOutput');
   const { neigh } = rt;
   if (neigh !== null && !neigh.dead) return neighOutput(neigh, skb);
   return outputSlow(ip, rt, skb);

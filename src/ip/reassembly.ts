@@ -66,6 +66,7 @@ export class IpFrags {
  * @returns the whole packet once its last piece is here, `data` at the IP header; else null
  */
 export function ipDefrag(ip: Ipv4, skb: SkBuff, user: number): SkBuff | null {
+  if (skb.trace !== 0) ip.net.trace(skb, 'ipDefrag');
   const { net, frags } = ip;
   net.inc(Mib.IpReasmReqds);
   const q = findQueue(frags, skb, user);

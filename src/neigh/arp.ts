@@ -127,6 +127,7 @@ export function arpSend(
   ethWriteHeader(skb.buf, skb.mac, dst, dstOff, dev.addr, 0, ETH_P_ARP);
   skb.protocol = ETH_P_ARP;
   skb.dev = dev;
+  if (skb.trace !== 0) dev.net.trace(skb, 'arpSend');
   devQueueXmit(skb);
 }
 
@@ -137,6 +138,7 @@ export function arpAnnounce(dev: NetDevice, addr: number): void {
 
 /** An ARP packet came in. Takes the skb. */
 function arpRcv(arp: Arp, skb: SkBuff, dev: NetDevice): void {
+  if (skb.trace !== 0) arp.net.trace(skb, 'arpRcv');
   if ((dev.flags & IFF_NOARP) !== 0 || skb.pktType === PACKET_OTHERHOST || skb.pktType === PACKET_LOOPBACK) {
     consumeSkb(skb); // not for us, and no fault of the packet
     return;
@@ -152,6 +154,7 @@ function arpRcv(arp: Arp, skb: SkBuff, dev: NetDevice): void {
     arp.net.drop(skb, Drop.ArpInvalid);
     return;
   }
+  if (skb.trace !== 0) arp.net.trace(skb, 'arpProcess');
   arpProcess(arp, skb, dev, tip);
   consumeSkb(skb);
 }

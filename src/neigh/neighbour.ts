@@ -17,8 +17,8 @@
  * A neighbour that is CONNECTED (REACHABLE, PERMANENT, NOARP) costs a packet fourteen bytes and no question.
  */
 import { assert } from '../lib/assert.ts';
-import { etherAddrCopy, etherAddrEqual } from '../lib/addr.ts';
-import type { In6Addr } from '../lib/addr6.ts';
+import { etherAddrCopy, etherAddrEqual, formatIpv4, formatMac } from '../lib/addr.ts';
+import { formatIpv6, type In6Addr } from '../lib/addr6.ts';
 import { get16, get32, put16, put32 } from '../lib/bytes.ts';
 import { NS_PER_MS } from '../lib/units.ts';
 import { Timer } from '../time/timer.ts';
@@ -128,6 +128,7 @@ export class Neighbour {
  */
 export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
   if ((neigh.state & NUD_CONNECTED) === 0 && !neighEventSend(neigh, skb)) return 0;
+  if (skb.trace !== 0) neigh.dev.net.trace(skb, 'neighOutput', `${nextHop(neigh)} is at ${formatMac(neigh.ha)}`);
   const at = skb.push(ETH_HLEN);
   const { buf } = skb;
   // The header as numbers: fourteen stores and no load.
@@ -138,6 +139,11 @@ export function neighOutput(neigh: Neighbour, skb: SkBuff): number {
   skb.mac = at;
   skb.dev = neigh.dev;
   return devQueueXmit(skb);
+}
+
+/** Its address, as a trace prints it. */
+function nextHop(neigh: Neighbour): string {
+  return neigh.addr6 === null ? formatIpv4(neigh.addr) : formatIpv6(neigh.addr6);
 }
 
 /**
@@ -188,6 +194,7 @@ function neighEnqueue(neigh: Neighbour, skb: SkBuff): void {
     neigh.table.unresDiscards++;
     neigh.dev.net.drop(oldest, Drop.NeighQueueFull);
   }
+  if (skb.trace !== 0) neigh.dev.net.trace(skb, 'neighEventSend', `who has ${nextHop(neigh)}? ${String(neigh.queue.qlen)} waiting`);
   neigh.queue.pushTail(skb);
   neigh.queueBytes += skb.truesize;
 }

@@ -16,6 +16,7 @@ import { skbChecksumHelp } from '../skb/csum.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { kfreeSkbReason } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
+import { skbTrace } from '../skb/trace.ts';
 import type { Random } from '../lib/random.ts';
 import type { Cpu } from '../time/cpu.ts';
 import { Timer } from '../time/timer.ts';
@@ -156,6 +157,7 @@ export class Card implements PortOwner {
     skb.truesize = SKB_TRUESIZE_OVERHEAD + skb.len;
     if (skb.ipSummed === CHECKSUM_PARTIAL && !this.config.rxCsum) skbChecksumHelp(skb);
     if (this.broken !== null) this.broken.pass(skb);
+    if (skb.trace !== 0) skbTrace(skb, 'rxRing', this.port.name, this.cpu.sim.now, `${String(this.rxQueued)} waiting`);
     this.rxSlots[this.rxHead++ & this.rxMask] = skb;
     this.rxArrived();
   }

@@ -35,6 +35,7 @@ export function cloneSkb(skb: SkBuff): SkBuff {
   copy.dst = skb.dst;
   copy.origin = skb.origin;
   copy.hop = skb.hop;
+  copy.trace = skb.trace;
   copy.nfct = skb.nfct;
   copy.nfctInfo = skb.nfctInfo;
   return copy;

@@ -66,6 +66,7 @@ export function skbGsoCut(skb: SkBuff, index: number, count: number): SkBuff {
   segment.dev = skb.dev;
   segment.dst = skb.dst;
   segment.origin = skb.origin;
+  segment.trace = skb.trace;
   fixNetworkHeader(to, nh, th + thHlen(buf, th) - nh + payload, index);
   fixTransportHeader(to, th, from, index, count);
   return segment;

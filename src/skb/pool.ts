@@ -5,6 +5,7 @@
 import { assert } from '../lib/assert.ts';
 import { CHECKSUM_NONE, PACKET_HOST, SkBuff, SKB_TRUESIZE_OVERHEAD } from './sk-buff.ts';
 import { Drop, NR_DROP_REASONS } from './drop-reason.ts';
+import type { Tracer } from './trace.ts';
 
 /** Sizes of payload pages. A page is taken from the smallest class that fits. */
 const PAGE_CLASSES: readonly number[] = [2048, 16384, 65536];
@@ -38,6 +39,9 @@ export class SkbPool {
   /** Dropped packets by reason, all hosts and cables together. */
   readonly drops: Float64Array = new Float64Array(NR_DROP_REASONS);
   onDrop: DropListener | null = null;
+  /** Who follows packets, and `skb.trace` of those that are born now: 0 or TRACE_BORN. */
+  tracer: Tracer | null = null;
+  tracing = 0;
   private readonly free: SkBuff[] = [];
   private readonly freePages: Page[][] = PAGE_CLASSES.map(() => []);
 
@@ -46,6 +50,7 @@ export class SkbPool {
     const skb = this.free.pop() ?? new SkBuff(this);
     this.live++;
     skb.alive = true;
+    skb.trace = this.tracing;
     skb.data = headroom;
     skb.tail = headroom;
     skb.truesize = SKB_TRUESIZE_OVERHEAD;
@@ -147,6 +152,7 @@ export function kfreeSkbReason(skb: SkBuff, reason: Drop, where: string): void {
   if (reason !== Drop.NotDropped) {
     pool.drops[reason]!++;
     if (pool.onDrop !== null) pool.onDrop(skb, reason, where);
+    if (skb.trace !== 0 && pool.tracer !== null) pool.tracer.dropped(skb, reason, where);
   }
   pool.consume(skb);
 }

@@ -105,6 +105,8 @@ export class SkBuff {
   /** The machine that made it, and the one that sent it last, by their numbers in the world; 0 while it has not left one. */
   origin = 0;
   hop = 0;
+  /** Who follows it knows it by this number; 0: nobody does (`skb/trace.ts`). */
+  trace = 0;
   /** Called when it is freed, to give back what it occupied. */
   destructor: ((skb: SkBuff) => void) | null = null;
 

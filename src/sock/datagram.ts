@@ -8,6 +8,7 @@ import {
 import { hasQueuedError, sockPurgeErrors } from './error-queue.ts';
 import { skbSetOwnerR, type Sock } from './sock.ts';
 import type { MsgHdr } from './sockaddr.ts';
+import { sockTrace } from './trace.ts';
 import { sockWriteable } from './wmem.ts';
 
 /** POLL* bits of a socket of messages (Linux: datagram_poll). */
@@ -45,6 +46,7 @@ export function sockQueueRcv(sk: Sock, skb: SkBuff): boolean {
     return false;
   }
   skbSetOwnerR(skb, sk);
+  if (skb.trace !== 0) sockTrace(sk, skb, 'sockQueueRcvSkb');
   sk.receiveQueue.pushTail(skb);
   sk.dataReady();
   return true;

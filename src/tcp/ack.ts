@@ -55,6 +55,7 @@ const PURE_ACKS: number = Mib.TcpExtTCPPureAcks;
  */
 export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   const { ackSeq: ack } = skb;
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpAck');
   const priorSndUna = tp.sndUna;
   const st = tp.tcp.scratch.ack;
   st.begin(tp.sndNxt);

@@ -19,6 +19,7 @@ import {
   TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_SYN_RECV, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
 import { skbSetOwnerR } from '../sock/sock.ts';
+import { sockTrace } from '../sock/trace.ts';
 import { get8 } from '../lib/bytes.ts';
 import { TCP_FLAG_FIN, TCP_FLAG_SYN, TCP_FLAG_URG, thHlen, thUrgPtr } from '../wire/tcp.ts';
 import { tcpSetState } from './close.ts';
@@ -139,6 +140,7 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
 /** Puts the next text into the receive queue; `data` is at the payload, `seq` is RCV.NXT. Takes the skb. */
 export function tcpQueueRcv(tp: TcpSock, skb: SkBuff): void {
   const tail = tp.receiveQueue.tail;
+  if (skb.trace !== 0) sockTrace(tp, skb, 'tcpQueueRcv');
   tcpRcvNxtUpdate(tp, skb.endSeq);
   if (tail !== null && tcpTryCoalesce(tp, tail, skb)) return;
   if (skb.destructor !== null) skbOrphan(skb);

@@ -51,6 +51,7 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
     return;
   }
   net.inc(Mib.TcpInSegs);
+  if (skb.trace !== 0) net.trace(skb, skb.protocol === ETH_P_IPV6 ? 'tcpV6Rcv' : 'tcpV4Rcv');
   if (!tcpHeaderOk(tcp, skb)) return;
   const dif = (skb.dev as NetDevice).ifindex;
   // Twice at most, but for requests whose listener has gone: each look-up of such a one removes it.
@@ -205,6 +206,7 @@ function tcpReqRcv(req: RequestSock, skb: SkBuff): boolean {
 function tcpTimewaitRcv(tw: TimewaitSock, skb: SkBuff, dif: number): void {
   const { tcp } = tw;
   const { net } = tcp;
+  if (skb.trace !== 0) net.trace(skb, 'tcpTimewaitStateProcess');
   const verdict = tcpTimewaitStateProcess(tw, skb);
   if (verdict === TwVerdict.Syn) {
     const listener = findListener(tcp, skb, dif);

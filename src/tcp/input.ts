@@ -51,6 +51,7 @@ const TSTAMP_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_TIMESTAMP 
 export function tcpRcvEstablished(tp: TcpSock, skb: SkBuff): void {
   const { buf, th } = skb;
   const hlen = thHlen(buf, th);
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpRcvEstablished');
   tcpMstampRefresh(tp);
   if (hlen === tp.tcpHeaderLen && predicted(tp, skb)) {
     if (skb.len === hlen) fastAck(tp, skb);

@@ -109,6 +109,7 @@ export function tcpSackRemove(tp: TcpSock): void {
 
 /** A segment that begins beyond RCV.NXT, within the window. Takes the skb; `data` is at the payload. */
 export function tcpDataQueueOfo(tp: TcpSock, skb: SkBuff): void {
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpDataQueueOfo', `${String(tp.ofoQueue.qlen)} out of order before it`);
   const { net } = tp;
   if (!tcpTryRmemSchedule(tp, skb)) {
     net.inc(Mib.TcpExtTCPOFODrop);

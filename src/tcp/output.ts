@@ -50,6 +50,7 @@ const NET_XMIT_CN = 2;
  */
 export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number {
   const { net } = tp;
+  if (skb.trace !== 0) net.trace(skb, 'tcpTransmitSkb', skb.gsoSegs > 1 ? `${String(skb.gsoSegs)} segments` : '');
   const flags = skb.tcpFlags | (skb.gsoSegs > 1 ? TCP_FLAG_PSH : 0); // a burst is flushed by whoever merges segments
   skb.tcpFlags = flags;
   const { seq, endSeq } = skb;
@@ -193,7 +194,9 @@ function tcpAcceptableSeq(tp: TcpSock): number {
 export function tcpSendAck(tp: TcpSock): void {
   if (tp.state === TCP_CLOSE) return;
   tcpMstampRefresh(tp);
-  tcpTransmitSkb(tp, tcpNondataSkb(tp, tcpAcceptableSeq(tp), TCP_FLAG_ACK), false);
+  const skb = tcpNondataSkb(tp, tcpAcceptableSeq(tp), TCP_FLAG_ACK);
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpSendAck');
+  tcpTransmitSkb(tp, skb, false);
 }
 
 /** Resets the peer: `R.` at SND.NXT. */
@@ -306,6 +309,7 @@ export function tcpSendSyn(tp: TcpSock): number {
   tcpMstampRefresh(tp);
   tcpConnectInit(tp);
   const skb = tcpNondataSkb(tp, tp.writeSeq, TCP_FLAG_SYN);
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpConnect');
   tp.retransStamp = tcpTimeStampTs(tp);
   tp.writeSeq = skb.endSeq;
   tp.wmemQueued += skb.truesize;
@@ -337,6 +341,7 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   txOpt.sackPerm = req.sackOk;
   const hlen = TCP_HLEN_MIN + tcpOptionsSize(txOpt);
   const skb = tp.net.pool.alloc(MAX_HEADER);
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpMakeSynack');
   const th = skb.push(hlen);
   skb.th = th;
   skb.gsoSegs = 1;

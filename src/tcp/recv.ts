@@ -78,6 +78,7 @@ function take(tp: TcpSock, msg: MsgHdr): number {
     }
     const fin = (skb.tcpFlags & TCP_FLAG_FIN) !== 0;
     tp.receiveQueue.unlink(skb);
+    if (skb.trace !== 0) tp.net.trace(skb, 'tcpRecvmsg', `${String(copied)} bytes`);
     consumeSkb(skb);
     if (fin) {
       tp.copiedSeq = (tp.copiedSeq + 1) | 0;

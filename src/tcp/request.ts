@@ -47,6 +47,7 @@ function reqskQueueFull(tp: TcpSock): boolean {
  */
 export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   const { tcp, net } = tp;
+  if (skb.trace !== 0) net.trace(skb, 'tcpConnRequest', `${String(tp.ackBacklog)} in the accept queue`);
   // RFC 1122 §4.2.3.10: a SYN to a broadcast or multicast address is discarded silently.
   if (!tcpAfOf(tcp, skb).isLocal(tcp, skb)) return tcpListenDrop(tp, Drop.IpInvalidDest);
   let wantCookie = false;

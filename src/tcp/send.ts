@@ -99,6 +99,7 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
       skb = tcpEntail(tp);
       continue;
     }
+    if (skb.trace !== 0) tp.net.trace(skb, 'tcpSendmsg', `${String(n)} bytes`);
     if (copied === 0) skb.tcpFlags &= ~TCP_FLAG_PSH;
     copied += n;
     if (copied === len || skb.len < goal) continue;

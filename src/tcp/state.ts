@@ -16,6 +16,7 @@ import {
   POLLOUT, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1,
   TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
+import { tcpStateName } from '../sock/trace.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpParseOptions } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
 import { tcpAck } from './ack.ts';
@@ -46,6 +47,7 @@ export function tcpRcvStateProcess(tp: TcpSock, skb: SkBuff): number {
     tp.net.drop(skb, Drop.TcpClose);
     return 0;
   }
+  if (skb.trace !== 0) tp.net.trace(skb, 'tcpRcvStateProcess', tcpStateName(tp.state));
   tcpMstampRefresh(tp);
   if (tp.state === TCP_SYN_SENT) return synSentRcv(tp, skb);
   if ((skb.tcpFlags & (TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_SYN)) === 0) {

@@ -161,6 +161,7 @@ export function tcpWriteXmit(tp: TcpSock, mss: number, nonagle: number, push: nu
     }
     quota = Math.min(quota, maxSegs);
     if (!tcpPrepareBurst(tp, skb, mss, quota, maxSegs, nonagle, push)) break;
+    if (skb.trace !== 0) tp.net.trace(skb, 'tcpWriteXmit', `cwnd ${String(tp.sndCwnd)}, ${String(tcpPacketsInFlight(tp))} in flight`);
     if (tcpTransmitSkb(tp, skb, true) !== 0) break;
     const segs = skb.gsoSegs;
     if (skb.len < segs * mss) tp.sndSml = skb.endSeq;

@@ -26,6 +26,7 @@ import { inetIif, ipUpdatePmtu, type Rtable } from '../ip/route.ts';
 import { IP_PMTUDISC_DONT, TCP_ESTABLISHED } from '../sock/constants.ts';
 import { ipIcmpError } from '../sock/error-queue.ts';
 import type { InetSock } from '../sock/sock.ts';
+import { sockTrace } from '../sock/trace.ts';
 import { udpHearsMany, udpLookup } from './demux.ts';
 import type { UdpProto, UdpSock } from './sock.ts';
 
@@ -51,6 +52,7 @@ export class UdpProtocol implements IpProtocol {
 
 /** A datagram came in. Takes the skb. */
 function udpRcv(udp: UdpProto, skb: SkBuff): void {
+  if (skb.trace !== 0) udp.net.trace(skb, 'udpRcv');
   if (!mayPull(skb, UDP_HLEN)) return bad(udp, skb, Drop.PktTooSmall);
   const { buf, data, nh } = skb;
   const ulen = get16(buf, data + UDP_LEN);
@@ -125,6 +127,7 @@ export function udpQueueRcv(sk: UdpSock, skb: SkBuff): void {
     return refused(udp, skb, Mib.UdpMemErrors, Mib.Udp6MemErrors, Drop.ProtoMem);
   }
   skb.pull(UDP_HLEN);
+  if (skb.trace !== 0) sockTrace(sk, skb, 'udpQueueRcvSkb');
   skb.sk = sk;
   skb.destructor = udpRfree;
   sk.rmemAlloc += size;

@@ -52,6 +52,7 @@ export class UdpV6Protocol implements IpProtocol {
 
 /** A datagram came in. Takes the skb. */
 function udpV6Rcv(udp: UdpProto, skb: SkBuff): void {
+  if (skb.trace !== 0) udp.net.trace(skb, 'udpv6Rcv');
   if (!mayPull(skb, UDP_HLEN)) return bad(udp, skb, Drop.PktTooSmall);
   const { buf, data, nh } = skb;
   const ulen = get16(buf, data + UDP_LEN);

@@ -101,6 +101,7 @@ export function udpV4Sendmsg(sk: UdpSock, msg: MsgHdr, named: boolean, daddr: nu
   const err = checkSend(sk, rt, msg.len, daddr, dport);
   if (err < 0) return err;
   const skb = sk.net.pool.alloc(MAX_HEADER);
+  if (skb.trace !== 0) sk.net.trace(skb, 'udpSendmsg');
   addPayload(sk, skb, msg);
   skb.truesize = datagramTruesize(msg.len);
   skbSetOwnerW(skb, sk);
@@ -179,6 +180,7 @@ function sendSkb(
   sk: UdpSock, skb: SkBuff, rt: Rtable, saddr: number, daddr: number, dport: number, msg: MsgHdr | null,
 ): number {
   const { net } = sk;
+  if (skb.trace !== 0) net.trace(skb, 'udpSendSkb', `${String(skb.len)} bytes`);
   const at = skb.push(UDP_HLEN);
   skb.th = at;
   udpWriteHeader(skb.buf, at, sk.num, dport, skb.len);

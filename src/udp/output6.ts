@@ -89,6 +89,7 @@ function send(sk: UdpSock, msg: MsgHdr, daddr: In6Addr, dport: number, scopeId: 
   const refused = checkSend(sk, rt, how, msg.len, daddr, dport);
   if (refused < 0) return refused;
   const skb = sk.net.pool.alloc(MAX_HEADER);
+  if (skb.trace !== 0) sk.net.trace(skb, 'udpv6Sendmsg');
   addPayload(sk, skb, msg);
   skb.truesize = datagramTruesize(msg.len);
   skbSetOwnerW(skb, sk);

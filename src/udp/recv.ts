@@ -54,6 +54,7 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
   }
   if ((msg.flags & MSG_PEEK) === 0) {
     sk.receiveQueue.unlink(skb);
+    if (skb.trace !== 0) sk.net.trace(skb, 'udpRecvmsg', `${String(copied)} bytes`);
     sk.net.mib[skb.protocol === ETH_P_IPV6 ? In6Datagrams : InDatagrams]!++;
     consumeSkb(skb);
   }

@@ -55,7 +55,7 @@ export class DropTrace {
   }
 
   private dropped(skb: SkBuff, reason: Drop, where: string): void {
-    const line = `${formatTime(this.sim.now)} ${where} ${dropName(reason)} ${describe(skb)}`;
+    const line = `${formatTime(this.sim.now)} ${where} ${dropName(reason)} ${describeSkb(skb)}`;
     if (this.print === null) {
       if (this.lines.length < DROP_LINES_MAX) this.lines.push(line);
       return;
@@ -72,7 +72,7 @@ export class DropTrace {
 }
 
 /** The packet as a line: from its first header on, as far as it has any. */
-function describe(skb: SkBuff): string {
+export function describeSkb(skb: SkBuff): string {
   const start = skb.mac >= 0 && skb.mac <= skb.data ? skb.mac : skb.nh >= 0 && skb.nh <= skb.data ? skb.nh : skb.data;
   const bytes = new Uint8Array(skb.data - start + skb.len);
   bytes.set(skb.buf.subarray(start, skb.data));

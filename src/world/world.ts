@@ -38,6 +38,7 @@ import {
   fullMesh, line, natGateway, star, twoHosts, twoLans, type FullMesh, type Line, type NatGateway, type NatGatewayOptions, type Star,
   type TopologyOptions, type TwoHosts, type TwoLans, type TwoLansOptions,
 } from './topology.ts';
+import { Tracing, WorldTrace, type TraceOptions } from './trace.ts';
 import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
 
 export interface WorldOptions {
@@ -104,6 +105,7 @@ export class World {
   private readonly faultPlan: Faults = new Faults(this);
   private stations = 0;
   private readonly digester: Digest | null;
+  private tracing: Tracing | null = null;
   private stopped = false;
 
   constructor(options: WorldOptions = {}) {
@@ -438,6 +440,20 @@ export class World {
     return new DropTrace(this.parts.sim, this.parts.pool, print ?? null);
   }
 
+  /**
+   * Follows packets from now on, function by function and queue by queue, on every host and switch: all that are born until
+   * `stop()` (or the end of a `using` scope), or those that the options pick. `String(trace)` prints their ways.
+   */
+  trace(options: TraceOptions = {}): WorldTrace {
+    const { sim, pool } = this.parts;
+    this.tracing ??= new Tracing({
+      sim, pool, names: this.names,
+      machineOf: (port) => this.machineOf(port),
+      hostTime: (name) => this.hostsByName.get(name)?.kernel.stack.net.cpu.now ?? null,
+    });
+    return new WorldTrace(this.tracing, options);
+  }
+
   /** All calls that wait for the network, host by host. */
   blocked(): BlockedCall[] {
     return this.hosts.flatMap((host) => blockedOn(host.name, host.kernel.stack.layer, this.nowNs));
@@ -530,6 +546,14 @@ export class World {
       trial.cabled(cable);
     }
     this.segments.rebuild(this.cableList);
+  }
+
+  /** `alice` for `alice` and for `alice.eth0`, `sw` for `sw.p1`. */
+  private machineOf(where: string): string | null {
+    const known = (name: string): boolean => this.hostsByName.has(name) || this.jointsByName.has(name);
+    if (known(where)) return where;
+    const name = where.slice(0, Math.max(0, where.lastIndexOf('.')));
+    return known(name) ? name : null;
   }
 
   private ownerOf(port: Port): Host | null {

@@ -8,7 +8,7 @@
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import { NETDEV_TX_OK, type NetDevice } from '../net-device.ts';
 import { qdiscPktLen, type Qdisc } from '../qdisc.ts';
-import { devHardStartXmit, needsWork, validateXmitSkb } from '../xmit.ts';
+import { devHardStartXmit, needsWork, qdiscNote, validateXmitSkb } from '../xmit.ts';
 
 /** Packets that one run sends before it gives way (Linux: dev_tx_weight). */
 const DEV_TX_WEIGHT = 64;
@@ -41,7 +41,9 @@ function takeNext(q: Qdisc): SkBuff | null {
   const skb = q.requeued.popHead();
   if (skb === null) {
     const next = q.dequeue();
-    if (next !== null) qdiscCount(next, q);
+    if (next === null) return null;
+    qdiscCount(next, q);
+    if (next.trace !== 0) q.dev.net.trace(next, 'dequeueSkb', qdiscNote(q));
     return next;
   }
   q.qlen--;
@@ -59,6 +61,7 @@ export function schDirectXmit(skb: SkBuff, q: Qdisc, dev: NetDevice): boolean {
     return true;
   }
   if (!dev.queueStopped && devHardStartXmit(skb, dev) === NETDEV_TX_OK) return true;
+  if (skb.trace !== 0) dev.net.trace(skb, 'devRequeueSkb', `${dev.name}: the driver is busy`);
   q.requeued.pushHead(skb);
   q.requeues++;
   count(skb, q);

@@ -16,7 +16,7 @@ import type { NetDevice } from '../../dev/net-device.ts';
 import type { NfHook } from '../ipv4.ts';
 import { conntrackConfirm, conntrackIn } from './conntrack.ts';
 import {
-  IP_CT_ESTABLISHED, NF_ACCEPT, NF_DROP, NF_INET_FORWARD, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_NUMHOOKS,
+  IP_CT_ESTABLISHED, NF_ACCEPT, NF_DROP, NF_HOOK_NAMES, NF_INET_FORWARD, NF_INET_LOCAL_IN, NF_INET_LOCAL_OUT, NF_INET_NUMHOOKS,
   NF_INET_POST_ROUTING, NF_INET_PRE_ROUTING,
 } from './constants.ts';
 import type { NfFamily } from './family.ts';
@@ -62,6 +62,7 @@ class HookRun implements NfHook {
     p.in = from;
     p.out = to;
     if (!nfPacketRead(p, skb)) p.th = -1;
+    if (skb.trace !== 0) nf.net.trace(skb, 'nfHookSlow', NF_HOOK_NAMES[hook]);
     const verdict = this.ask(p);
     nf.give();
     if (verdict === NF_ACCEPT) {

@@ -39,6 +39,7 @@ const LL_RESERVED_SPACE = 32;
 export function ip6Forward(ip6: Ipv6, skb: SkBuff, rt: Rt6Info, from: NetDevice): void {
   const { net } = ip6;
   const out = rt.forward;
+  if (skb.trace !== 0) net.trace(skb, 'ip6Forward', from.name);
   if (out === null) {
     // A host is no router: what is not for it ends here.
     net.inc(Mib.Ip6InAddrErrors);

@@ -70,6 +70,7 @@ function cut(ip6: Ipv6, rt: Rt6Info, skb: SkBuff, room: number): number {
     const piece = fragmentOf(skb, off, len, off + len < total, id);
     if (off + len === total) skbMoveOwner(skb, piece);
     net.inc(Mib.Ip6FragCreates);
+    if (piece.trace !== 0) net.trace(piece, 'ip6Fragment', `bytes ${String(off)} to ${String(off + len)} of ${String(total)}`);
     rc = ip6FinishOutput(ip6, rt, piece);
     off += len;
   }
@@ -88,6 +89,7 @@ function fragmentOf(skb: SkBuff, off: number, len: number, more: boolean, id: nu
   const { buf, nh } = skb;
   // The fragment header needs room of its own: the headers stand further in front.
   const piece = skb.pool.alloc(nh - FRAG_HLEN);
+  piece.trace = skb.trace;
   const to = piece.buf;
   const at = piece.put(IPV6_HLEN + FRAG_HLEN);
   for (let i = 0; i < IPV6_HLEN; i++) to[at + i] = buf[nh + i]!;

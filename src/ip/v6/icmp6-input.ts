@@ -59,6 +59,7 @@ export class Icmp6Protocol implements IpProtocol {
 function icmp6Rcv(ip6: Ipv6, skb: SkBuff): void {
   const { net } = ip6;
   net.inc(Mib.Icmp6InMsgs);
+  if (skb.trace !== 0) net.trace(skb, 'icmpv6Rcv');
   if (skb.ipSummed !== CHECKSUM_UNNECESSARY && !skbChecksumVerify(skb, NEXTHDR_ICMP)) {
     net.inc(Mib.Icmp6InCsumErrors);
     return bad(ip6, skb, Drop.IcmpCsum);

@@ -27,6 +27,7 @@ import {
 import { copyBits } from '../../skb/copy.ts';
 import { skbChecksum } from '../../skb/csum.ts';
 import { CHECKSUM_NONE, MAX_HEADER, PACKET_HOST, type SkBuff } from '../../skb/sk-buff.ts';
+import { skbTraceAnew } from '../../skb/trace.ts';
 import { Mib } from '../../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../../dev/net-device.ts';
 import type { Ipv4 } from '../ipv4.ts';
@@ -139,6 +140,10 @@ function quote(skb: SkBuff, room: number): SkBuff {
  * asked; asked by a group, from one of the device's (RFC 4443 §4.2). Takes the skb.
  */
 export function icmp6Reply(ip6: Ipv6, skb: SkBuff): void {
+  if (skb.trace !== 0) {
+    skbTraceAnew(skb);
+    ip6.net.trace(skb, 'icmpv6EchoReply');
+  }
   const { buf, nh } = skb;
   const daddr = in6ReadAt(buf, nh + IPV6_SADDR);
   const asked = in6ReadAt(buf, nh + IPV6_DADDR);
@@ -159,6 +164,7 @@ export function icmp6Reply(ip6: Ipv6, skb: SkBuff): void {
 
 /** Completes a message (from `data` on) with its checksum, which no card computes, and sends it. Takes the skb. */
 function icmp6Xmit(ip6: Ipv6, skb: SkBuff, saddr: In6Addr, daddr: In6Addr, tclass: number, rt: Rt6Info): void {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'icmp6Send');
   skb.th = skb.data;
   skb.ipSummed = CHECKSUM_NONE;
   const { buf, th, len } = skb;

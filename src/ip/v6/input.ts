@@ -53,6 +53,7 @@ const EctPkts: readonly number[] = [Mib.Ip6InNoECTPkts, Mib.Ip6InECT1Pkts, Mib.I
 export function ip6Rcv(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
   const { net } = ip6;
   const { mib } = net;
+  if (skb.trace !== 0) net.trace(skb, 'ip6Rcv');
   if (skb.pktType === PACKET_OTHERHOST) {
     net.drop(skb, Drop.OtherHost); // seen because the card is promiscuous; no fault of anybody
     return;
@@ -106,6 +107,7 @@ function addressesGood(buf: Uint8Array, nh: number, skb: SkBuff, dev: NetDevice)
 
 /** The header is good: options that every hop reads, then: where does the packet go? */
 function ip6RcvFinish(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6RcvFinish');
   const { buf, nh } = skb;
   let rt: Rt6Info;
   // What went round by lo, and our copy of what we sent to many, still have the route that they were sent by.
@@ -141,6 +143,7 @@ function ip6McInput(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
 
 /** For this host: through its other headers to its protocol. Takes the skb. */
 function ip6LocalDeliver(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6LocalDeliver');
   if (ip6.hookLocalIn !== null && !ip6.hookLocalIn.run(skb, dev, null)) return;
   skb.pull(skb.th - skb.nh);
   let whole = skb;

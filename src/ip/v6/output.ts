@@ -55,6 +55,7 @@ const ROUTER_ALERT_HLEN = 8;
  * @returns 0, NET_XMIT_DROP (1), NET_XMIT_CN (2), or a negative errno: -EHOSTUNREACH (no route), -EMSGSIZE, -ENOBUFS, -ENETDOWN
  */
 export function ip6Xmit(ip6: Ipv6, sk: InetSock, skb: SkBuff, tclass: number, flowLabel: number, hopLimit: number): number {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6Xmit');
   let rt = sk.dst as Rt6Info | null;
   if (rt === null || rt.generation !== ip6.fib.generation) {
     const found = ip6RouteSock(ip6, sk);
@@ -82,6 +83,7 @@ export function ip6SendSkb(
   ip6: Ipv6, sk: InetSock, skb: SkBuff, rt: Rt6Info, saddr: In6Addr, daddr: In6Addr, tclass: number, hopLimit: number,
   flowLabel: number, mayFragment: boolean,
 ): number {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6SendSkb');
   const at = skb.push(IPV6_HLEN);
   skb.nh = at;
   const hops = hopLimit >= 0 ? hopLimit : ip6DstHoplimit(rt);
@@ -165,6 +167,7 @@ export function ip6DstHoplimit(rt: Rt6Info): number {
 /** A packet of this host, complete with its header, goes its way. Takes the skb. */
 export function ip6LocalOut(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
   ip6.net.mib[OutRequests]!++;
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6LocalOut');
   skb.protocol = ETH_P_IPV6;
   skb.dst = rt;
   skb.dev = rt.dev;
@@ -180,6 +183,7 @@ export function ip6LocalOut(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
 export function ip6Output(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
   const { mib } = ip6.net;
   mib[OutTransmits]!++;
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6Output', rt.dev.name);
   mib[OutOctets]! += skb.len;
   if (rt.type === RTN_MULTICAST && !toGroup(ip6, rt, skb)) return 0;
   if (ip6.hookPostRouting !== null && !ip6.hookPostRouting.run(skb, null, rt.dev)) return -EPERM;
@@ -190,6 +194,7 @@ export function ip6Output(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
 
 /** To the neighbour of the next hop. Takes the skb. */
 export function ip6FinishOutput(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): number {
+  if (skb.trace !== 0) ip6.net.trace(skb, 'ip6FinishOutput');
   const { neigh } = rt;
   if (neigh !== null && !neigh.dead) return neighOutput(neigh, skb);
   const found = ip6.ndisc.table.lookup6(rt.dev, rt.nexthop);

@@ -52,6 +52,7 @@ export class Ip6Frags {
 export function ipv6Defrag(ip6: Ipv6, skb: SkBuff, nhoff: number): SkBuff | null {
   const { net } = ip6;
   net.inc(Mib.Ip6ReasmReqds);
+  if (skb.trace !== 0) net.trace(skb, 'ipv6FragRcv');
   if (!mayPull(skb, FRAG_HLEN)) return problem(ip6, skb, IPV6_PAYLOAD_LEN);
   const { buf, data } = skb;
   const field = ip6fOff(buf, data);
