@@ -45,7 +45,7 @@ const PROMISES: Readonly<Record<string, readonly RegExp[]>> = {
   ],
   '10-router.ts': [
     /^default via 10.0.0.1 dev eth0 proto static$/m, /^10.0.2.0\/24 via 10.0.1.4 dev eth1 proto static$/m, /^ 3  far \(10.0.2.2\)/m,
-    /hello 10.0.0.2/, /l1 hears 0 of 2 replies, r2 2 of 2/, /^IpForwDatagrams +\d/m,
+    /hello ::ffff:10\.0\.0\.2/, /l1 hears 0 of 2 replies, r2 2 of 2/, /^IpForwDatagrams +\d/m,
   ],
   '12-bufferbloat.ts': [
     /^pfifo_fast +9\.\d+ Mbit\/s .* 3\d\d\.\d ms/m, /^fq_codel +9\.\d+ Mbit\/s +2\d\.\d ms +2\d\.\d ms +[23]\d\.\d ms/m,
