@@ -29,8 +29,11 @@ import type { SkbPool } from '../skb/pool.ts';
 import { PingTable, pingAllowed, pingCreateSock } from '../raw/ping.ts';
 import { packetCreateSock, packetInit } from '../raw/packet/packet.ts';
 import { rawCreateSock, rawInit, type RawTable } from '../raw/raw.ts';
+import { Ping6Input, ping6CreateSock } from '../raw/v6/ping.ts';
+import { raw6CreateSock, raw6Init } from '../raw/v6/raw6.ts';
+import type { Raw6Table } from '../raw/v6/sock.ts';
 import {
-  AF_INET, AF_INET6, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW,
+  AF_INET, AF_INET6, AF_PACKET, AF_UNIX, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_IP, IPPROTO_TCP, IPPROTO_UDP, SOCK_DGRAM, SOCK_RAW,
   SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
@@ -58,6 +61,8 @@ export interface HostStack {
   readonly ip6: Ipv6;
   readonly tcp: TcpProto;
   readonly udp: UdpProto;
+  readonly raw: RawTable;
+  readonly raw6: Raw6Table;
   readonly ping: PingTable;
   readonly unix: UnixTable;
   readonly nf: Netfilter;
@@ -100,20 +105,22 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   udpV6Init(udp, ip6);
   const layer = new SocketLayer(net);
   const raw = rawInit(net, ip);
-  const ping = new PingTable(raw);
-  layer.families.set(AF_INET, (type, protocol, process) => createInet({ tcp, udp, raw, ping }, type, protocol, process));
+  const raw6 = raw6Init(net, ip6);
+  const ping = new PingTable(raw, ip6, (table) => new Ping6Input(table));
+  const inet: InetProtocols = { tcp, udp, raw, raw6, ping, ip6 };
+  layer.families.set(AF_INET, (type, protocol, process) => createInet(inet, type, protocol, process));
   const packets = packetInit(net);
   layer.families.set(AF_PACKET, (type, protocol, { uid }) => uid === 0 ? packetCreateSock(packets, type, protocol) : -EPERM);
   const unix = unixInit(net);
   layer.families.set(AF_UNIX, (type, protocol) => unixCreateSock(unix, type, protocol));
-  layer.families.set(AF_INET6, (type, protocol) => createInet6(tcp, udp, ip6, type, protocol));
+  layer.families.set(AF_INET6, (type, protocol, process) => createInet6(inet, type, protocol, process));
   if (pump.mode === 'real') layer.syncClock = (): void => pump.sync();
   cpu.enter(0);
   const lo = registerLoopback(net);
   devOpen(lo); // gets its address with that
   cpu.exit();
   assert(inetIsLocal(ip, INADDR_LOOPBACK), 'the loopback device has 127.0.0.1');
-  return { net, ip, ip6, tcp, udp, ping, unix, nf, layer, lo };
+  return { net, ip, ip6, tcp, udp, raw, raw6, ping, unix, nf, layer, lo };
 }
 
 /** socket(AF_INET, …): by type, and by protocol where it is given (Linux: inet_create). */
@@ -128,22 +135,31 @@ function createInet(to: InetProtocols, type: number, protocol: number, process: 
   return process.uid === 0 ? rawCreateSock(to.raw, protocol) : -EPERM; // raw(7): root, or CAP_NET_RAW
 }
 
-/** socket(AF_INET6, …), likewise; net.ipv6.bindv6only decides whether it hears IPv4, too. */
-function createInet6(tcp: TcpProto, udp: UdpProto, ip6: Ipv6, type: number, protocol: number): Sock | number {
+/** socket(AF_INET6, …), likewise; net.ipv6.bindv6only decides whether TCP and UDP hear IPv4, too. */
+function createInet6(to: InetProtocols, type: number, protocol: number, process: Process): Sock | number {
+  if (type === SOCK_RAW) {
+    if (protocol === IPPROTO_IP) return -EPROTONOSUPPORT;
+    return process.uid === 0 ? raw6CreateSock(to.raw6, protocol) : -EPERM;
+  }
   if (type !== SOCK_STREAM && type !== SOCK_DGRAM) return -ESOCKTNOSUPPORT;
+  if (type === SOCK_DGRAM && protocol === IPPROTO_ICMPV6) {
+    return pingAllowed(to.ping, process.gid) ? ping6CreateSock(to.ping) : -EACCES;
+  }
   const own = type === SOCK_STREAM ? IPPROTO_TCP : IPPROTO_UDP;
   if (protocol !== 0 && protocol !== own) return -EPROTONOSUPPORT;
-  const sk = type === SOCK_STREAM ? tcpCreateSock(tcp, AF_INET6) : udpCreateSock(udp, AF_INET6);
-  sk.v6only = ip6.sysctl.bindv6only !== 0;
+  const sk = type === SOCK_STREAM ? tcpCreateSock(to.tcp, AF_INET6) : udpCreateSock(to.udp, AF_INET6);
+  sk.v6only = to.ip6.sysctl.bindv6only !== 0;
   return sk;
 }
 
-/** Who makes sockets of AF_INET. */
+/** Who makes sockets of AF_INET and AF_INET6. */
 interface InetProtocols {
   readonly tcp: TcpProto;
   readonly udp: UdpProto;
   readonly raw: RawTable;
+  readonly raw6: Raw6Table;
   readonly ping: PingTable;
+  readonly ip6: Ipv6;
 }
 
 /** Gives a host an Ethernet card; the device is up. */

@@ -19,9 +19,10 @@ import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import type { Net } from '../dev/net.ts';
 import { icmpOutCount } from '../ip/icmp.ts';
 import type { Ipv4, PingDelivery } from '../ip/ipv4.ts';
+import type { Ipv6 } from '../ip/v6/ipv6.ts';
 import { inetIif } from '../ip/route.ts';
 import {
-  AF_INET, IP_PMTUDISC_WANT, IPPROTO_ICMP, SHUTDOWN_MASK, SOCK_DGRAM, SOL_IP, TCP_CLOSE,
+  AF_INET, IP_PMTUDISC_WANT, IPPROTO_ICMP, IPPROTO_ICMPV6, SHUTDOWN_MASK, SOCK_DGRAM, SOL_IP, TCP_CLOSE,
 } from '../sock/constants.ts';
 import { datagramIoctl, datagramPoll, sockPurgeQueues, sockQueueRcv } from '../sock/datagram.ts';
 import { InetSock, type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
@@ -35,21 +36,26 @@ import type { RawTable } from './sock.ts';
 /** Identifiers are ports of their own: 1 to this. */
 const MAX_IDENT = 0xffff;
 
-/** The ping sockets of one host, by identifier. */
+/** The ping sockets of one host, by identifier: one space of them for both families, as in Linux. */
 export class PingTable implements PingDelivery {
   readonly net: Net;
   readonly ip: Ipv4;
   readonly raw: RawTable;
+  readonly ip6: Ipv6;
+  /** What IPv6 is given while there is a ping socket of its family. */
+  readonly delivery6: PingDelivery;
   /** net.ipv4.ping_group_range, both ends included. Linux's own default lets nobody; this is what systemd sets: everybody. */
   readonly pingGroupRange: [number, number] = [0, 0x7fffffff];
   readonly sockets: Map<number, PingSock[]> = new Map();
   /** The identifier that was chosen last (Linux: ping_port_rover). */
   rover = 0;
 
-  constructor(raw: RawTable) {
+  constructor(raw: RawTable, ip6: Ipv6, delivery6: (table: PingTable) => PingDelivery) {
     this.net = raw.net;
     this.ip = raw.ip;
     this.raw = raw;
+    this.ip6 = ip6;
+    this.delivery6 = delivery6(this);
   }
 
   rcv(skb: SkBuff): boolean {
@@ -74,8 +80,8 @@ export class PingSock extends InetSock {
   readonly ping: PingTable;
   readonly table: RawTable;
 
-  constructor(ping: PingTable, prot: Proto) {
-    super(ping.net, prot, AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+  constructor(ping: PingTable, prot: Proto, family: number) {
+    super(ping.net, prot, family, SOCK_DGRAM, family === AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6);
     this.ping = ping;
     this.table = ping.raw;
     this.pmtudisc = IP_PMTUDISC_WANT;
@@ -84,7 +90,7 @@ export class PingSock extends InetSock {
 
 function lookup(ping: PingTable, ident: number, peer: number, local: number, dif: number): PingSock | null {
   for (const sk of ping.sockets.get(ident) ?? []) {
-    if (sk.rcvSaddr !== 0 && sk.rcvSaddr !== local) continue;
+    if (sk.family !== AF_INET || (sk.rcvSaddr !== 0 && sk.rcvSaddr !== local)) continue;
     if (sk.daddr !== 0 && sk.daddr !== peer) continue;
     if (sk.boundDevIf === 0 || sk.boundDevIf === dif) return sk;
   }
@@ -99,11 +105,11 @@ export function pingAllowed(ping: PingTable, gid: number): boolean {
 
 /** A new socket: unbound, unconnected. */
 export function pingCreateSock(ping: PingTable): PingSock {
-  return new PingSock(ping, pingProt);
+  return new PingSock(ping, pingProt, AF_INET);
 }
 
 /** Gives `sk` its identifier, 0 = a free one (Linux: ping_get_port). 0 or -EADDRINUSE. */
-function takeIdent(sk: PingSock, ident: number): number {
+export function pingTakeIdent(sk: PingSock, ident: number): number {
   const { ping } = sk;
   let id = ident;
   for (let i = 0; id === 0 && i < MAX_IDENT; i++) {
@@ -113,20 +119,25 @@ function takeIdent(sk: PingSock, ident: number): number {
   const there = ping.sockets.get(id) ?? [];
   if (id === 0 || there.some((other) => !sk.reuse || !other.reuse)) return -EADDRINUSE;
   ping.sockets.set(id, [...there, sk]);
-  ping.ip.ping = ping;
+  if (sk.family === AF_INET) ping.ip.ping = ping;
+  else ping.ip6.ping = ping.delivery6;
   sk.num = id;
   sk.hashed = true;
   return 0;
 }
 
-function giveIdent(sk: PingSock): void {
+/** `sk` has no identifier any more. */
+export function pingGiveIdent(sk: PingSock): void {
   const { ping } = sk;
   if (!sk.hashed) return;
   sk.hashed = false;
   const rest = ping.sockets.get(sk.num)!.filter((other) => other !== sk);
   if (rest.length > 0) ping.sockets.set(sk.num, rest);
   else ping.sockets.delete(sk.num);
-  if (ping.sockets.size === 0) ping.ip.ping = null;
+  if (ping.sockets.size === 0) {
+    ping.ip.ping = null;
+    ping.ip6.ping = null;
+  }
   sk.num = 0;
 }
 
@@ -134,7 +145,7 @@ function pingBind(sock: Sock, addr: SockAddr): number {
   const sk = sock as PingSock;
   if (sk.num !== 0 || sk.state !== TCP_CLOSE) return -EINVAL;
   if (!inetBindAddress(sk, addr)) return -EADDRNOTAVAIL;
-  const err = takeIdent(sk, addr.port);
+  const err = pingTakeIdent(sk, addr.port);
   if (err < 0) {
     sk.rcvSaddr = 0;
     sk.saddr = 0;
@@ -146,7 +157,7 @@ function pingBind(sock: Sock, addr: SockAddr): number {
 
 function pingConnect(sock: Sock, addr: SockAddr): number {
   const sk = sock as PingSock;
-  if (sk.num === 0 && takeIdent(sk, 0) < 0) return -EAGAIN;
+  if (sk.num === 0 && pingTakeIdent(sk, 0) < 0) return -EAGAIN;
   return inetConnect(sk, addr);
 }
 
@@ -156,7 +167,7 @@ function pingDisconnect(sock: Sock): number {
   sk.daddr = 0;
   sk.dport = 0;
   sk.dst = null;
-  if (!sk.bindPortLock) giveIdent(sk);
+  if (!sk.bindPortLock) pingGiveIdent(sk);
   if (!sk.bindAddrLock) {
     sk.rcvSaddr = 0;
     sk.saddr = 0;
@@ -170,7 +181,7 @@ function pingSendmsg(sock: Sock, msg: MsgHdr): number {
   const { buf, off, len } = msg;
   if (len > IPV4_MAX_LEN) return -EMSGSIZE;
   if (len < ICMP_HLEN || icmphType(buf, off) !== ICMP_ECHO || icmphCode(buf, off) !== 0) return -EINVAL;
-  if (sk.num === 0 && takeIdent(sk, 0) < 0) return -EAGAIN;
+  if (sk.num === 0 && pingTakeIdent(sk, 0) < 0) return -EAGAIN;
   const way = inetSendWay(sk, msg);
   if (typeof way === 'number') return way;
   const err = inetCheckSend(sk, way.rt, len);
@@ -195,7 +206,7 @@ function pingClose(sock: Sock): void {
   sk.destroyed = true;
   sk.shutdown = SHUTDOWN_MASK;
   sk.state = TCP_CLOSE;
-  giveIdent(sk);
+  pingGiveIdent(sk);
   sk.dst = null;
   sockPurgeQueues(sk);
 }

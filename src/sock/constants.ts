@@ -27,6 +27,7 @@ export const SOL_SOCKET = 1;
 export const SOL_TCP = 6;
 export const SOL_UDP = 17;
 export const SOL_IPV6 = 41;
+export const SOL_ICMPV6 = 58;
 export const SOL_RAW = 255;
 export const SOL_PACKET = 263;
 
@@ -86,6 +87,8 @@ export const IP_MSFILTER = 41;
 export const IP_MULTICAST_ALL = 49;
 /** The option of SOL_RAW: a bit per ICMP type that the socket does not want. */
 export const ICMP_FILTER = 1;
+/** The option of SOL_ICMPV6: eight words (a Uint32Array), a bit per ICMPv6 type that the socket does not want. */
+export const ICMPV6_FILTER = 1;
 export const IP_LOCAL_PORT_RANGE = 51;
 export const IP_PMTUDISC_DONT = 0;
 export const IP_PMTUDISC_WANT = 1;
@@ -111,6 +114,7 @@ export const MCAST_JOIN_SOURCE_GROUP = 46;
 export const MCAST_LEAVE_SOURCE_GROUP = 47;
 
 export const IPV6_ADDRFORM = 1;
+export const IPV6_CHECKSUM = 7;
 export const IPV6_FLOWINFO = 11;
 export const IPV6_UNICAST_HOPS = 16;
 export const IPV6_MULTICAST_IF = 17;
@@ -124,6 +128,7 @@ export const IPV6_RECVERR = 25;
 export const IPV6_V6ONLY = 26;
 export const IPV6_MULTICAST_ALL = 29;
 export const IPV6_FLOWINFO_SEND = 33;
+export const IPV6_HDRINCL = 36;
 export const IPV6_RECVPKTINFO = 49;
 export const IPV6_PKTINFO = 50;
 export const IPV6_RECVHOPLIMIT = 51;
