@@ -190,7 +190,7 @@ test('who may: raw sockets root, ping sockets the groups of net.ipv4.ping_group_
   assert.throws(() => user.socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6), { code: 'EACCES' });
 });
 
-test('ping sockets: the kernel owns identifier and checksum, only the asker hears; one space of identifiers for both families', async () => {
+test('ping sockets: the kernel owns identifier and checksum, only the asker hears; both families share the numbers', async () => {
   const { alice } = two();
   const make = (): number => alice.kernel.socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
   const [one, other, third] = [make(), make(), make()];
