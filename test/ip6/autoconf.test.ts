@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatIpv6, in6FromEui64, in6LinklocalAllnodes } from '../../src/lib/addr6.ts';
 import { inet6AddrAdd } from '../../src/ip/v6/addrconf.ts';
+import { RA_ROUTERS_MAX } from '../../src/ip/v6/autoconf.ts';
 import { in6DevOf, inet6Addrs, type Inet6IfAddr } from '../../src/ip/v6/inet6-dev.ts';
 import { ip6RouteOutput, Rt6Info } from '../../src/ip/v6/route.ts';
 import { RTPROT_RA } from '../../src/ip/v6/rtn.ts';
@@ -205,6 +206,20 @@ test('a flood of advertisements makes no more addresses than max_addresses, and 
   advance(b, 60);
   assert.deepEqual(addresses(b), ['fe80::ff:fe00:1']);
   assert.deepEqual(b.a.ip6.fib.main.all().map((r) => formatIpv6(r.dst)), ['::1', 'fe80::']);
+  noLeaks(b.pool);
+});
+
+test('a flood of routers: the first 64 are default routers, the others are not, and all end within a second of their time', () => {
+  const b = settled();
+  receive(b.ea, ra(100, { lifetime: 1800 }));
+  for (let i = 0; i < 500; i++) {
+    receive(b.ea, ra(200, { from: `fe80::1:${i.toString(16)}`, lifetime: 10 + (i % 5) }));
+    run(b.sim, b.sim.now / 1e6 + 1);
+  }
+  const first = formatIpv6(ll(100));
+  assert.deepEqual([routers(b).length, routers(b)[0]], [RA_ROUTERS_MAX, first]);
+  advance(b, 16);
+  assert.deepEqual(routers(b), [first]);
   noLeaks(b.pool);
 });
 

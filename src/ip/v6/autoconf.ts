@@ -34,6 +34,10 @@ const LIVE_SOLICITATIONS = 3;
 const MIN_VALID_LIFETIME_SEC = 7200;
 /** Routes beyond which advertisements make no more (Linux long had net.ipv6.route.max_size, 4096, for all of them). */
 export const RA_ROUTES_MAX = 4096;
+/** Ways to one destination that advertisements can make, default routers above all; RFC 4861 §6.3.4 asks for two at least. */
+export const RA_ROUTERS_MAX = 64;
+/** The table is searched for routes that are over at most so often (Linux: its garbage collector has an interval, too). */
+export const RT6_EXPIRY_INTERVAL_NS: number = NS_PER_SEC;
 /** Longest retransmission and reachable times that are believed: one hour. */
 const MAX_ND_TIME_MS = 3600_000;
 /** Questions are not repeated faster, whatever a router says (as in Linux). */
@@ -140,7 +144,7 @@ function setRaRoute(ip6: Ipv6, dev: NetDevice, router: In6Addr, dst: In6Addr, pr
     known.expires = expires;
     known.pref = pref;
   } else {
-    if (fib.main.size >= RA_ROUTES_MAX) return;
+    if (fib.main.size >= RA_ROUTES_MAX || fib.main.waysTo(dst, prefixLen) >= RA_ROUTERS_MAX) return;
     const route: Fib6Route = {
       dst, prefixLen, gateway: router, dev, metric: IP6_RT_PRIO_USER, src: null, type: RTN_UNICAST, protocol: RTPROT_RA, expires, pref,
       mtu: 0,
@@ -235,16 +239,21 @@ function ownNetwork(dev: NetDevice, network: In6Addr, prefixLen: number): boolea
 
 // ---- routes end -----------------------------------------------------------------------------------------------------
 
-/** A route ends at `at` (host time, ns; 0 = never): the timer is armed no later. */
+/**
+ * A route ends at `at` (host time, ns; 0 = never): the timer is armed no later, unless the table was just searched. A flood of
+ * routes that end one after the other costs one search in a second; no lookup finds what is over, searched for or not.
+ */
 export function ip6RouteExpiry(ip6: Ipv6, at: number): void {
   if (at === 0) return;
   const { net } = ip6;
   ip6.expiryTimer ??= new Timer(net.sim, net.cpu, () => routesOver(ip6), true);
-  if (!ip6.expiryTimer.pending || ip6.expiryTimer.expires > at) ip6.expiryTimer.mod(at);
+  const when = Math.max(at, ip6.lastExpiry + RT6_EXPIRY_INTERVAL_NS);
+  if (!ip6.expiryTimer.pending || ip6.expiryTimer.expires > when) ip6.expiryTimer.mod(when);
 }
 
 function routesOver(ip6: Ipv6): void {
   const { now } = ip6.net.cpu;
+  ip6.lastExpiry = now;
   const over: Fib6Route[] = [];
   let next = Infinity;
   for (const route of ip6.fib.main.unsorted()) {
@@ -253,7 +262,7 @@ function routesOver(ip6: Ipv6): void {
     else next = Math.min(next, route.expires);
   }
   for (const route of over) {
-    ip6.fib.main.remove(route);
+    ip6.fib.main.unlink(route);
     if (route.protocol === RTPROT_RA && route.gateway !== null && route.dev !== null) ip6ForgetRedirects(ip6, route.dev, route.gateway);
   }
   if (over.length > 0) ip6.fib.generation++;
@@ -263,7 +272,7 @@ function routesOver(ip6: Ipv6): void {
 /** A neighbour that was a router says that it is none any more (RFC 4861 §7.2.5): no default route leads over it. */
 export function ip6CleanTohost(ip6: Ipv6, dev: NetDevice, router: In6Addr): void {
   const over = (r: Fib6Route): boolean => r.gateway !== null && in6Equal(r.gateway, router);
-  const gone = ip6.fib.main.removeAll((r) => r.dev === dev && r.protocol === RTPROT_RA && over(r));
+  const gone = ip6.fib.main.removeVia((r) => r.dev === dev && r.protocol === RTPROT_RA && over(r));
   ip6ForgetRedirects(ip6, dev, router);
   if (gone > 0) ip6.fib.generation++;
 }

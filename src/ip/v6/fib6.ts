@@ -41,6 +41,8 @@ export class Fib6Table {
   /** By prefix length, then by the hash of the network: routes in the order of their metric. */
   private readonly lengths: (Map<number, Fib6Route[]> | null)[] = new Array<Map<number, Fib6Route[]> | null>(129).fill(null);
 
+  /** Those by a gateway, in the order in which they came. */
+  private readonly via: Set<Fib6Route> = new Set();
   /** Routes in it. */
   size = 0;
 
@@ -66,17 +68,22 @@ export class Fib6Table {
     const map = (this.lengths[route.prefixLen] ??= new Map<number, Fib6Route[]>());
     const key = in6Hash(route.dst, 0);
     const routes = map.get(key);
+    if (exclusive && routes?.some((r) => sameWay(r, route)) === true) return false;
+    this.size++;
+    if (route.gateway !== null) this.via.add(route);
     if (routes === undefined) {
       map.set(key, [route]);
-      this.size++;
       return true;
     }
-    if (exclusive && routes.some((r) => sameWay(r, route))) return false;
-    this.size++;
     let i = 0;
     while (i < routes.length && routes[i]!.metric <= route.metric) i++;
     routes.splice(i, 0, route);
     return true;
+  }
+
+  /** How many routes there are to one network (or to others with the hash of it). */
+  waysTo(dst: In6Addr, prefixLen: number): number {
+    return this.lengths[prefixLen]?.get(in6Hash(dst, 0))?.length ?? 0;
   }
 
   /** The first route, in the order of `all`, that the filter means. With network and length it is found at once. */
@@ -95,13 +102,23 @@ export class Fib6Table {
 
   /** Removes every route that `which` says. How many. */
   removeAll(which: (route: Fib6Route) => boolean): number {
-    const gone = this.unsorted().filter(which);
+    return this.unlinkAll(this.unsorted().filter(which));
+  }
+
+  /** {@link removeAll} among the routes by a gateway: what a neighbour does costs no search of the whole table. */
+  removeVia(which: (route: Fib6Route) => boolean): number {
+    return this.unlinkAll([...this.via].filter(which));
+  }
+
+  private unlinkAll(gone: readonly Fib6Route[]): number {
     for (const route of gone) this.unlink(route);
     return gone.length;
   }
 
-  private unlink(route: Fib6Route): void {
+  /** Removes this very route, which is in the table. */
+  unlink(route: Fib6Route): void {
     this.size--;
+    this.via.delete(route);
     const map = this.lengths[route.prefixLen]!;
     const key = in6Hash(route.dst, 0);
     const routes = map.get(key)!;

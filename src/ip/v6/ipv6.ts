@@ -51,6 +51,8 @@ export class Ipv6 implements PacketType, NetdevNotifier, ConfOwner {
   readonly mcSocks: Map<InetSock, McSock[]> = new Map();
   /** The next end of a route. */
   expiryTimer: Timer | null = null;
+  /** When routes that are over were last searched for (host time, ns). */
+  lastExpiry: number = -Infinity;
   /** Secret of the flow labels. */
   readonly flowSecret: number;
   hookPreRouting: NfHook | null = null;
