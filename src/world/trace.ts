@@ -11,6 +11,7 @@
 import { FrameView } from '../fabric/frame-view.ts';
 import type { FramePredicate } from '../fabric/rules.ts';
 import { parseFilter, type PacketFilter } from '../host/tools/packet-filter.ts';
+import { dnsSummary } from '../host/dns/summary.ts';
 import type { HostsFile } from '../host/resolver.ts';
 import { parseIpv4 } from '../lib/addr.ts';
 import { checkOptions, parseInteger } from '../lib/units.ts';
@@ -331,7 +332,7 @@ export class Tracing implements Tracer {
   private seen(skb: SkBuff, followed: readonly Followed[], time: number, where: string): void {
     const frame = new FrameView(skb, time, where, '');
     const bytes = frame.bytes();
-    const summary = this.named(printEthernet(bytes, 0, bytes.length, { flows: this.flows }));
+    const summary = this.named(printEthernet(bytes, 0, bytes.length, { flows: this.flows })) + dnsOf(frame);
     const wanted = followed.filter(({ trace, packet }) => {
       packet.summary = summary;
       return trace.seen(packet, frame);
@@ -348,4 +349,12 @@ export class Tracing implements Tracer {
   }
 }
 
+/** What a datagram of the names' port asks or answers. */
+function dnsOf(frame: FrameView): string {
+  const { udp } = frame;
+  const asked = udp !== null && (udp.sport === DNS_PORT || udp.dport === DNS_PORT) ? dnsSummary(frame.payload()) : '';
+  return asked === '' ? '' : ` ${asked}`;
+}
+
+const DNS_PORT = 53;
 const NOBODY: readonly Followed[] = [];
