@@ -45,6 +45,8 @@ await world.run(async () => {
 
 for (const { line } of trace.packets) console.log(line.replace(/ <[^>]*>/, '')); // without TCP's options
 const first = (what: (packet: TracedPacket) => unknown): TracedPacket => trace.packets.find(what)!;
-console.log(`\nthe question, from the stub resolver to the recursive one\n${String(first((p) => p.frame?.udp?.dport === 53))}`);
-console.log(`the page, from the server to the browser\n${String(first((p) => p.frame?.tcp?.sport === 80 && p.frame.tcp.payloadLength > 0))}`);
-console.log('every packet ended at a socket, in a protocol, or as a named drop:', Object.keys(world.drops()).join(', ') || 'none was dropped');
+const asks = first((p) => p.frame?.udp?.dport === 53);
+const page = first((p) => p.frame?.tcp?.sport === 80 && p.frame.tcp.payloadLength > 0);
+console.log(`\nthe question, from the stub resolver to the recursive one\n${String(asks)}`);
+console.log(`the page, from the server to the browser\n${String(page)}`);
+console.log('dropped on the way:', Object.keys(world.drops()).join(', ') || 'none');
