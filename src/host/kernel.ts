@@ -209,12 +209,12 @@ export class Kernel extends KernelProcess {
 
   /** Asks a host for an echo, several times: what came, when, and from whom. `String(result)` reads like ping(8). */
   async ping(target: string, options: PingOptions = {}): Promise<PingResult> {
-    return await ping(this.tools, this.process({ name: 'ping' }), target, options);
+    return await ping(this.tools, this.resolver, this.process({ name: 'ping' }), target, options);
   }
 
   /** The routers on the way to a host. `String(result)` reads like traceroute(8). */
   async traceroute(target: string, options: TracerouteOptions = {}): Promise<TracerouteResult> {
-    return await traceroute(this.tools, this.process({ name: 'traceroute' }), target, options);
+    return await traceroute(this.tools, this.resolver, this.process({ name: 'traceroute' }), target, options);
   }
 
   /** Makes this host a NAT device: `kernel.nat({ outside: 'eth1' })`; see {@link NatOptions}. It forwards from here on. */

@@ -6,9 +6,10 @@
  *         udp/output.ts, raw/output.ts      ipLocalError, when the packet cannot even leave
  *         the protocols' recvmsg            sockRecvError, for a reader with MSG_ERRQUEUE
  */
-import { in6ReadAt } from '../lib/addr6.ts';
+import { in6NeedsZone, in6ReadAt } from '../lib/addr6.ts';
 import { get32 } from '../lib/bytes.ts';
 import { EAGAIN } from '../lib/errno.ts';
+import type { NetDevice } from '../dev/net-device.ts';
 import { cloneSkb, copyBits, trimHead } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { consumeSkb } from '../skb/pool.ts';
@@ -58,7 +59,9 @@ export function ipIcmpError(
 export function ip6IcmpError(
   sk: Sock, skb: SkBuff, errno: number, type: number, code: number, info: number, port: number, payloadOff: number,
 ): void {
-  const offender = new SockAddr().set6(in6ReadAt(skb.buf, skb.nh + IPV6_SADDR), 0, 0);
+  const from = in6ReadAt(skb.buf, skb.nh + IPV6_SADDR);
+  const link = in6NeedsZone(from) && skb.dev !== null ? (skb.dev as NetDevice).ifindex : 0;
+  const offender = new SockAddr().set6(from, 0, link);
   const dest = new SockAddr().set6(in6ReadAt(skb.buf, skb.data + IPV6_DADDR), port, 0);
   const copy = cloneSkb(skb);
   trimHead(copy, Math.min(payloadOff, copy.len));

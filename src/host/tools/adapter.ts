@@ -15,6 +15,7 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
     ip: stack.ip,
     nf: stack.nf,
     tcp: stack.tcp,
+    hosts,
     udpSockets: () => udpSockets(stack),
     users: (sk) => users(stack, sk),
     nameOf: (addr) => hosts.nameOf(formatIpv4(addr)),

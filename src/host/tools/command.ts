@@ -9,6 +9,7 @@ import type { Netfilter } from '../../ip/filter/netfilter.ts';
 import type { Ipv4 } from '../../ip/ipv4.ts';
 import type { InetSock } from '../../sock/sock.ts';
 import type { TcpProto } from '../../tcp/proto.ts';
+import type { HostsFile } from '../resolver.ts';
 import type { SysctlValue } from '../sysctl.ts';
 
 /** What names an address, and what a name means. */
@@ -25,6 +26,7 @@ export interface ToolHost extends Names {
   readonly ip: Ipv4;
   readonly nf: Netfilter;
   readonly tcp: TcpProto;
+  readonly hosts: HostsFile;
   /** Every UDP socket that has a port, in the order in which they got it. */
   udpSockets(): readonly InetSock[];
   /** Which descriptors a socket has, as `ss -p` writes them; '' when none. */

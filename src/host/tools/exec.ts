@@ -1,5 +1,5 @@
 /**
- * Command lines of tools that take time: `ping -c 3 bob`, `traceroute -I bob`, `dig www.example.com`, `getent hosts bob`.
+ * Command lines of tools that take time: `ping -c 3 bob`, `traceroute -6 -I bob`, `dig www.example.com`, `getent hosts bob`.
  * They run as processes of their own, while the world goes on; all other lines are `sh`'s.
  */
 import type { HostResolver } from '../dns/host-resolver.ts';
@@ -20,6 +20,8 @@ interface Switch {
 const seconds = (word: string): unknown => (/^\d*\.?\d+$/.test(word) ? Number(word) * 1000 : word);
 const number = (word: string): unknown => (/^\d+$/.test(word) ? Number(word) : word);
 
+const FAMILIES: Readonly<Record<string, Switch>> = { '-4': { field: 'family', value: 4 }, '-6': { field: 'family', value: 6 } };
+
 const PING: Readonly<Record<string, Switch>> = {
   '-c': { field: 'count', read: number },
   '-i': { field: 'interval', read: seconds },
@@ -32,6 +34,7 @@ const PING: Readonly<Record<string, Switch>> = {
     throw new ToolError(`ping: '${word}' is not understood; expected do, want or dont behind -M`);
   } },
   '-n': { field: '' },
+  ...FAMILIES,
 };
 
 const TRACEROUTE: Readonly<Record<string, Switch>> = {
@@ -44,6 +47,7 @@ const TRACEROUTE: Readonly<Record<string, Switch>> = {
   '-w': { field: 'timeout', read: seconds },
   '-p': { field: 'port', read: number },
   '-n': { field: '' },
+  ...FAMILIES,
 };
 
 /** Options and target of a command line. */
@@ -69,7 +73,7 @@ function parseLine(tool: string, words: readonly string[], known: Readonly<Recor
     if (value === undefined) throw new ToolError(`${tool}: a value is missing behind ${word}`);
     options[found.field] = found.read(value);
   }
-  if (rest.length !== 1 && !(tool === 'traceroute' && rest.length === 2)) {
+  if (rest.length !== 1 && !(tool.startsWith('traceroute') && rest.length === 2)) {
     const what = rest.length === 0 ? 'a target is missing' : `'${rest[1]!}' is too much`;
     throw new ToolError(`${tool}: ${what}; expected: ${tool} [options] host`);
   }
@@ -84,12 +88,12 @@ export async function exec(
   if (typeof line !== 'string') throw new TypeError(`exec: line is ${typeof line}; expected a command line such as 'ping -c 3 bob'`);
   const [name, ...words] = splitWords(line);
   let result: PingResult | TracerouteResult;
-  if (name === 'ping') {
+  if (name === 'ping' || name === 'ping6') {
     const { target, options } = parseLine(name, words, PING);
-    result = await ping(host, newProcess(name), target, options);
-  } else if (name === 'traceroute') {
+    result = await ping(host, resolver, newProcess(name), target, name === 'ping6' ? { ...options, family: 6 } : options);
+  } else if (name === 'traceroute' || name === 'traceroute6') {
     const { target, options } = parseLine(name, words, TRACEROUTE);
-    result = await traceroute(host, newProcess(name), target, options);
+    result = await traceroute(host, resolver, newProcess(name), target, name === 'traceroute6' ? { ...options, family: 6 } : options);
   } else if (name === 'dig') {
     return await dig(resolver, words);
   } else if (name === 'getent') {

@@ -1,26 +1,25 @@
 /**
- * ping(8): echo requests from an ICMP datagram socket, and what came of each.
+ * ping(8): echo requests from an ICMP or ICMPv6 datagram socket, and what came of each.
  *
  *   from  host/kernel.ts   kernel.ping, host.exec
  *   to    host/process.ts  a process of its own, with the socket calls that everybody has
  */
 import { put16, put32 } from '../../lib/bytes.ts';
-import { formatIpv4 } from '../../lib/addr.ts';
 import { EAGAIN, EMSGSIZE, errnoMessage } from '../../lib/errno.ts';
 import { checkOptions, NS_PER_MS, NS_PER_SEC, NS_PER_US, parseDuration, parseInteger, type Duration } from '../../lib/units.ts';
-import { ICMP_ECHO, ICMP_HLEN, ICMP_SEQ } from '../../wire/icmp.ts';
+import { ICMP_HLEN, ICMP_SEQ } from '../../wire/icmp.ts';
 import { IPV4_HLEN_MIN } from '../../wire/ipv4.ts';
-import {
-  AF_INET, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_RECVTTL, IP_TTL, IPPROTO_ICMP, MSG_ERRQUEUE, POLLIN, SO_BROADCAST,
-  SOCK_DGRAM, SOL_IP, SOL_SOCKET,
-} from '../../sock/constants.ts';
+import { MSG_ERRQUEUE, POLLIN, SO_BINDTODEVICE, SO_BROADCAST, SOCK_DGRAM, SOL_SOCKET } from '../../sock/constants.ts';
 import { SO_EE_ORIGIN_LOCAL, type SockExtendedErr } from '../../sock/extended-err.ts';
 import { waitPoll } from '../../syscall/blocking.ts';
+import type { HostResolver } from '../dns/host-resolver.ts';
+import { fromSockAddr } from '../door.ts';
 import { KernelError } from '../errors.ts';
 import type { KernelProcess } from '../process.ts';
 import type { Received } from '../sys-calls.ts';
-import { text, ToolError, type ToolHost } from './command.ts';
+import { text, type ToolHost } from './command.ts';
 import { icmpErrorText } from './icmp-text.ts';
+import { findTarget, parseFamily, type ProbeFamily, probeFamily, probeSocket, type Target } from './target.ts';
 
 /** How to ping. */
 export interface PingOptions {
@@ -30,17 +29,19 @@ export interface PingOptions {
   readonly interval?: Duration;
   /** Bytes of data behind the ICMP header. Default 56. */
   readonly size?: number;
-  /** IP_TTL of the requests. */
+  /** TTL, or hop limit, of the requests. */
   readonly ttl?: number;
   /** Never in fragments: ping's `-M do`. */
   readonly df?: boolean;
   /** How long to wait after the last request while nobody answers. Default 10 s; once somebody did, two round trips. */
   readonly timeout?: Duration;
-  /** The source: an address of this host. */
+  /** The source: an address of this host, or one of its devices (`'eth0'`), by which all requests leave. */
   readonly from?: string;
+  /** Over IPv4 or IPv6 only: ping's `-4` and `-6`. Default: what the target is; a name that has both is pinged over IPv4. */
+  readonly family?: 4 | 6;
 }
 
-export const PING_OPTIONS: readonly string[] = ['count', 'interval', 'size', 'ttl', 'df', 'timeout', 'from'];
+export const PING_OPTIONS: readonly string[] = ['count', 'interval', 'size', 'ttl', 'df', 'timeout', 'from', 'family'];
 
 /** One line of ping's output. */
 export interface PingReply {
@@ -65,6 +66,7 @@ export class PingResult {
   /** As asked for, and what it means. */
   readonly target: string;
   readonly address: string;
+  readonly family: 4 | 6;
   readonly size: number;
   transmitted = 0;
   received = 0;
@@ -76,11 +78,12 @@ export class PingResult {
   timeMs = 0;
   private readonly name: string | null;
 
-  constructor(target: string, address: string, size: number, name: string | null) {
+  constructor(target: string, to: Target, size: number) {
     this.target = target;
-    this.address = address;
+    this.address = to.address;
+    this.family = to.family;
     this.size = size;
-    this.name = name;
+    this.name = to.name;
   }
 
   /** Share of the requests that nobody answered, 0 to 1. */
@@ -98,14 +101,18 @@ export class PingResult {
   }
 
   toString(): string {
-    const size = String(this.size);
-    const whole = String(this.size + ICMP_HLEN + IPV4_HLEN_MIN);
-    const lines = [`PING ${this.target} (${this.address}) ${size}(${whole}) bytes of data.`];
+    const lines = [this.head()];
     for (const reply of this.replies) lines.push(this.line(reply));
     lines.push('', `--- ${this.target} ping statistics ---`, this.statistics());
     const { rtt } = this;
     if (rtt !== null) lines.push(`rtt min/avg/max/mdev = ${[rtt.min, rtt.avg, rtt.max, rtt.mdev].map((t) => t.toFixed(3)).join('/')} ms`);
     return text(lines);
+  }
+
+  private head(): string {
+    const { target, address, name, size } = this;
+    if (this.family === 4) return `PING ${target} (${address}) ${String(size)}(${String(size + ICMP_HLEN + IPV4_HLEN_MIN)}) bytes of data.`;
+    return `PING ${target}(${name === null ? address : `${name} (${address})`}) ${String(size)} data bytes`;
   }
 
   private line(r: PingReply): string {
@@ -138,6 +145,7 @@ const TIMEVAL_LEN = 16;
 /** Requests under way. */
 class Pinger {
   readonly p: KernelProcess;
+  readonly f: ProbeFamily;
   readonly fd: number;
   readonly result: PingResult;
   readonly intervalNs: number;
@@ -151,6 +159,7 @@ class Pinger {
 
   constructor(p: KernelProcess, result: PingResult, options: PingOptions) {
     this.p = p;
+    this.f = probeFamily(result.family);
     this.result = result;
     this.count = parseInteger(options.count ?? 4, 'ping: count', 1);
     this.intervalNs = parseDuration(options.interval ?? '1s', 'ping: interval');
@@ -158,14 +167,19 @@ class Pinger {
     this.packet = new Uint8Array(ICMP_HLEN + result.size);
     this.buffer = new Uint8Array(ICMP_HLEN + result.size + 1024);
     for (let i = 0; i < result.size; i++) this.packet[ICMP_HLEN + i] = i & 0xff;
-    this.fd = p.socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
-    const set = (level: number, name: number, value: number): void => p.setsockopt(this.fd, level, name, value);
-    set(SOL_IP, IP_RECVERR, 1);
-    set(SOL_IP, IP_RECVTTL, 1);
-    set(SOL_SOCKET, SO_BROADCAST, 1);
-    if (options.ttl !== undefined) set(SOL_IP, IP_TTL, parseInteger(options.ttl, 'ping: ttl', 1, 255));
-    if (options.df === true) set(SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
-    if (options.from !== undefined) p.bind(this.fd, { address: options.from });
+    const ttl = options.ttl === undefined ? undefined : parseInteger(options.ttl, 'ping: ttl', 1, 255);
+    const { f } = this;
+    this.fd = probeSocket(p, f, SOCK_DGRAM, f.icmp, ttl, options.df === true);
+    p.setsockopt(this.fd, f.level, f.recvTtl, 1);
+    if (result.family === 4) p.setsockopt(this.fd, SOL_SOCKET, SO_BROADCAST, 1);
+    if (options.from !== undefined) this.leaveFrom(options.from);
+  }
+
+  /** By a device, or from an address. */
+  private leaveFrom(from: string): void {
+    const { p, fd } = this;
+    if (p.proc.net.devices.some((dev) => dev !== null && dev.name === from)) p.setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, from);
+    else p.bind(fd, { address: from });
   }
 
   get now(): number {
@@ -204,7 +218,7 @@ class Pinger {
   private send(): void {
     const { packet, result, now } = this;
     const seq = ++result.transmitted;
-    packet[0] = ICMP_ECHO;
+    packet[0] = this.f.echo;
     put16(packet, ICMP_SEQ, seq & 0xffff);
     if (result.size >= TIMEVAL_LEN) writeTimeval(packet, ICMP_HLEN, now);
     this.sent.set(seq & 0xffff, { at: now, answered: false });
@@ -251,7 +265,7 @@ class Pinger {
     const request = this.sent.get(seq);
     if (request === undefined) return;
     const ns = this.now - request.at;
-    const ttl = got.control.find((c) => c.level === SOL_IP && c.type === IP_TTL)?.data as number | undefined;
+    const ttl = got.control.find((c) => c.level === this.f.level && c.type === this.f.ttlCmsg)?.data as number | undefined;
     result.replies.push({
       seq, from: got.from?.address ?? '', bytes: got.bytes, ttl: ttl ?? 0, timeMs: ns / NS_PER_MS, duplicate: request.answered, error: '',
     });
@@ -268,7 +282,7 @@ class Pinger {
     const seq = local ? result.transmitted : this.seqOf(got.bytes);
     const at = this.sent.get(seq)?.at ?? this.now;
     const error = local ? `${errnoMessage(err.errno)}, mtu=${String(err.info)}` : icmpErrorText(err);
-    const from = err.offender === null ? '' : formatIpv4(err.offender.addr);
+    const from = err.offender === null ? '' : fromSockAddr(err.offender, this.p.proc.net).address;
     result.errors++;
     result.replies.push({ seq, from, bytes: 0, ttl: 0, timeMs: (this.now - at) / NS_PER_MS, duplicate: false, error });
   }
@@ -283,23 +297,15 @@ function writeTimeval(buf: Uint8Array, at: number, ns: number): void {
   put32(buf, at + 12, 0);
 }
 
-/** What a target means; an error like ping's own when nobody knows it. */
-export function targetAddress(host: ToolHost, tool: string, target: string): string {
-  if (typeof target !== 'string') {
-    throw new TypeError(`${tool}: target is ${typeof target}; expected a name or an address such as '10.0.0.2'`);
-  }
-  const addr = host.resolve(target);
-  if (addr === null) throw new ToolError(`${tool}: ${target}: Name or service not known`);
-  return formatIpv4(addr);
-}
-
 /** Pings `target` from a process `p` that is made for it and ends with it. */
-export async function ping(host: ToolHost, p: KernelProcess, target: string, options: PingOptions): Promise<PingResult> {
+export async function ping(
+  host: ToolHost, resolver: HostResolver, p: KernelProcess, target: string, options: PingOptions,
+): Promise<PingResult> {
   try {
     checkOptions(options, PING_OPTIONS, 'ping');
-    const address = targetAddress(host, 'ping', target);
+    const to = await findTarget(host, resolver, 'ping', target, parseFamily(options.family, 'ping'));
     const size = parseInteger(options.size ?? 56, 'ping: size', 0, MAX_SIZE);
-    const result = new PingResult(target, address, size, host.nameOf(host.resolve(target)!));
+    const result = new PingResult(target, to, size);
     await new Pinger(p, result, options).run();
     return result;
   } finally {

@@ -31,8 +31,8 @@ export function sh(host: ToolHost, line: string): string {
   if (name === 'iptables-restore' || name === 'ip6tables-restore') {
     throw new ToolError(`sh: '${name}' reads a text, and sh has no standard input → host.firewall.restore(text)`);
   }
-  if (name === 'ping' || name === 'traceroute' || name === 'dig' || name === 'getent') {
-    const asCall = name === 'ping' || name === 'traceroute' ? `, or host.${name}(target, { … })` : '';
+  if (/^(ping6?|traceroute6?|dig|getent)$/.test(name)) {
+    const asCall = name === 'dig' || name === 'getent' ? '' : `, or host.${name.replace('6', '')}(target, { … })`;
     const say = `await host.exec('${name} …')${asCall}`;
     throw new ToolError(`sh: '${name}' takes time, and sh does not wait → ${say}`);
   }

@@ -5,22 +5,20 @@
  *   to    host/process.ts  a process of its own; a socket per probe, whose error queue has the answer
  */
 import { put16 } from '../../lib/bytes.ts';
-import { formatIpv4 } from '../../lib/addr.ts';
 import { EAGAIN } from '../../lib/errno.ts';
 import { checkOptions, NS_PER_MS, parseDuration, parseInteger, type Duration } from '../../lib/units.ts';
-import { ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_HLEN, ICMP_SEQ } from '../../wire/icmp.ts';
-import { IPV4_HLEN_MIN } from '../../wire/ipv4.ts';
+import { ICMP_HLEN, ICMP_SEQ } from '../../wire/icmp.ts';
 import { UDP_HLEN } from '../../wire/udp.ts';
-import {
-  AF_INET, IP_MTU_DISCOVER, IP_PMTUDISC_DO, IP_RECVERR, IP_TTL, IPPROTO_ICMP, IPPROTO_UDP, MSG_ERRQUEUE, POLLIN, SOCK_DGRAM, SOL_IP,
-} from '../../sock/constants.ts';
+import { IPPROTO_UDP, MSG_ERRQUEUE, POLLIN, SOCK_DGRAM } from '../../sock/constants.ts';
 import type { SockExtendedErr } from '../../sock/extended-err.ts';
 import { waitPoll } from '../../syscall/blocking.ts';
+import type { HostResolver } from '../dns/host-resolver.ts';
+import { fromSockAddr } from '../door.ts';
 import { KernelError } from '../errors.ts';
 import type { KernelProcess } from '../process.ts';
 import { text, type ToolHost } from './command.ts';
 import { icmpErrorMark } from './icmp-text.ts';
-import { targetAddress } from './ping.ts';
+import { findTarget, parseFamily, type ProbeFamily, probeFamily, probeSocket, type Target } from './target.ts';
 
 export interface TracerouteOptions {
   /** `'udp'`: datagrams to ports where nobody is (default); `'icmp'`: echo requests. */
@@ -34,13 +32,17 @@ export interface TracerouteOptions {
   readonly timeout?: Duration;
   /** The first of the ports, one per probe. Default 33434. */
   readonly port?: number;
-  /** Bytes of a whole packet. Default 60. */
+  /** Bytes of a whole packet. Default 60; over IPv6 80. */
   readonly size?: number;
   /** Never in fragments: traceroute's `-F`. */
   readonly df?: boolean;
+  /** Over IPv4 or IPv6 only: traceroute's `-4` and `-6`. Default as of ping's. */
+  readonly family?: 4 | 6;
 }
 
-export const TRACEROUTE_OPTIONS: readonly string[] = ['method', 'firstHop', 'maxHops', 'queries', 'timeout', 'port', 'size', 'df'];
+export const TRACEROUTE_OPTIONS: readonly string[] = [
+  'method', 'firstHop', 'maxHops', 'queries', 'timeout', 'port', 'size', 'df', 'family',
+];
 
 /** What came of a probe; `from` is null when nothing came. */
 export interface TracerouteProbe {
@@ -59,6 +61,7 @@ export interface TracerouteHop {
 export class TracerouteResult {
   readonly target: string;
   readonly address: string;
+  readonly family: 4 | 6;
   readonly hops: TracerouteHop[] = [];
   /** The target has answered. */
   reached = false;
@@ -66,9 +69,10 @@ export class TracerouteResult {
   private readonly size: number;
   private readonly names: (addr: string) => string | null;
 
-  constructor(target: string, address: string, maxHops: number, size: number, names: (addr: string) => string | null) {
+  constructor(target: string, to: Target, maxHops: number, size: number, names: (addr: string) => string | null) {
     this.target = target;
-    this.address = address;
+    this.address = to.address;
+    this.family = to.family;
     this.maxHops = maxHops;
     this.size = size;
     this.names = names;
@@ -99,9 +103,12 @@ export class TracerouteResult {
 /** Linux's bounds of the ports, and traceroute's of the packet. */
 const MAX_PORT = 65535;
 const MAX_PACKET = 65000;
+/** Bytes behind the IP header, when nobody says how many. */
+const DEFAULT_DATA = 40;
 
 class Tracer {
   readonly p: KernelProcess;
+  readonly f: ProbeFamily;
   readonly result: TracerouteResult;
   private readonly options: TracerouteOptions;
   private readonly timeoutNs: number;
@@ -111,10 +118,11 @@ class Tracer {
 
   constructor(p: KernelProcess, result: TracerouteResult, options: TracerouteOptions, size: number) {
     this.p = p;
+    this.f = probeFamily(result.family);
     this.result = result;
     this.options = options;
     this.timeoutNs = parseDuration(options.timeout ?? '5s', 'traceroute: timeout');
-    const header = options.method === 'icmp' ? IPV4_HLEN_MIN : IPV4_HLEN_MIN + UDP_HLEN;
+    const header = options.method === 'icmp' ? this.f.hlen : this.f.hlen + UDP_HLEN;
     this.payload = new Uint8Array(size - header);
     for (let i = 0; i < this.payload.length; i++) this.payload[i] = 0x40 + (i & 0x3f);
     this.buffer = new Uint8Array(size);
@@ -140,12 +148,8 @@ class Tracer {
   }
 
   private open(ttl: number): number {
-    const { p } = this;
-    const fd = p.socket(AF_INET, SOCK_DGRAM, this.options.method === 'icmp' ? IPPROTO_ICMP : IPPROTO_UDP);
-    p.setsockopt(fd, SOL_IP, IP_RECVERR, 1);
-    p.setsockopt(fd, SOL_IP, IP_TTL, ttl);
-    if (this.options.df === true) p.setsockopt(fd, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
-    return fd;
+    const { p, f, options } = this;
+    return probeSocket(p, f, SOCK_DGRAM, options.method === 'icmp' ? f.icmp : IPPROTO_UDP, ttl, options.df === true);
   }
 
   private async probe(fd: number): Promise<{ readonly probe: TracerouteProbe; readonly end: boolean }> {
@@ -154,7 +158,7 @@ class Tracer {
     let port = 0;
     if (options.method === 'icmp') {
       payload.fill(0, 0, ICMP_HLEN);
-      payload[0] = ICMP_ECHO;
+      payload[0] = this.f.echo;
       put16(payload, ICMP_SEQ, seq & 0xffff);
     } else {
       port = Math.min((options.port ?? 33434) + seq - 1, MAX_PORT);
@@ -185,8 +189,8 @@ class Tracer {
     const got = this.receive(fd, MSG_ERRQUEUE);
     if (got === null) return null;
     const err = got.control[0]!.data as SockExtendedErr;
-    const from = err.offender === null ? this.result.address : formatIpv4(err.offender.addr);
-    const end = err.type === ICMP_DEST_UNREACH;
+    const from = err.offender === null ? this.result.address : fromSockAddr(err.offender, this.p.proc.net).address;
+    const end = err.type === this.f.unreach;
     if (end && from === this.result.address) this.result.reached = true;
     return { probe: { from, timeMs: (this.now - sent) / NS_PER_MS, mark: icmpErrorMark(err) }, end };
   }
@@ -200,19 +204,22 @@ class Tracer {
 }
 
 /** Follows the way to `target` from a process `p` that is made for it and ends with it. */
-export async function traceroute(host: ToolHost, p: KernelProcess, target: string, options: TracerouteOptions): Promise<TracerouteResult> {
+export async function traceroute(
+  host: ToolHost, resolver: HostResolver, p: KernelProcess, target: string, options: TracerouteOptions,
+): Promise<TracerouteResult> {
   try {
     checkOptions(options, TRACEROUTE_OPTIONS, 'traceroute');
     const known: readonly unknown[] = ['udp', 'icmp', undefined];
     if (!known.includes(options.method)) {
       throw new TypeError(`traceroute: method: '${String(options.method)}' is not understood; expected 'udp' or 'icmp'`);
     }
-    const address = targetAddress(host, 'traceroute', target);
+    const to = await findTarget(host, resolver, 'traceroute', target, parseFamily(options.family, 'traceroute'));
+    const { hlen } = probeFamily(to.family);
     const maxHops = parseInteger(options.maxHops ?? 30, 'traceroute: maxHops', 1, 255);
-    const size = parseInteger(options.size ?? 60, 'traceroute: size', IPV4_HLEN_MIN + ICMP_HLEN, MAX_PACKET);
+    const size = parseInteger(options.size ?? hlen + DEFAULT_DATA, 'traceroute: size', hlen + ICMP_HLEN, MAX_PACKET);
     const queries = parseInteger(options.queries ?? 3, 'traceroute: queries', 1, 10);
     parseInteger(options.port ?? 1, 'traceroute: port', 1, MAX_PORT);
-    const result = new TracerouteResult(target, address, maxHops, size, (addr) => host.nameOf(host.resolve(addr)!));
+    const result = new TracerouteResult(target, to, maxHops, size, (addr) => host.hosts.nameOf(addr));
     const tracer = new Tracer(p, result, options, size);
     const first = parseInteger(options.firstHop ?? 1, 'traceroute: firstHop', 1, maxHops);
     for (let ttl = first; ttl <= maxHops && !await tracer.hop(ttl, queries); ttl++);
