@@ -79,7 +79,8 @@ test('a link-local address with its zone, or by a device; all nodes answer, each
 test('what routers say: no route, hop limit, address unreachable, packet too big', async () => {
   const { world, alice } = three(1280);
   await world.run(async () => {
-    const say = async (target: string, options: object): Promise<string> => String(await alice.ping(target, { count: 1, family: 6, ...options }));
+    const say = async (target: string, options: object): Promise<string> =>
+      String(await alice.ping(target, { count: 1, family: 6, ...options }));
     assert.match(await say('fd02::1', {}), /\nFrom fd00::ff icmp_seq=1 Destination unreachable: No route\n/);
     assert.match(await say('bob', { ttl: 1 }), /\nFrom fd00::ff icmp_seq=1 Time exceeded: Hop limit\n/);
     assert.match(await say('fd01::99', {}), /\nFrom fd00::ff icmp_seq=1 Destination unreachable: Address unreachable\n/);
