@@ -21,3 +21,7 @@ export { patternBytes, patternFill, patternMismatch } from './testing/pattern.ts
 export {
   comparePacket, explainDifferences, parsePacket, parseSegment, SegmentSyntaxError, type CompareOptions, type Difference, type ParseOptions,
 } from './testing/segment-notation.ts';
+export { runPacketdrill, type PacketdrillOptions, type PacketdrillResult } from './testing/packetdrill/packetdrill.ts';
+export { IP_MODES, type IpMode } from './testing/packetdrill/mode.ts';
+export { formatResult, formatSummary } from './testing/packetdrill/report.ts';
+export { type TraceLine } from './testing/packetdrill/run.ts';

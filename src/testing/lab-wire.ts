@@ -34,8 +34,8 @@ export class LabWire implements NetDeviceOps {
   onFrame: ((frame: WireFrame) => void) | null = null;
 
   /** `offload`: super-packets and missing checksums leave as they are, as on a card with TSO; else the stack cuts and completes. */
-  constructor(net: Net, mtu: number, offload: boolean) {
-    this.dev = new NetDevice(net, 'eth0', ARPHRD_ETHER, this);
+  constructor(net: Net, mtu: number, offload: boolean, name: string = 'eth0') {
+    this.dev = new NetDevice(net, name, ARPHRD_ETHER, this);
     this.dev.flags = IFF_BROADCAST | IFF_MULTICAST;
     this.dev.mtu = mtu;
     this.dev.txQueueLen = 0; // no queueing discipline

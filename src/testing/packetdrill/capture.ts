@@ -1,0 +1,66 @@
+/** What the host of a script sends, in order and decoded; and every frame of both directions, for a capture file. */
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethType } from '../../wire/ethernet.ts';
+import { iphHlen } from '../../wire/ipv4.ts';
+import { IPV6_HLEN } from '../../wire/ipv6.ts';
+import { PcapngDirection, PcapngWriter } from '../../wire/pcapng.ts';
+import { decodeIpv4, decodeIpv6 } from '../../wire/segment-decode.ts';
+import type { PacketSpec } from '../../wire/segment.ts';
+import { thHlen } from '../../wire/tcp.ts';
+import type { LabWire, WireFrame } from '../lab-wire.ts';
+
+/** A packet that no event has taken yet. */
+export interface SentPacket {
+  readonly timeNs: number;
+  readonly packet: PacketSpec;
+  /** Its data is not the zeros that were written. */
+  readonly spoilt: boolean;
+}
+
+export class Capture {
+  readonly queue: SentPacket[] = [];
+  private readonly wire: LabWire;
+  private readonly pcapng: PcapngWriter | null;
+
+  constructor(wire: LabWire, keep: boolean) {
+    this.wire = wire;
+    this.pcapng = keep ? new PcapngWriter({ application: 'kernet packetdrill' }) : null;
+    this.pcapng?.addInterface({ name: 'tun0' });
+    wire.onFrame = (frame): void => {
+      this.sent(frame);
+    };
+  }
+
+  private sent({ bytes, timeNs }: WireFrame): void {
+    this.pcapng?.packet(0, timeNs, bytes, 0, bytes.length, { direction: PcapngDirection.Outbound });
+    const type = ethType(bytes, 0);
+    if (type !== ETH_P_IP && type !== ETH_P_IPV6) return; // ARP is none of a script's business
+    const decode = type === ETH_P_IPV6 ? decodeIpv6 : decodeIpv4;
+    const packet = decode(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
+    if (typeof packet === 'string') return;
+    const l4 = ETH_HLEN + (type === ETH_P_IPV6 ? IPV6_HLEN : iphHlen(bytes, ETH_HLEN));
+    const data = packet.proto === 'tcp' ? l4 + thHlen(bytes, l4) : packet.proto === 'udp' ? l4 + 8 : bytes.length;
+    this.queue.push({ timeNs, packet, spoilt: !allZero(bytes, data) });
+  }
+
+  /** A packet of the script goes in. */
+  inject(packet: Uint8Array, nowNs: number): void {
+    if (this.pcapng !== null) {
+      const frame = new Uint8Array(ETH_HLEN + packet.length);
+      frame[12] = packet[0]! >> 4 === 6 ? 0x86 : 0x08;
+      frame[13] = packet[0]! >> 4 === 6 ? 0xdd : 0x00;
+      frame.set(packet, ETH_HLEN);
+      this.pcapng.packet(0, nowNs, frame, 0, frame.length, { direction: PcapngDirection.Inbound });
+    }
+    this.wire.injectIp(packet);
+  }
+
+  /** The capture file so far, or null. */
+  bytes(): Uint8Array | null {
+    return this.pcapng?.toBytes() ?? null;
+  }
+}
+
+function allZero(bytes: Uint8Array, from: number): boolean {
+  for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+  return true;
+}

@@ -1,0 +1,23 @@
+/**
+ * What scripts may ask for and this host does not have. A script that names one is skipped with the feature's name before it
+ * begins: half of a script proves nothing. A row goes when its feature comes.
+ */
+
+const MISSING: readonly (readonly [RegExp, string])[] = [
+  [/\bFO(?:EXP)?\b|\bMSG_FASTOPEN\b|\bTCP_FASTOPEN(?:_\w+)?\b/, 'TCP Fast Open'],
+  [/\bMSG_ZEROCOPY\b|\bSO_ZEROCOPY\b/, 'MSG_ZEROCOPY'],
+  [/\bSO_TIMESTAMPING\b|\bSCM_TIMESTAMPING\b/, 'SO_TIMESTAMPING'],
+  [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
+  [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
+  [/\bmd5\b|\bTCP_MD5SIG\b/, 'TCP MD5 signatures'],
+  [/\bTCP_CM_INQ\b/, 'TCP_INQ control messages'],
+  [/\bpsp_[rt]x_assoc\b|\bpsp\b/, 'PSP'],
+  [/\bcap_set\b/, 'capabilities'],
+  [/[<>]\s+(?:gre|mpls|ipv4|ipv6)\b/, 'encapsulation'],
+];
+
+/** The first feature that the script needs in vain, or ''. Comments do not count. */
+export function missingFeature(text: string): string {
+  const bare = text.replace(/\/\*[\s\S]*?\*\//g, ' ').replace(/\/\/[^\n]*/g, ' ');
+  return MISSING.find(([re]) => re.test(bare))?.[1] ?? '';
+}

@@ -1,0 +1,179 @@
+/**
+ * The shell lines of scripts, on the simulated host: sysctl, ip, tc, iptables, nstat, ethtool, sleep, and the helpers of the
+ * public suites (defaults.sh, set_sysctls.py). Nothing is run on the real machine; what is not known skips the script.
+ */
+import { KernelError } from '../../host/errors.ts';
+import { ToolError } from '../../host/tools/command.ts';
+import { ScriptSkipped } from './errors.ts';
+import type { ScriptFds } from './fds.ts';
+import type { ScriptHost } from './host.ts';
+
+/** What the suites' defaults.sh sets, by name below net.ipv4. */
+const DEFAULTS: Readonly<Record<string, string>> = {
+  tcp_rmem: '4096 540000 15728640', tcp_wmem: '4096 262144 4194304', tcp_timestamps: '1', tcp_syn_retries: '5', tcp_synack_retries: '5',
+  tcp_frto: '2', tcp_sack: '1', tcp_dsack: '1', tcp_reordering: '3', tcp_congestion_control: 'cubic', tcp_slow_start_after_idle: '0',
+  tcp_early_retrans: '4', tcp_recovery: '1', tcp_tso_win_divisor: '3', tcp_ecn: '0', tcp_pacing_ss_ratio: '200', tcp_pacing_ca_ratio: '120',
+  tcp_notsent_lowat: '4294967295', tcp_syncookies: '1',
+};
+
+/** Settings of a Linux that scripts write and that have no effect there any more, or none on what packets show. */
+const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
+  'net.ipv4.tcp_fack', 'net.ipv4.tcp_fastopen_key', 'net.ipv4.tcp_fastopen', 'net.ipv4.tcp_ecn_option', 'net.ipv4.tcp_low_latency',
+  'net.ipv4.tcp_fastopen_blackhole_timeout_sec',
+]);
+
+/** A line that ran: its exit status and what it printed. */
+interface Ran {
+  readonly status: number;
+  readonly out: string;
+}
+
+const OK: Ran = { status: 0, out: '' };
+
+export class ScriptShell {
+  private readonly host: ScriptHost;
+  private readonly fds: ScriptFds;
+  private readonly readFile: (path: string) => string | null;
+
+  constructor(host: ScriptHost, fds: ScriptFds, readFile: (path: string) => string | null) {
+    this.host = host;
+    this.fds = fds;
+    this.readFile = readFile;
+  }
+
+  /** Runs the lines; the exit status of the last one. */
+  async run(text: string): Promise<number> {
+    let status = 0;
+    const lines = text.replace(/\\\r?\n/g, ' ').split(/\r?\n/).map((line) => line.replace(/(^|\s)#.*$/, '').trim());
+    for (const line of lines) if (line !== '') status = await this.line(line);
+    return status;
+  }
+
+  /** `a; b && c || d` */
+  private async line(line: string): Promise<number> {
+    let status = 0;
+    let join = ';';
+    for (const part of line.split(/(&&|\|\||;)/)) {
+      if (part === '&&' || part === '||' || part === ';') {
+        join = part;
+        continue;
+      }
+      if (part.trim() === '' || (join === '&&' && status !== 0) || (join === '||' && status === 0)) continue;
+      status = await this.pipeline(part.trim());
+    }
+    return status;
+  }
+
+  private async pipeline(line: string): Promise<number> {
+    let ran = OK;
+    for (const part of line.split('|')) ran = await this.command(part.trim(), ran.out);
+    return ran.status;
+  }
+
+  private async command(line: string, input: string): Promise<Ran> {
+    const target = /(?:^|[^2&])>\s*(\/\S+)/.exec(line)?.[1] ?? '';
+    const bare = line.replace(/[12&]?>+\s*(?:&\d|\S+)/g, '').replace(/<\s*\S+/g, '').trim();
+    const words = [...bare.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3]!);
+    while (words.length > 0 && /^[A-Z_]+=\S*$/.test(words[0]!)) words.shift();
+    const name = (words[0] ?? '').replace(/^.*\//, '');
+    const args = words.slice(1);
+    switch (name) {
+      case '': case 'true': case ':': case 'set': case 'cd': case 'modprobe': case 'sync': return OK;
+      case 'false': return { status: 1, out: '' };
+      case 'defaults.sh': return this.defaults();
+      case 'set_sysctls.py': return this.setSysctls(args);
+      case 'sleep': await this.host.advance(this.host.nowNs + Number(args[0]) * 1e9); return OK;
+      case 'echo': return this.echo(args, target);
+      case 'grep': return this.grep(args, input);
+      case 'dd': return this.dd(args);
+      case 'rm': for (const path of args) this.fds.disk.delete(path); return OK;
+      case 'sysctl': return this.sysctl(args);
+      case 'ip': return args.some((word) => word.startsWith('tcp_metrics')) ? OK : this.tool(name, args);
+      case 'nstat': return this.tool(name, args.filter((word) => word !== '-n' || args.length === 1));
+      case 'tc': case 'iptables': case 'ip6tables': case 'ethtool': case 'ss': case 'netstat': return this.tool(name, args);
+      case 'sh': case 'bash': return { status: await this.script(args[0] ?? ''), out: '' };
+      default:
+        if (/^sysctl_restore_/.test(name)) return OK;
+        if (/\.sh$/.test(name)) return { status: await this.script(words[0]!), out: '' };
+        throw new ScriptSkipped(`command '${name}'`);
+    }
+  }
+
+  /** A shell script: one of the suites' helpers, or a file of the same kind of lines. */
+  async script(path: string): Promise<number> {
+    if (path.endsWith('defaults.sh')) return this.defaults().status;
+    if (/sysctl_restore_/.test(path)) return 0;
+    const text = this.readFile(path);
+    if (text === null) throw new ScriptSkipped(`shell script '${path}'`);
+    return await this.run(text);
+  }
+
+  private defaults(): Ran {
+    for (const [name, value] of Object.entries(DEFAULTS)) this.set(`net.ipv4.${name}`, value);
+    return this.tool('tc', ['qdisc', 'replace', 'dev', 'tun0', 'root', 'pfifo']);
+  }
+
+  private set(name: string, value: string): void {
+    if (WITHOUT_EFFECT.has(name)) return;
+    try {
+      this.host.kernel.sysctl(name, value);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
+      throw new ScriptSkipped(`sysctl ${name}=${value}`);
+    }
+  }
+
+  private setSysctls(args: readonly string[]): Ran {
+    for (const word of args) {
+      const at = word.indexOf('=');
+      this.set(word.slice(0, at).replace(/^\/proc\/sys\//, '').replace(/\//g, '.'), word.slice(at + 1));
+    }
+    return OK;
+  }
+
+  private sysctl(args: readonly string[]): Ran {
+    const words = args.filter((word) => !word.startsWith('-'));
+    for (const word of words) {
+      const at = word.indexOf('=');
+      if (at < 0) return this.tool('sysctl', args.filter((a) => a !== '-q' && a !== '-n'));
+      this.set(word.slice(0, at), word.slice(at + 1));
+    }
+    return OK;
+  }
+
+  private echo(args: readonly string[], target: string): Ran {
+    const text = args.join(' ');
+    if (target.startsWith('/proc/sys/')) this.set(target.slice('/proc/sys/'.length).replace(/\//g, '.'), text);
+    else if (target !== '' && target !== '/dev/null') throw new ScriptSkipped(`writing to ${target}`);
+    return { status: 0, out: text };
+  }
+
+  private grep(args: readonly string[], input: string): Ran {
+    const words = args.filter((word) => !word.startsWith('-'));
+    const text = words.length > 1 ? this.readFile(words[1]!) : input;
+    if (text === null) throw new ScriptSkipped(`reading ${words[1]!}`);
+    const lines = text.split('\n').filter((line) => new RegExp(words[0] ?? '').test(line));
+    const found = args.includes('-v') ? text.split('\n').filter((line) => !lines.includes(line)) : lines;
+    return { status: found.length > 0 ? 0 : 1, out: found.join('\n') };
+  }
+
+  /** Makes a file of zeros. */
+  private dd(args: readonly string[]): Ran {
+    const value = (name: string): string => args.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+    const unit: Readonly<Record<string, number>> = { k: 1024, K: 1024, M: 1048576 };
+    const bs = value('bs');
+    const size = Number(bs.replace(/[kKM]$/, '') || '512') * (unit[bs.slice(-1)] ?? 1) * Number(value('count') || '1');
+    this.fds.disk.set(value('of'), { kind: 'file', size, offset: 0 });
+    return OK;
+  }
+
+  private tool(name: string, args: readonly string[]): Ran {
+    try {
+      return { status: 0, out: this.host.kernel.sh([name, ...args.map((a) => (/\s/.test(a) ? `'${a}'` : a))].join(' ')) };
+    } catch (error) {
+      if (error instanceof ToolError) throw new ScriptSkipped(`command '${name} ${args.join(' ')}'`);
+      if (error instanceof KernelError) return { status: 2, out: error.message };
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,164 @@
+/** The packetdrill interpreter: what it reads, how it fails, when it skips. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { formatResult, formatSummary, runPacketdrill, type PacketdrillResult } from '../../src/testing.ts';
+import { parsePacketdrill } from '../../src/testing/packetdrill/parse.ts';
+import { AssertionFailure, CodeRunner } from '../../src/testing/packetdrill/code.ts';
+
+const NONE = { version: 4 as const, defines: new Map<string, string>() };
+
+const SERVER = `
+   0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+  +0 bind(3, ..., ...) = 0
+  +0 listen(3, 1) = 0
+  +0 < S 0:0(0) win 65535 <mss 1000>
+  +0 > S. 0:0(0) ack 1 <...>
+  +0 < . 1:1(0) ack 1 win 65535
+  +0 accept(3, ..., ...) = 4
+`;
+
+async function one(text: string, options: readonly (readonly [string, string])[] = []): Promise<PacketdrillResult> {
+  const [result] = await runPacketdrill(text, { file: 'a.pkt', modes: ['ipv4'], options });
+  return result!;
+}
+
+test('times: absolute, relative, any, ranges; to the microsecond', () => {
+  const { events } = parsePacketdrill('0 < . 1:1(0) win 1\n'
+    + '+.1~+.25 > . 1:1(0)\n* > . 1:1(0)\n'
+    + '1.0000019 < . 1:1(0) win 1 +.5...0.75 accept(3, ..., ...) = 4', NONE);
+  assert.deepEqual(events.map((e) => [e.when.kind, e.when.fromNs, e.when.toNs]), [
+    ['absolute', 0, 0], ['relative', 100e6, 250e6], ['any', 0, 0], ['absolute', 1000001000, 1000001000], ['relative', 500e6, 500e6],
+  ]);
+  const last = events[4]!.action;
+  assert.equal(last.kind === 'call' ? last.call.endNs : 0, 750e6);
+});
+
+test('calls: structs, lists, or, strings, errno and notes', () => {
+  const text = '0 sendmsg(4, {msg_name(...)=..., '
+    + 'msg_iov(2)=[{..., 10}, {..., 20}], msg_flags=0}, MSG_MORE|MSG_DONTWAIT) = -1 EAGAIN (not now)';
+  const { events } = parsePacketdrill(text, NONE);
+  const { action } = events[0]!;
+  assert.ok(action.kind === 'call');
+  assert.equal(action.call.errno, 'EAGAIN');
+  assert.equal(action.call.args[2]!.kind, 'or');
+  assert.equal(action.call.args[1]!.kind, 'struct');
+});
+
+test('options, init and clean-up commands, comments, code, defines', () => {
+  const text = '--mtu=1400\n--define=N=3\n`sysctl -q x=1 # not a comment of ours`\n// comment\n'
+    + '0 close(N) = 0 /* another */\n+1 %{ assert x == 1 }%\n`rm x`';
+  const script = parsePacketdrill(text, { version: 4, defines: new Map([['N', '3']]) });
+  assert.deepEqual(script.options, [['mtu', '1400'], ['define', 'N=3']]);
+  assert.equal(script.init?.text, 'sysctl -q x=1 # not a comment of ours');
+  assert.equal(script.cleanup?.text, 'rm x');
+  assert.deepEqual(script.events.map((e) => e.action.kind), ['call', 'code']);
+});
+
+const SYNTAX: readonly (readonly [string, string])[] = [
+  ['0 socket(..., SOCK_STREAM', "line 1, column 26: ')' expected after the arguments, found the end"],
+  ['0 < S 0:0(0) win 1\n+0 > S. 0:1(0) ack 1', 'line 2, column 9: 0:1(0): 0 + 0 is 0, not 1'],
+  ['1 < S 0:0(0) win 1', 'line 1, column 1: the first event must be at time 0'],
+  ['0 close(3) = 0\n2 close(3) = 0\n1 close(3) = 0', 'line 3, column 1: time goes back: 1 after 2'],
+  ['0 close(3) = 0\n* close(3) = 0', 'line 2, column 1: only an outbound packet may come at any time or in a range'],
+  ['0 < S 0:0(0) win 1 <mss 10,wscale 3>', 'line 1, column 20: the options take 7 bytes; a multiple of 4 is needed: write the nops'],
+  ['', 'line 1, column 1: an event expected: a time, then a packet, a call, a command or code'],
+  ['0 %{ assert 1', 'line 1, column 3: the code has no end: }% is missing'],
+];
+
+for (const [text, message] of SYNTAX) {
+  test(`a syntax error says where and what: ${message}`, async () => {
+    const r = await one(text);
+    assert.equal(r.status, 'fail');
+    assert.equal(r.message, `syntax error: ${message}`);
+  });
+}
+
+test('a wrong segment fails with what was wanted and what came', async () => {
+  const r = await one(`${SERVER}  +0 write(4, ..., 500) = 500\n  +0 > P. 1:501(500) ack 2\n`);
+  assert.equal(formatResult(r), [
+    'FAIL  a.pkt:10 (ipv4): ack: 2 wanted, got 1',
+    '      want  +0 > P. 1:501(500) ack 2',
+    '      got   0.000060 > P. 1:501(500) ack 1 win 64240',
+  ].join('\n'));
+});
+
+test('a late segment, a wrong result, a call that waits, a packet that never comes', async () => {
+  assert.match((await one(`${SERVER}  +.1 write(4, ..., 500) = 500\n +.2 > P. 1:501(500) ack 1\n`)).message, /^time: .* early$/);
+  assert.equal((await one(`${SERVER}  +0 write(4, ..., 500) = 400\n`)).message, 'write() = 400 wanted, got 500');
+  const refused = await one(`${SERVER}  +0 setsockopt(3, SOL_TCP, TCP_NODELAY, [1], 4) = -1 EPERM\n`);
+  assert.equal(refused.message, 'setsockopt() = -1 EPERM wanted, got 0');
+  assert.match((await one(`${SERVER}  +0 read(4, ..., 500) = 0\n`)).message, /^read\(\) waits; /);
+  assert.match((await one(`${SERVER}  +0 > P. 1:501(500) ack 1\n`)).message, /^no packet came within 2s/);
+  const dead = await one(`${SERVER}  +0...0.1 read(4, ..., 500) = 0\n`);
+  assert.match(dead.message, /^read\(\) has not returned: deadlock at .*waiting:\n/);
+  assert.match(dead.message, /\n {2}recv\(fd 4\) {2}tcp 192\.168\.0\.1:8080 → 192\.0\.2\.1:\d+ ESTABLISHED$/s);
+  assert.match((await one(`${SERVER}  * > F. 1:1(0) ack 1\n`)).message, /^no packet came: deadlock at /);
+});
+
+test('a failed assertion says what its names stood for, after the packets were checked', async () => {
+  const r = await one(`${SERVER}  +0 %{ assert tcpi_snd_cwnd == 11, 'cwnd is %d' % tcpi_snd_cwnd }%\n +0 close(4) = 0\n`);
+  assert.equal(r.line, 9);
+  assert.equal(r.message, 'assert tcpi_snd_cwnd == 11: cwnd is 10 (tcpi_snd_cwnd = 10)');
+  assert.equal(r.trace.at(-1)!.got, 'close(…) = 0');
+});
+
+test('what the host does not have is skipped by name, before anything has run', async () => {
+  const r = await one(`${SERVER}  +0 cap_set(1, 2, 3) = 0\n`);
+  assert.equal(formatResult(r), 'skip  a.pkt (ipv4): capabilities');
+  assert.equal(r.trace.length, 0);
+  assert.equal((await one('`perl x.pl`\n0 close(3) = -1')).message, "command 'perl'");
+  assert.equal((await one('`sysctl -q net.ipv4.no_such=1`\n0 close(3) = -1')).message, 'sysctl net.ipv4.no_such=1');
+  assert.equal(formatSummary([r]), '0 passed, 0 failed, 1 skipped');
+});
+
+test('non_fatal: a mismatch is a warning', async () => {
+  const r = await one(`${SERVER}  +0 write(4, ..., 500) = 400\n`, [['non_fatal', 'syscall']]);
+  assert.equal(r.status, 'ok');
+  assert.deepEqual(r.warnings, ['9: write() = 400 wanted, got 500']);
+});
+
+test('the same seed, the same trace', async () => {
+  const text = `${SERVER}  +0 write(4, ..., 5000) = 5000\n  +0 > P. 1:5001(5000) ack 1\n * > . 1:1001(1000) ack 1\n`;
+  const [a, b] = [await one(text), await one(text)];
+  assert.equal(a.status, 'ok', formatResult(a, true));
+  assert.deepEqual(a.trace, b.trace);
+});
+
+test('capture: a pcapng file of both directions', async () => {
+  const [r] = await runPacketdrill(SERVER, { modes: ['ipv4'], capture: true });
+  assert.equal(r!.status, 'ok');
+  assert.equal(r!.pcapng![0], 0x0a);
+  assert.equal((await one(SERVER)).pcapng, null);
+});
+
+test('bad arguments name themselves', async () => {
+  await assert.rejects(runPacketdrill(5 as never), /runPacketdrill: text is number; expected the text of a script/);
+  await assert.rejects(runPacketdrill('', { modes: ['ipv5' as never] }),
+    /modes: 'ipv5' is not understood; expected ipv4, ipv6, ipv4-mapped-ipv6/);
+  await assert.rejects(runPacketdrill('', { nodes: 1 } as never), /nodes: no such option/);
+});
+
+const CODE: readonly (readonly [string, boolean])[] = [
+  ['assert 1 < 2 <= 2 != 3', true],
+  ['assert not 1 > 2 and (0 or 5)', true],
+  ['assert (7 // 2, 7 % 4, 2 ** 3) == (3, 3, 8)', true],
+  ['assert -7 // 2 == -4 and -7 % 4 == 1', true],
+  ['assert 0x10 | 1 == 16', false], // comparisons bind looser than |
+  ['assert 0x10 | 1 == 17', true],
+  ['assert cwnd & 2, cwnd', true],
+  ['assert 9 <= cwnd <= 9', false],
+  ['x = 1; x += 4; assert x * 2 == cwnd', true],
+  ['assert abs(-3) == max(1, 3) == 3 # the same', true],
+  ["assert 'a%d' % 3 == 'a3'", true],
+  ['assert (cwnd ==\n  10)\nassert \\\n cwnd > 9', true],
+];
+
+for (const [code, holds] of CODE) {
+  test(`code: ${code} ${holds ? 'holds' : 'does not hold'}`, () => {
+    const run = (): void => {
+      new CodeRunner().run(code, { cwnd: 10 });
+    };
+    if (holds) run();
+    else assert.throws(run, AssertionFailure);
+  });
+}
