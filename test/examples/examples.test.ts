@@ -1,9 +1,13 @@
-/** The examples: each runs as it stands, prints what it promises, and prints the same on every runtime. */
+/**
+ * The examples: each runs as it stands, prints what it promises, and prints the same on every runtime; and Wireshark's dissectors
+ * find nothing wrong in what it sends.
+ */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { deno } from '../../scripts/runtimes.ts';
 import { spawnToEnd } from '../../scripts/spawn.ts';
 import { ROOT } from '../../scripts/tidy.ts';
@@ -75,9 +79,18 @@ function examples(): string[] {
   return readdirSync(FOLDER).filter((name) => /^\d\d-.*\.ts$/.test(name)).sort();
 }
 
+const captures = mkdtempSync(join(tmpdir(), 'kernet-examples-'));
+after(() => rmSync(captures, { recursive: true, force: true }));
+
+function captureOf(name: string): string {
+  return join(captures, name.replace(/ts$/, 'pcapng'));
+}
+
+/** Runs an example; all that its worlds send is in its capture afterwards. */
 async function runNode(name: string): Promise<string> {
-  const args = ['--import', 'tsx', join(FOLDER, name)];
-  const ended = await spawnToEnd(process.execPath, args, { cwd: ROOT, quiet: true, timeoutMs: TIMEOUT_MS });
+  const args = ['--import', 'tsx', '--import', './test/examples/capturing.ts', join(FOLDER, name)];
+  const env = { ...process.env, KERNET_CAPTURE: captureOf(name) };
+  const ended = await spawnToEnd(process.execPath, args, { cwd: ROOT, env, quiet: true, timeoutMs: TIMEOUT_MS });
   assert.equal(ended.code, 0, `${name} failed:\n${ended.stdout}${ended.stderr}`);
   return ended.stdout;
 }
@@ -103,3 +116,32 @@ for (const name of examples()) {
     assert.equal(ended.stdout, onNode);
   });
 }
+
+/** What tshark says of each frame: the protocols that it found, and the state of the checksums (0 is wrong). */
+const FIELDS: readonly string[] = ['frame.protocols', 'ip.checksum.status', 'tcp.checksum.status', 'udp.checksum.status'];
+const CHECKS: readonly string[] = ['ip.check_checksum:TRUE', 'tcp.check_checksum:TRUE', 'udp.check_checksum:TRUE'];
+
+async function tshark(args: readonly string[]): Promise<string | null> {
+  const ended = await spawnToEnd('tshark', args, { cwd: captures, quiet: true }).catch(() => null);
+  return ended !== null && ended.code === 0 ? ended.stdout : null;
+}
+
+test('tshark reads every frame of every example, and finds none malformed and no checksum wrong', async (t) => {
+  if (await tshark(['--version']) === null) {
+    t.skip('tshark is not installed (Debian: apt install tshark)');
+    return;
+  }
+  for (const name of examples()) {
+    if (!existsSync(captureOf(name))) await runNode(name); // not run by a test above: only some were asked for
+    const options = [...CHECKS.flatMap((check) => ['-o', check]), '-T', 'fields', ...FIELDS.flatMap((field) => ['-e', field])];
+    const read = await tshark(['-r', captureOf(name), ...options]);
+    assert.ok(read !== null, `${name}: tshark does not read the capture`);
+    const frames = read.trimEnd().split('\n');
+    assert.ok(frames.length >= 8, `${name}: ${String(frames.length)} frames`);
+    frames.forEach((line, i) => {
+      const [protocols, ...checksums] = line.split('\t');
+      assert.ok(!protocols!.includes('_ws.malformed'), `${name}: frame ${String(i + 1)} is malformed: ${protocols!}`);
+      for (const status of checksums) assert.doesNotMatch(status, /^0|,0/, `${name}: frame ${String(i + 1)}, ${line}`);
+    });
+  }
+});
