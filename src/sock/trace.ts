@@ -2,11 +2,14 @@
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Sock } from './sock.ts';
 
-/** A packet goes into the receive queue of a socket, and whoever waits for it is woken. Called only when `skb.trace` is not 0. */
-export function sockTrace(sk: Sock, skb: SkBuff, fn: string): void {
+/**
+ * A packet goes into the receive queue of a socket, and whoever waits for it is woken, when there is `enough` (SO_RCVLOWAT). Called
+ * only when `skb.trace` is not 0.
+ */
+export function sockTrace(sk: Sock, skb: SkBuff, fn: string, enough: boolean = true): void {
   const { net, receiveQueue, wq } = sk;
   net.trace(skb, fn, `receive queue, ${String(receiveQueue.qlen)} before it`);
-  net.trace(skb, 'sockDefReadable', wq.active ? 'wakes the reader' : 'nobody waits');
+  if (enough) net.trace(skb, 'sockDefReadable', wq.active ? 'wakes the reader' : 'nobody waits');
 }
 
 /** Linux's words, by number. */

@@ -140,7 +140,7 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
 /** Puts the next text into the receive queue; `data` is at the payload, `seq` is RCV.NXT. Takes the skb. */
 export function tcpQueueRcv(tp: TcpSock, skb: SkBuff): void {
   const tail = tp.receiveQueue.tail;
-  if (skb.trace !== 0) sockTrace(tp, skb, 'tcpQueueRcv');
+  if (skb.trace !== 0) sockTrace(tp, skb, 'tcpQueueRcv', ((skb.endSeq - tp.copiedSeq) | 0) >= tp.rcvlowat);
   tcpRcvNxtUpdate(tp, skb.endSeq);
   if (tail !== null && tcpTryCoalesce(tp, tail, skb)) return;
   if (skb.destructor !== null) skbOrphan(skb);

@@ -5,7 +5,7 @@
 import { Mib } from '../dev/mib.ts';
 import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
-import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport } from '../wire/tcp.ts';
+import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport, thFlags } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -77,6 +77,7 @@ function replyTstamp(tcp: TcpProto, to: SkBuff, seq: number, ack: number, window
 }
 
 function sendReply(tcp: TcpProto, to: SkBuff, skb: SkBuff, th: number): void {
+  if (skb.trace !== 0) tcp.net.trace(skb, (thFlags(skb.buf, th) & TCP_FLAG_RST) === 0 ? 'tcpV4SendAck' : 'tcpV4SendReset');
   skb.th = th;
   tcpAfOf(tcp, to).reply(tcp, to, skb);
 }
