@@ -60,6 +60,11 @@ export function registerEthernet(net: Net, card: Card, options: EthernetOptions)
   return dev;
 }
 
+/** Is there a card behind the device, and not another device (VLAN)? */
+export function isEthernet(dev: NetDevice): boolean {
+  return dev.priv instanceof EthernetNapi;
+}
+
 /** The card behind an Ethernet device. */
 export function ethernetCard(dev: NetDevice): Card {
   return (dev.priv as EthernetNapi).card;

@@ -16,7 +16,8 @@ import type { PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
 import { fdSock } from '../syscall/socket.ts';
 import {
-  checkBuffer, checkData, checkFd, checkInt, checkTimeout, fromSockAddr, message, scatter, placeOf, toSockAddr, unspec, type PeerAddress,
+  checkBuffer, checkData, checkFd, checkInt, checkTimeout, fileErrno, fromSockAddr, message, scatter,
+  placeOf, toSockAddr, unspec, type PeerAddress,
   type BindAddress, type Data, type SocketAddress,
 } from './door.ts';
 import type { ErrorPlace } from './errors.ts';
@@ -73,12 +74,12 @@ export class Calls {
     checkFd(fd, 'read');
     const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
     if (msg.len === 0 && fdSock(this.p, fd) !== null) return 0;
-    return check(await waitRecvmsg(this.p, fd, msg), 'read');
+    return check(fileErrno(await waitRecvmsg(this.p, fd, msg)), 'read');
   }
 
   /** write(2): waits until everything is written; fewer than given only when an error or SO_SNDTIMEO came after them. */
   async write(fd: number, data: Data): Promise<number> {
-    return await this.sendMessage(fd, message(checkData(data, 'write'), 0), 'write');
+    return check(fileErrno(await waitSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
   }
 
   /** send(2), as write, with flags. */

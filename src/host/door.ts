@@ -3,6 +3,7 @@
  * TypeError or RangeError that names the call and the argument. What has the right form but is not possible is the
  * kernel's business, and an errno.
  */
+import { EINVAL, ENOTSOCK } from '../lib/errno.ts';
 import type { Net } from '../dev/net.ts';
 import { formatIpv4, formatMac, parseIpv4, parseMac } from '../lib/addr.ts';
 import { formatIpv6, parseIpv6Zone } from '../lib/addr6.ts';
@@ -104,6 +105,7 @@ export function toSockAddr(value: unknown, call: string, out: SockAddr, net: Net
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
   if ('path' in value) return fillPath(out, call, value.path);
   if (!('address' in value) && 'interface' in value) return fillLink(out, call, value);
+  checkAddress(value, call);
   const { address, port } = value as { address?: unknown; port?: unknown };
   return scoped(fill(out, call, address, port, net), value, call);
 }
@@ -113,6 +115,7 @@ export function toBindAddr(value: unknown, family: number, call: string, out: So
   if (typeof value !== 'object' || value === null) throw new TypeError(`${call}: addr is ${show(value)}; expected ${ADDRESS_FORM}`);
   if (family === AF_PACKET) return fillLink(out, call, value);
   if ('path' in value || family === AF_UNIX) return fillPath(out, call, (value as { path?: unknown }).path ?? '');
+  checkAddress(value, call);
   const { address, port } = value as { address?: unknown; port?: unknown };
   return scoped(fill(out, call, address ?? (family === AF_INET6 ? '::' : '0.0.0.0'), port ?? 0, net), value, call);
 }
@@ -132,6 +135,21 @@ function fillLink(out: SockAddr, call: string, value: object): SockAddr {
   if (addr === null) throw new TypeError(`${call}: mac is ${show(mac)}; expected one such as '02:00:00:00:00:01'`);
   return out.setLink({ protocol, ifindex: 0, device, hatype: 0, pkttype: 0, addr });
 }
+
+/** read(2) and write(2) of a file that can neither (an epoll instance) are invalid, where a socket call says that it is no socket. */
+export function fileErrno(ret: number): number {
+  return ret === -ENOTSOCK ? -EINVAL : ret;
+}
+
+/** A slip of the pen is not taken for a default. */
+function checkAddress(value: object, call: string): void {
+  for (const name of Object.keys(value)) {
+    if (ADDRESS_FIELDS.has(name)) continue;
+    throw new TypeError(`${call}: addr: ${name}: no such field; expected ${[...ADDRESS_FIELDS].join(', ')}`);
+  }
+}
+
+const ADDRESS_FIELDS: ReadonlySet<string> = new Set(['address', 'port', 'family', 'scopeId', 'flowinfo']);
 
 /** Where a call was about, for its error. */
 export function placeOf(addr: PeerAddress | undefined): ErrorPlace {

@@ -23,7 +23,7 @@ import {
 } from '../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt, type Linger } from '../syscall/sockopt.ts';
 import {
-  checkBuffer, checkData, checkFd, checkInt, checkIov, fromSockAddr, gather, iovLength, message, scatter, show, toBindAddr,
+  checkBuffer, checkData, checkFd, checkInt, checkIov, fileErrno, fromSockAddr, gather, iovLength, message, scatter, show, toBindAddr,
   placeOf, toSockAddr, unspec, type PeerAddress, type BindAddress, type Data, type SocketAddress,
 } from './door.ts';
 import { KernelError, type ErrorPlace } from './errors.ts';
@@ -121,12 +121,12 @@ export class SysCalls {
   read(fd: number, buffer: Uint8Array): number {
     checkFd(fd, 'read');
     const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
-    return check(this.readMsg(fd, msg), 'read');
+    return check(fileErrno(this.readMsg(fd, msg)), 'read');
   }
 
   /** write(2): how many bytes were taken, maybe fewer than given. */
   write(fd: number, data: Data): number {
-    return check(sysSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0)), 'write');
+    return check(fileErrno(sysSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
   }
 
   /** send(2). */

@@ -70,8 +70,11 @@ const NAMES: readonly string[] = [
   'speed', 'rxRing', 'txRing', 'rxUsecs', 'rxFrames', 'txUsecs', 'txFrames', 'tso', 'bql', 'txCsum', 'rxCsum',
 ];
 
+/** Descriptors of the largest ring. */
+export const RING_MAX = 32768;
+
 function parseRing(value: number, name: string, min: number): number {
-  parseInteger(value, name, min, 32768);
+  parseInteger(value, name, min, RING_MAX);
   if ((value & (value - 1)) !== 0) throw new RangeError(`${name}: ${String(value)} is not a power of two`);
   return value;
 }

@@ -198,3 +198,23 @@ test('the same seed draws the same ports, another seed others', () => {
   assert.deepEqual(ports(7), ports(7));
   assert.notDeepEqual(ports(7), ports(8));
 });
+
+test('an epoll instance can neither be read nor written (EINVAL), and is no socket (ENOTSOCK)', async () => {
+  const k = new Kernel();
+  const ep = k.epollCreate();
+  await assert.rejects(k.read(ep, buffer), { code: 'EINVAL' });
+  await assert.rejects(k.write(ep, 'x'), { code: 'EINVAL' });
+  assert.throws(() => k.sys.read(ep, buffer), { code: 'EINVAL' });
+  assert.throws(() => k.sys.write(ep, 'x'), { code: 'EINVAL' });
+  assert.throws(() => k.sys.recv(ep, buffer), { code: 'ENOTSOCK' });
+});
+
+test('a misspelt field of an address is refused by name, not taken for a default', () => {
+  const k = new Kernel();
+  const fd = k.socket(AF_INET, SOCK_STREAM);
+  assert.throws(() => {
+    k.bind(fd, { adress: '127.0.0.1', port: 80 } as never);
+  }, /bind: addr: adress: no such field; expected address, port/);
+  assert.throws(() => { k.bind(fd, { address: '127.0.0.1', prot: 80 } as never); }, /bind: addr: prot: no such field/);
+  k.bind(fd, k.getsockname(k.socket(AF_INET, SOCK_STREAM))); // what getsockname says can be given back
+});

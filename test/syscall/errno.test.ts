@@ -48,7 +48,7 @@ const errors: [string, string, (z: Zoo) => unknown][] = [
   ['close twice', 'EBADF', ({ k, tcp }) => [k.close(tcp), k.close(tcp)]],
   ['read after close', 'EBADF', ({ k, conn }) => [k.close(conn), k.sys.read(conn, buffer)]],
   ['a socket call on an epoll instance', 'ENOTSOCK', ({ k, ep }) => k.bind(ep, somewhere)],
-  ['read of an epoll instance', 'ENOTSOCK', ({ k, ep }) => k.sys.read(ep, buffer)],
+  ['read of an epoll instance', 'EINVAL', ({ k, ep }) => k.sys.read(ep, buffer)],
   ['FIONREAD of an epoll instance', 'ENOTTY', ({ k, ep }) => k.ioctl(ep, FIONREAD)],
   // socket
   ['a family that is not there', 'EAFNOSUPPORT', ({ k }) => k.socket(77, SOCK_STREAM)],

@@ -194,6 +194,9 @@ test('ethtool prints what the card counts and can, tc what waits in front of it'
   await oneDatagram(world);
   assert.match(world.alice.sh('ethtool -S eth0'), /^NIC statistics:\n {5}rx_packets: 1\n {5}tx_packets: 2\n/);
   assert.match(world.alice.sh('ethtool -k eth0'), /^tcp-segmentation-offload: on$/m);
+  assert.match(world.alice.sh('ethtool -g eth0'), /^Current hardware settings:\nRX:\t\t512\nTX:\t\t512$/m);
+  assert.match(world.alice.sh('ethtool -c eth0'), /^Adaptive RX: on {2}TX: off\n\nrx-usecs:\t3\nrx-frames:\t64$/m);
+  assert.throws(() => world.alice.sh('ethtool -g lo'), /operation not supported: it has no card/);
   assert.match(world.alice.sh('tc -s qdisc show dev eth0'), /^qdisc pfifo_fast 0: root refcnt 2 bands 3 priomap .*\n Sent 89 bytes 2 pkt /);
 });
 
