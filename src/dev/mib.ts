@@ -52,6 +52,7 @@ const names = [
   'TcpExtTCPACKSkippedSynRecv', 'TcpExtTCPACKSkippedPAWS', 'TcpExtTCPACKSkippedSeq', 'TcpExtTCPACKSkippedFinWait2',
   'TcpExtTCPACKSkippedTimeWait', 'TcpExtTCPACKSkippedChallenge', 'TcpExtTCPWinProbe', 'TcpExtTCPKeepAlive',
   'TcpExtTCPDelivered', 'TcpExtTCPAckCompressed', 'TcpExtTCPZeroWindowDrop',
+  'TcpExtTCPMemoryPressures', 'TcpExtTCPMemoryPressuresChrono',
   'TcpExtTCPRcvQDrop', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
   'TcpExtTCPMD5Unexpected',
 ] as const;

@@ -26,6 +26,7 @@ import {
 import { tcpHighestSackSeq, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
 import { tcpConfirmNeigh } from './dst.ts';
+import { tcpMemReclaim } from './memory.ts';
 import { tcpCurrentMss, tcpSyncMss } from './mss.ts';
 import { pawsCheck } from './paws.ts';
 import { tcpRackAdvance, tcpRackUpdateReoWnd } from './rack.ts';
@@ -268,6 +269,7 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
     tcpRtxUnlinkAndFree(tp, skb);
     skb = next;
   }
+  tcpMemReclaim(tp);
   if (skb === null) tcpChronoStop(tp, TCP_CHRONO_BUSY);
   else if ((skb.sacked & TCPCB_SACKED_ACKED) !== 0) st.flag |= FLAG_SACK_RENEGING;
   // The urgent byte has been acknowledged.

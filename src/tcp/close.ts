@@ -22,6 +22,7 @@ import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { TCP_INIT_CWND } from './cwnd.ts';
 import { tcpPurgeQueues } from './data.ts';
 import { tcpListenStop } from './listen.ts';
+import { tcpMemDestroy, tcpMemReclaim, tcpOutOfMemory } from './memory.ts';
 import { TCP_MIN_MSS } from './mss.ts';
 import { tcpSendActiveReset, tcpSendFin } from './output.ts';
 import { MIN_RTT_NONE } from './rtt.ts';
@@ -102,6 +103,7 @@ export function tcpDestroySock(tp: TcpSock): void {
   tcpClearXmitTimers(tp);
   tp.pacingTimer.del();
   tcpPurgeQueues(tp);
+  tcpMemDestroy(tp);
   tcpPutPort(tp);
   tp.dst = null;
   tp.tcp.socketCount--;
@@ -181,6 +183,7 @@ function tcpDiscardUnread(tp: TcpSock): boolean {
     if (((tp.copiedSeq - end) | 0) < 0) unread = true;
     consumeSkb(skb);
   }
+  tcpMemReclaim(tp);
   return unread;
 }
 
@@ -197,7 +200,7 @@ function tcpAdjudge(tp: TcpSock): void {
       return;
     }
   }
-  if (tp.state !== TCP_CLOSE && tcpTooManyOrphans(tp, 0)) {
+  if (tp.state !== TCP_CLOSE && (tcpTooManyOrphans(tp, 0) || tcpOutOfMemory(tp))) {
     tcpSetState(tp, TCP_CLOSE);
     tcpSendActiveReset(tp);
     net.inc(Mib.TcpExtTCPAbortOnMemory);
@@ -239,7 +242,7 @@ function tcpTooManyOrphans(tp: TcpSock, shift: number): boolean {
 /**
  * An orphan's retransmission timer fired: may it stay? (Linux: tcp_out_of_resources)
  *
- * @returns true when there are too many orphans and this one has been ended
+ * @returns true when there are too many orphans, or too little memory (net.ipv4.tcp_mem), and this one has been ended
  */
 export function tcpOrphanOutOfResources(tp: TcpSock, doReset: boolean): boolean {
   const { net } = tp;
@@ -248,7 +251,7 @@ export function tcpOrphanOutOfResources(tp: TcpSock, doReset: boolean): boolean 
   // A peer that has kept its window closed for long, or about which ICMP complains, counts double.
   if (idleMs > 2 * tp.tcp.sysctl.tcpRtoMaxMs || !doReset) shift++;
   if (tp.errSoft !== 0) shift++;
-  if (!tcpTooManyOrphans(tp, shift)) return false;
+  if (!tcpTooManyOrphans(tp, shift) && !tcpOutOfMemory(tp)) return false;
   const windowClosed = tp.sndWnd === 0 && tp.packetsOut === 0;
   if (doReset || idleMs <= TCP_TIMEWAIT_LEN_MS || windowClosed) tcpSendActiveReset(tp);
   tcpDone(tp);

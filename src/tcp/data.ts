@@ -25,6 +25,7 @@ import { TCP_FLAG_FIN, TCP_FLAG_SYN, TCP_FLAG_URG, thHlen, thUrgPtr } from '../w
 import { tcpSetState } from './close.ts';
 import { tcpEnterQuickackMode, tcpEventDataRecv, tcpScheduleAck, TCP_MAX_QUICKACKS } from './delack.ts';
 import { tcpReceiveWindow } from './flight.ts';
+import { tcpForcedMemSchedule } from './memory.ts';
 import { tcpDataQueueOfo, tcpDsackSet, tcpOfoPurge, tcpOfoQueue, tcpSackRemove } from './ofo.ts';
 import { tcpSendAck } from './output.ts';
 import { tcpTryRmemSchedule } from './rcvmem.ts';
@@ -123,6 +124,7 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
       net.drop(skb, Drop.ProtoMem);
       return;
     }
+    tcpForcedMemSchedule(tp, skb.truesize);
   }
   const fin = (skb.tcpFlags & TCP_FLAG_FIN) !== 0;
   if (skb.len > 0) tcpEventDataRecv(tp, skb);

@@ -32,6 +32,7 @@ import {
 import { tcpAckSndCheck, tcpEventDataRecv } from './delack.ts';
 import { FLAG_DATA, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
+import { tcpRmemSchedule } from './memory.ts';
 import { oowRateLimited, oowThrottled } from './oow.ts';
 import { tcpSendAck } from './output.ts';
 import { clockSeconds, pawsCheck, TCP_PAWS_WINDOW } from './paws.ts';
@@ -99,7 +100,7 @@ function fastAck(tp: TcpSock, skb: SkBuff): void {
 /** Data in order: we are the receiver of a bulk transfer. */
 function fastData(tp: TcpSock, skb: SkBuff, hlen: number): void {
   const { ackSeq, seq } = skb;
-  if (tp.rmemAlloc > tp.rcvbuf) {
+  if (tp.rmemAlloc > tp.rcvbuf || !tcpRmemSchedule(tp, skb.truesize)) {
     ackAndText(tp, skb); // no room: the queue must be pruned first
     return;
   }

@@ -12,6 +12,7 @@ import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { tcpFin, tcpRcvNxtUpdate, tcpTryCoalesce } from './data.ts';
 import { tcpMeasureRcvMss, tcpScheduleAck } from './delack.ts';
 import { tcpHasSocket } from './flight.ts';
+import { tcpMemReclaim } from './memory.ts';
 import { tcpSendAck } from './output.ts';
 import { tcpTryRmemSchedule } from './rcvmem.ts';
 import type { TcpSock } from './sock.ts';
@@ -229,4 +230,5 @@ export function tcpOfoPurge(tp: TcpSock): void {
   tp.ofoHint = null;
   tp.numSacks = 0;
   tp.dsack = false;
+  tcpMemReclaim(tp);
 }

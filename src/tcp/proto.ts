@@ -9,13 +9,16 @@ import { SipKey } from '../lib/hash.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { PortTable } from '../sock/ports.ts';
 import type { Proto } from '../sock/sock.ts';
+import { Timer } from '../time/timer.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
 import type { TcpAfOps } from './af.ts';
 import { tcpV4Ops } from './ipv4.ts';
+import { wakeWaiters } from './memory.ts';
 import { TcpScratch } from './scratch.ts';
+import type { TcpSock } from './sock.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
 
 /** `/proc/sys/net/ipv4/tcp_*`: exact kernel names are bound to these in host/sysctl. Times are milliseconds unless a name says so. */
@@ -81,6 +84,8 @@ export class TcpSysctl {
   /** min, default, max. */
   tcpRmem: [number, number, number] = [4096, 131072, 6291456];
   tcpWmem: [number, number, number] = [4096, 16384, 4194304];
+  /** Pages that all sockets together hold: plenty below the first, pressure above the second, none above the third (as with 8 GiB). */
+  tcpMem: [number, number, number] = [98304, 131072, 196608];
   tcpModerateRcvbuf = 1;
   /** The scaling ratio that a window starts with, as a power of two (1: half of the buffer). */
   tcpAdvWinScale = 1;
@@ -130,6 +135,12 @@ export class TcpProto {
   /** Sockets without a descriptor, and all TcpSocks that are not destroyed. */
   orphanCount = 0;
   socketCount = 0;
+  /** Pages that the sockets hold (`tcp/memory.ts`), and since when there is pressure, host milliseconds; 0: none. */
+  memPages = 0;
+  memPressureMs = 0;
+  /** Writers with nothing under way that got no memory, in the order in which they came. */
+  readonly memWaiters: Set<TcpSock> = new Set();
+  readonly memTimer: Timer;
   /** Open connections: ESTABLISHED and CLOSE_WAIT (MIB TcpCurrEstab). */
   currEstab = 0;
   /** Options of the segment being received: one object per host, filled in anew by each segment that has any. */
@@ -163,6 +174,7 @@ export class TcpProto {
     this.tsOffsetKey = drawKey(net);
     this.cookieKeys = [drawKey(net), drawKey(net)];
     this.deathRow = new TimewaitDeathRow();
+    this.memTimer = new Timer(net.sim, net.cpu, wakeWaiters, true, this);
   }
 }
 

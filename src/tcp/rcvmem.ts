@@ -9,25 +9,33 @@ import { consumeSkb } from '../skb/pool.ts';
 import type { SkBuffHead } from '../skb/queue.ts';
 import { SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
 import { skbSetOwnerR } from '../sock/sock.ts';
+import { tcpMemoryPlenty, tcpMemReclaim, tcpRmemSchedule, tcpUnderMemoryPressure } from './memory.ts';
 import { unlinkOfo } from './ofo.ts';
 import type { TcpSock } from './sock.ts';
+import { tcpAdjustRcvSsthresh } from './window.ts';
 
 /** What one collapsed skb holds at most. */
 const COLLAPSE_MAX = 65536;
 
 /** Is there room for `skb`? One may go over the limit, as in Linux. False: nothing helped. */
 export function tcpTryRmemSchedule(tp: TcpSock, skb: SkBuff): boolean {
-  if (tp.rmemAlloc <= tp.rcvbuf) return true;
-  return tcpPruneQueue(tp, skb);
+  if (tp.rmemAlloc <= tp.rcvbuf && tcpRmemSchedule(tp, skb.truesize)) return true;
+  if (!tcpPruneQueue(tp, skb)) return false;
+  while (!tcpRmemSchedule(tp, skb.truesize)) {
+    if (!pruneOfo(tp, skb)) return false;
+  }
+  return true;
 }
 
 function tcpPruneQueue(tp: TcpSock, skb: SkBuff): boolean {
   const { net } = tp;
   net.inc(Mib.TcpExtPruneCalled);
-  tcpClampWindow(tp);
-  if (tp.rmemAlloc <= tp.rcvbuf) return true;
+  if (tp.rmemAlloc > tp.rcvbuf) tcpClampWindow(tp);
+  else if (tcpUnderMemoryPressure(tp.tcp)) tcpAdjustRcvSsthresh(tp);
+  if (tp.rmemAlloc <= tp.rcvbuf && !tcpUnderMemoryPressure(tp.tcp)) return true;
   collapse(tp, tp.ofoQueue);
   collapse(tp, tp.receiveQueue);
+  tcpMemReclaim(tp);
   if (tp.rmemAlloc <= tp.rcvbuf) return true;
   pruneOfo(tp, skb);
   if (tp.rmemAlloc <= tp.rcvbuf) return true;
@@ -39,7 +47,7 @@ function tcpPruneQueue(tp: TcpSock, skb: SkBuff): boolean {
 function tcpClampWindow(tp: TcpSock): void {
   const max = tp.tcp.sysctl.tcpRmem[2];
   tp.quickCount = 0;
-  if (tp.rcvbuf < max && !tp.rcvbufLocked) tp.rcvbuf = Math.min(tp.rmemAlloc, max);
+  if (tp.rcvbuf < max && !tp.rcvbufLocked && tcpMemoryPlenty(tp.tcp)) tp.rcvbuf = Math.min(tp.rmemAlloc, max);
   if (tp.rmemAlloc > tp.rcvbuf) tp.rcvSsthresh = Math.min(tp.windowClamp, 2 * tp.advmss);
 }
 
@@ -87,8 +95,8 @@ function copyRun(tp: TcpSock, q: SkBuffHead, first: SkBuff, last: SkBuff, len: n
   return one;
 }
 
-/** Gives up what lies farthest beyond the hole, an eighth of the buffer at a time; not what is older than `incoming`. */
-function pruneOfo(tp: TcpSock, incoming: SkBuff): void {
+/** Gives up what lies farthest beyond the hole, an eighth of the buffer at a time; not what is older than `incoming`. False: nothing. */
+function pruneOfo(tp: TcpSock, incoming: SkBuff): boolean {
   let pruned = false;
   let goal = tp.rcvbuf >> 3;
   for (let skb = tp.ofoQueue.tail; skb !== null; skb = tp.ofoQueue.tail) {
@@ -98,13 +106,16 @@ function pruneOfo(tp: TcpSock, incoming: SkBuff): void {
     tp.net.drop(skb, Drop.TcpOfoQueuePrune);
     pruned = true;
     if (goal <= 0) {
-      if (tp.rmemAlloc <= tp.rcvbuf) break;
+      tcpMemReclaim(tp);
+      if (tp.rmemAlloc <= tp.rcvbuf && !tcpUnderMemoryPressure(tp.tcp)) break;
       goal = tp.rcvbuf >> 3;
     }
   }
-  if (!pruned) return;
+  if (!pruned) return false;
+  tcpMemReclaim(tp);
   tp.net.inc(Mib.TcpExtOfoPruned);
   // What was SACKed may be gone: say nothing rather than something false.
   tp.numSacks = 0;
   tp.dsack = false;
+  return true;
 }

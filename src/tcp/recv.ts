@@ -16,6 +16,7 @@ import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { TCP_URG_NOTYET, TCP_URG_READ, TCP_URG_VALID } from './data.ts';
 import { tcpReceiveWindow } from './flight.ts';
+import { tcpMemReclaim } from './memory.ts';
 import { tcpSendAck } from './output.ts';
 import { ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, type TcpSock } from './sock.ts';
 import { tcpRcvSpaceAdjust, tcpSelectNewWindow } from './window.ts';
@@ -149,6 +150,7 @@ function tcpRecvUrg(tp: TcpSock, msg: MsgHdr): number {
  */
 export function tcpCleanupRbuf(tp: TcpSock, copied: number): void {
   if (tp.state === TCP_LISTEN) return;
+  tcpMemReclaim(tp);
   let ackNow = false;
   if ((tp.ackPending & ICSK_ACK_SCHED) !== 0) {
     const { ackPending } = tp;

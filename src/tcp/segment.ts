@@ -9,6 +9,7 @@ import { consumeSkb } from '../skb/pool.ts';
 import { MAX_HEADER, MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_SYN } from '../wire/tcp.ts';
 import { tcpIsReno } from './flight.ts';
+import { tcpMemReclaim } from './memory.ts';
 import {
   TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, TCP_NAGLE_PUSH, type TcpSock,
 } from './sock.ts';
@@ -202,6 +203,7 @@ export function tcpWriteQueuePurge(tp: TcpSock): void {
   tp.retransmitSkbHint = null;
   tp.sackHint = null;
   tp.backoff = 0;
+  tcpMemReclaim(tp);
 }
 
 // ---- by time of sending

@@ -20,6 +20,7 @@ import type { MsgHdr } from '../sock/sockaddr.ts';
 import { TCP_FLAG_PSH } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpSlowStartAfterIdleCheck } from './cwnd.ts';
+import { tcpSendOutOfMemory, tcpWmemSchedule } from './memory.ts';
 import { tcpBoundToHalfWnd, tcpCurrentMss } from './mss.ts';
 import { tcpRateCheckAppLimited } from './rate.ts';
 import { tcpEntail, tcpRemoveEmptySkb } from './segment.ts';
@@ -84,6 +85,7 @@ function tcpXmitSizeGoal(tp: TcpSock, mss: number, large: boolean): number {
 function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
   const { len } = msg;
   let copied = 0;
+  let noMemory = false;
   while (copied < len) {
     let skb = tp.writeQueue.tail;
     if (skb === null || skb.len >= goal || skb.eor) {
@@ -91,7 +93,12 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
       if (tp.packetsOut === 0) tcpSlowStartAfterIdleCheck(tp);
       skb = tcpEntail(tp);
     }
-    const n = copyIn(tp, skb, msg, copied, Math.min(len - copied, goal - skb.len));
+    const want = Math.min(len - copied, goal - skb.len);
+    if (!tcpWmemSchedule(tp, want)) {
+      noMemory = true;
+      break;
+    }
+    const n = copyIn(tp, skb, msg, copied, want);
     if (n === 0) {
       // It holds as many references as it can.
       tcpMarkPush(tp, skb);
@@ -112,6 +119,7 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
     }
   }
   if (copied < len) tcpRemoveEmptySkb(tp);
+  if (noMemory) tcpSendOutOfMemory(tp);
   return copied;
 }
 

@@ -1,4 +1,5 @@
 /** The send buffer: how large, when full, and who is told when there is room again. */
+import { tcpMemoryPlenty } from './memory.ts';
 import type { TcpSock } from './sock.ts';
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStop } from './chrono.ts';
 import { tcpJiffies } from './clock.ts';
@@ -30,15 +31,18 @@ export function tcpMemoryFree(tp: TcpSock, wake: number): boolean {
   return notsent * (1 << wake) < tcpNotsentLowat(tp);
 }
 
-/** Writable, as poll() sees it (Linux: sk_stream_is_writeable): a third of the buffer is free, and little is unsent. */
+/**
+ * Writable, as poll() sees it (Linux: sk_stream_is_writeable): a third of the buffer is free, and little is unsent.
+ * Differs: not while it waits for memory of the host, or whoever polls would run in circles.
+ */
 export function tcpWriteable(tp: TcpSock, wake: number): boolean {
-  return tp.sndbuf - tp.wmemQueued >= tp.wmemQueued >> 1 && tcpMemoryFree(tp, wake);
+  return tp.sndbuf - tp.wmemQueued >= tp.wmemQueued >> 1 && tcpMemoryFree(tp, wake) && !tp.memWait;
 }
 
 /** Acknowledgements made room: tells a writer who found the buffer full (Linux: tcp_check_space). */
 export function tcpCheckSpace(tp: TcpSock): void {
   if (!tp.noSpace) return;
-  if (!tp.sndbufLocked && tcpPacketsInFlight(tp) < tp.sndCwnd) {
+  if (!tp.sndbufLocked && tcpMemoryPlenty(tp.tcp) && tcpPacketsInFlight(tp) < tp.sndCwnd) {
     tcpSndbufExpand(tp);
     tp.sndCwndStamp = tcpJiffies(tp);
   }

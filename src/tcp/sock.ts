@@ -229,6 +229,9 @@ export class TcpSock extends InetSock implements EhashEntry {
   tsqThrottled = false;
   /** Bytes (truesize) of data handed down so far: with `wmemAlloc` it tells what has left the host. */
   wmemSent = 0;
+  /** Bytes of whole pages that it holds of net.ipv4.tcp_mem; it waits for some, with nothing under way (`tcp/memory.ts`). */
+  memHeld = 0;
+  memWait = false;
 
   // ---- RTT, RFC 6298 (smoothed values scaled as Linux does: srtt << 3, the others << 2)
   srttUs = 0;

@@ -13,6 +13,7 @@ import { tcpMstampRefresh } from './clock.ts';
 import type { Dst } from '../sock/dst.ts';
 import { TCP_INIT_CWND, tcpUpdatePacingRate } from './cwnd.ts';
 import { tcpReceiveWindow } from './flight.ts';
+import { tcpUnderMemoryPressure } from './memory.ts';
 import { tcpRttTsoptUs } from './rtt.ts';
 import { tcpSndbufExpand } from './sndbuf.ts';
 import { ICSK_ACK_NOMEM, type TcpSock } from './sock.ts';
@@ -177,6 +178,7 @@ export function tcpSelectNewWindow(tp: TcpSock): number {
   if (tp.tcp.sysctl.tcpShrinkWindow !== 0 && tp.rcvWscale !== 0) return shrinkingWindow(tp, free, mss);
   if (free < full >> 1) {
     tp.quickCount = 0;
+    if (tcpUnderMemoryPressure(tp.tcp)) tcpAdjustRcvSsthresh(tp);
     free &= -unit; // what becomes the window must not grow by its own rounding
     // Below a sixteenth of the buffer, or below a segment: close it, or data would come that has no room.
     if (free < allowed >> 4 || free < mss) return 0;
@@ -196,6 +198,7 @@ function shrinkingWindow(tp: TcpSock, free: number, mss: number): number {
   const room = free & -unit;
   if (room < tcpFullSpace(tp) >> 1) {
     tp.quickCount = 0;
+    if (tcpUnderMemoryPressure(tp.tcp)) tcpAdjustRcvSsthresh(tp);
     if (room < mss || room < unit) return 0;
   }
   const want = Math.min(room, tp.rcvSsthresh);
@@ -204,10 +207,15 @@ function shrinkingWindow(tp: TcpSock, free: number, mss: number): number {
 
 // ---- growth
 
+/** Under memory pressure a window of four segments has to do (Linux: tcp_adjust_rcv_ssthresh). */
+export function tcpAdjustRcvSsthresh(tp: TcpSock): void {
+  tp.rcvSsthresh = Math.min(tp.rcvSsthresh, 4 * tp.advmss);
+}
+
 /** A segment came that is worth its memory: the window may open further (Linux: tcp_grow_window). */
 export function tcpGrowWindow(tp: TcpSock, skb: SkBuff, adjust: boolean): void {
   const room = Math.min(tp.windowClamp, tcpSpace(tp)) - tp.rcvSsthresh;
-  if (room <= 0) return;
+  if (room <= 0 || tcpUnderMemoryPressure(tp.tcp)) return;
   let { truesize } = skb;
   // One that can be joined to the one before does not bring its own overhead along.
   if (adjust && skb.headLen === 0 && truesize - SKB_TRUESIZE_OVERHEAD >= skb.len) truesize -= SKB_TRUESIZE_OVERHEAD;

@@ -139,6 +139,7 @@ export function checkNoTcpLeft(tcp: TcpProto): string[] {
   const listeners = tcp.listening.entries().length;
   if (listeners !== 0) bad.push(`${listeners} listeners are left`);
   if (tcp.socketCount !== 0) bad.push(`${tcp.socketCount} TCP sockets are left`);
+  if (tcp.memPages !== 0) bad.push(`${tcp.memPages} pages of net.ipv4.tcp_mem are held`);
   if (tcp.orphanCount !== 0) bad.push(`${tcp.orphanCount} orphans are counted`);
   if (tcp.deathRow.count !== 0) bad.push(`${tcp.deathRow.count} TIME_WAITs are counted`);
   const ports = [...tcp.ports.all()].map((bucket) => bucket.port);

@@ -21,6 +21,7 @@ function sysctl(w: ScenarioWorld): Record<string, number | string> {
     'net.ipv4.tcp_window_scaling': pick(1, 1, 0), 'net.ipv4.tcp_congestion_control': pick('cubic', 'reno'),
     'net.ipv4.tcp_frto': pick(2, 0), 'net.ipv4.tcp_early_retrans': pick(3, 0), 'net.ipv4.tcp_shrink_window': pick(0, 0, 0, 1),
     'net.ipv4.tcp_rmem': pick('4096 131072 6291456', '4096 131072 6291456', '4096 8192 20000', '4096 4096 4096'),
+    'net.ipv4.tcp_mem': pick('98304 131072 196608', '98304 131072 196608', '4 8 40', '0 0 12'),
     'net.ipv4.tcp_wmem': pick('4096 16384 4194304', '4096 4096 16384', '4096 262144 4194304'),
   };
 }
