@@ -9,6 +9,7 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   [/\bSO_TIMESTAMPING\b|\bSCM_TIMESTAMPING\b/, 'SO_TIMESTAMPING'],
   [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
   [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
+  [/[<>]\s+(?:[[(][^\])]*[\])]\s*)?SE[W.]/, 'ECN'],
   [/\bmd5\b|\bTCP_MD5SIG\b/, 'TCP MD5 signatures'],
   [/\bTCP_CM_INQ\b/, 'TCP_INQ control messages'],
   [/\bpsp_[rt]x_assoc\b|\bpsp\b/, 'PSP'],
