@@ -43,6 +43,8 @@ export function adoptDatagramSocket(host: NodeHost, socket: nodeDgram.Socket): v
   for (const key of Reflect.ownKeys(native)) {
     if (typeof key === 'symbol' || key === 'lookup' || key === 'onmessage') Reflect.set(handle, key, native[key]);
   }
+  // As lib/dgram.js does it with its own: a socket of 'udp6' calls the same three names.
+  if ((socket as { readonly type?: string }).type === 'udp6') handle.useInet6();
   state.handle = handle;
   native.close();
 }

@@ -3,6 +3,7 @@
  * nobody else is in (test/interop/linux.test.ts makes it), so `node:net` is Linux and `host.net` is kernet, in one process.
  *
  *   Linux 10.99.0.1 (tap0), socat, UDP, UdpTap, a cable, 10.99.0.2 kernet, MTU 1280, mid, inner 10.88.0.2
+ *   Linux fd99::1                                        fd99::2   kernet            mid, inner fd88::2
  *
  * Prints one JSON line per check: { name, ok, detail }, and 'done'.
  */
@@ -11,7 +12,7 @@ import { createHash } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import nodeNet, { type AddressInfo, type Server, type Socket } from 'node:net';
-import { AF_INET6, SOCK_DGRAM, World } from '../../mod.ts';
+import { World } from '../../mod.ts';
 import { createDgram } from '../../src/dgram.ts';
 import { createNet } from '../../src/net.ts';
 import { UdpTap } from '../../src/node/udp-tap.ts';
@@ -19,7 +20,7 @@ import { UdpTap } from '../../src/node/udp-tap.ts';
 type Net = typeof nodeNet;
 
 const [LINUX, OURS, INNER] = ['10.99.0.1', '10.99.0.2', '10.88.0.2'];
-const [LINUX6, OURS6] = ['fd99::1', 'fd99::2'];
+const [LINUX6, OURS6, INNER6] = ['fd99::1', 'fd99::2', 'fd88::2'];
 const [OUR_PORT, SOCAT_PORT] = [5557, 5558];
 /** Of the cable, and of tap0: what the buffers of the UDP sockets between them can follow, on a busy machine. */
 const RATE = '200mbit';
@@ -61,23 +62,28 @@ function expect(ok: boolean, what: string): void {
 
 // Behind tap1 there is nobody: what Linux forwards there is lost in silence.
 sh('ip link set lo up && ip tuntap add dev tap1 mode tap && ip addr add 10.98.0.1/24 dev tap1 && ip link set tap1 up');
-sh('ip neigh add 10.98.0.5 lladdr 02:00:00:00:00:05 dev tap1');
+sh('ip addr add fd98::1/64 dev tap1 nodad');
+for (const silent of ['10.98.0.5', 'fd98::5']) sh(`ip neigh add ${silent} lladdr 02:00:00:00:00:05 dev tap1`);
 const socat = spawn('socat', [
   `TUN:${LINUX}/24,up,tun-type=tap,iff-no-pi,tun-name=tap0`,
-  `UDP4-DATAGRAM:127.0.0.1:${String(OUR_PORT)},bind=127.0.0.1:${String(SOCAT_PORT)}`,
+  `UDP4-DATAGRAM:127.0.0.1:${String(OUR_PORT)},bind=127.0.0.1:${String(SOCAT_PORT)},rcvbuf=4194304`,
 ], { stdio: ['ignore', 'ignore', 'inherit'] });
 for (let i = 0; i < 100 && !sh('ip -o link').includes('tap0'); i++) await sleep(20);
-sh(`tc qdisc replace dev tap0 root tbf rate ${RATE} burst 16k latency 100ms; sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0;`
+sh(`tc qdisc replace dev tap0 root tbf rate ${RATE} burst 16k latency 100ms; sysctl -qw net.ipv4.ip_forward=1 net.ipv4.icmp_ratelimit=0`
+  + ` net.ipv6.conf.all.forwarding=1 net.ipv6.icmp.ratelimit=0;`
   + ` ip addr add ${LINUX6}/64 dev tap0 nodad; ip route add unreachable 10.97.0.0/24;`
-  + ` ip route add prohibit 10.96.0.0/24; ip route add 10.88.0.0/24 via ${OURS}`);
+  + ` ip route add prohibit 10.96.0.0/24; ip route add 10.88.0.0/24 via ${OURS};`
+  + ` ip route add unreachable fd97::/64; ip route add prohibit fd96::/64; ip route add fd88::/64 via ${OURS6}`);
 
 const world = new World({ seed: 1, mode: 'real', costs: 'zero' });
-const forward = { 'net.ipv4.ip_forward': 1 };
+const forward = { 'net.ipv4.ip_forward': 1, 'net.ipv6.conf.all.forwarding': 1 };
 const host = world.host('kernet', {
-  interfaces: [{ ip: `${OURS}/24`, ip6: `${OURS6}/64` }, { ip: '10.87.0.1/24', mtu: 1280 }], sysctl: forward,
+  interfaces: [{ ip: `${OURS}/24`, ip6: `${OURS6}/64` }, { ip: '10.87.0.1/24', ip6: 'fd87::1/64', mtu: 1280 }], sysctl: forward,
 });
-const mid = world.host('mid', { interfaces: [{ ip: '10.87.0.2/24', mtu: 1280 }, { ip: '10.88.0.1/24' }], sysctl: forward });
-const inner = world.host('inner', { ip: `${INNER}/24` });
+const mid = world.host('mid', {
+  interfaces: [{ ip: '10.87.0.2/24', ip6: 'fd87::2/64', mtu: 1280 }, { ip: '10.88.0.1/24', ip6: 'fd88::1/64' }], sysctl: forward,
+});
+const inner = world.host('inner', { ip: `${INNER}/24`, ip6: `${INNER6}/64` });
 const tap = await UdpTap.open(world, { local: OUR_PORT, remote: SOCAT_PORT });
 const cable = world.cable(host.interfaces[0]!, tap, { rate: RATE });
 world.cable(host.interfaces[1]!, mid.interfaces[0]!);
@@ -88,6 +94,10 @@ host.route('10.98.0.0/24', { via: LINUX });
 host.route('10.97.0.0/24', { via: LINUX });
 host.route('10.96.0.0/24', { via: LINUX });
 inner.route('0.0.0.0/0', { via: '10.88.0.1' });
+host.route('fd88::/64', { via: 'fd87::2' });
+mid.route('::/0', { via: 'fd87::1' });
+inner.route('::/0', { via: 'fd88::1' });
+for (const network of ['fd98::/64', 'fd97::/64', 'fd96::/64']) host.route(network, { via: LINUX6 });
 const ourNet: Net = createNet(host.kernel);
 const innerNet: Net = createNet(inner.kernel);
 
@@ -204,16 +214,18 @@ async function many(client: Net, server: Net, address: string, count: number): P
 }
 
 /** Datagrams of growing size, each echoed: those above the MTU travel in fragments. */
-async function datagrams(from: typeof dgram, to: typeof dgram, address: string): Promise<string> {
-  const [client, server] = [from.createSocket('udp4'), to.createSocket('udp4')];
+async function datagrams(from: typeof dgram, to: typeof dgram, address: string, type: 'udp4' | 'udp6' = 'udp4'): Promise<string> {
+  const [client, server] = [from.createSocket(type), to.createSocket(type)];
+  const whole = type === 'udp4' ? 1472 : 1452; // one frame's
+  const most = type === 'udp4' ? 65_000 : 8000;
   server.on('message', (m, r) => { server.send(m, r.port, r.address); });
   server.bind(0, address);
   await once(server, 'listening');
   const { port } = server.address();
-  for (const size of [1, 1472, 1473, 8000, 65_000]) {
+  for (const size of [1, whole, whole + 1, 4000, most]) {
     const data = pattern(size).fill(size & 0xff, size & ~3);
     for (let tries = 0; ; tries++) {
-      expect(tries < 5, `${String(size)} bytes: no answer`);
+      expect(tries < 5, `${String(size)} bytes: no answer; ${sh("nstat -asz | grep -E '(Reasm|Frag).*[1-9][0-9]* '").replace(/\s+/g, ' ')}`);
       client.send(data, port, address);
       const answer = await Promise.race([once(client, 'message'), sleep(500)]) as [Buffer] | undefined;
       if (answer === undefined) continue; // a frame was lost: this is UDP
@@ -223,7 +235,7 @@ async function datagrams(from: typeof dgram, to: typeof dgram, address: string):
   }
   client.close();
   server.close();
-  return 'up to 65,000 bytes';
+  return `up to ${String(most)} bytes`;
 }
 
 // ---- the checks --------------------------------------------------------------------------------------------------------
@@ -257,7 +269,7 @@ for (const [name, client, server, address] of arms) {
   });
   await check(`half close: ${name}`, () => halfClose(client, server, address));
   await check(`RST: ${name}`, () => reset(client, server, address));
-  await check(`100 connections at once: ${name}`, () => many(client, server, address, 100));
+  await check(`200 connections at once: ${name}`, () => many(client, server, address, 200));
 }
 await check('UDP: kernet to Linux, in fragments where it must', () => datagrams(mine, dgram, LINUX));
 await check('UDP: Linux to kernet, in fragments where it must', () => datagrams(dgram, mine, OURS));
@@ -317,34 +329,54 @@ for (const [name, client, server, address] of arms6) {
   });
   await check(`IPv6: half close: ${name}`, () => halfClose(client, server, address));
   await check(`IPv6: RST: ${name}`, () => reset(client, server, address));
-  await check(`IPv6: 50 connections at once: ${name}`, () => many(client, server, address, 50));
+  await check(`IPv6: 200 connections at once: ${name}`, () => many(client, server, address, 200));
   cable.setWeather({ rate: RATE, loss: 0.02 });
-  await check(`IPv6: TCP, 5 MB, 2 % loss: ${name}`, () => transfer(client, server, address, 5 * MEGABYTE));
+  await check(`IPv6: TCP, 20 MB, 2 % loss: ${name}`, () => transfer(client, server, address, 20 * MEGABYTE));
   cable.setWeather({ rate: RATE });
 }
-await check('IPv6: UDP: Linux to kernet, in fragments where it must', async () => {
-  const fd = host.kernel.socket(AF_INET6, SOCK_DGRAM);
-  host.kernel.bind(fd, { address: OURS6, port: 7000 });
-  const buffer = new Uint8Array(65_536);
-  void (async () => {
-    for (;;) {
-      const { bytes, from } = await host.kernel.recvfrom(fd, buffer);
-      await host.kernel.sendto(fd, buffer.slice(0, bytes), from!);
-    }
-  })().catch(() => undefined); // its socket is closed
-  const client = dgram.createSocket('udp6');
-  for (const size of [1, 1452, 1453, 8000]) {
-    const data = pattern(size).fill(size & 0xff, size & ~3);
-    let answer: [Buffer] | undefined;
-    for (let tries = 0; answer === undefined && tries < 5; tries++) {
-      client.send(data, 7000, OURS6);
-      answer = await Promise.race([once(client, 'message'), sleep(500)]) as [Buffer] | undefined;
-    }
-    expect(answer !== undefined && answer[0].equals(data), `${String(size)} bytes: no answer, or another one`);
+await check('IPv6: UDP: kernet to Linux, in fragments where it must', () => datagrams(mine, dgram, LINUX6, 'udp6'));
+await check('IPv6: UDP: Linux to kernet, in fragments where it must', () => datagrams(dgram, mine, OURS6, 'udp6'));
+await check('IPv6: ping: kernet asks Linux', async () => {
+  const whole = await host.ping(LINUX6, { count: 3, interval: '50ms' });
+  expect(whole.received > 0, String(whole));
+  const long = await host.ping(LINUX6, { count: 2, interval: '50ms', size: 4000 });
+  expect(long.received > 0, String(long));
+  const link = /inet6 (fe80::[0-9a-f:]+)/.exec(sh('ip -6 addr show dev tap0'))![1]!;
+  const near = await host.ping(`${link}%eth0`, { count: 2, interval: '50ms' });
+  expect(near.received > 0, String(near));
+  return 'whole, in fragments, by its link-local address';
+});
+await check('IPv6: traceroute: kernet by way of Linux', async () => {
+  const direct = await host.traceroute(LINUX6, { timeout: '500ms' });
+  expect(direct.reached && direct.hops.length === 1, String(direct));
+  const beyond = await host.traceroute('fd98::5', { maxHops: 2, timeout: '300ms' });
+  const [first, second] = beyond.hops;
+  expect(first!.probes.some((p) => p.from === LINUX6) && second!.probes.every((p) => p.from === null), String(beyond));
+  const marks: string[] = [];
+  for (const target of ['fd97::5', 'fd96::5']) {
+    const result = await host.traceroute(target, { timeout: '500ms', maxHops: 1 });
+    marks.push(result.hops[0]!.probes.find((p) => p.mark !== '')?.mark ?? '');
   }
-  client.close();
-  host.kernel.close(fd);
-  return 'up to 8,000 bytes, and back';
+  return `one hop, a silent one, ${marks.join(' and ')}`;
+});
+await check('IPv6: traceroute: Linux by way of kernet', async () => {
+  for (const method of ['-U', '-I']) {
+    const text = await run('traceroute', ['-6', '-n', method, '-q', '1', '-w', '2', INNER6]);
+    expect(/ fd99::2 [^]* fd87::2 [^]* fd88::2 /.test(text), text);
+  }
+  return 'three hops, by UDP and by ICMPv6';
+});
+await check('IPv6: path MTU: Linux learns from our router that 1,280 bytes go through', async () => {
+  const speed = await transfer(nodeNet, innerNet, INNER6, 4 * MEGABYTE);
+  const route = sh(`ip -6 route get ${INNER6}`);
+  expect(/mtu 1280/.test(route), route);
+  return speed;
+});
+await check('IPv6: path MTU: what goes the other way learns it from our second router', async () => {
+  sh('ip -6 route flush cache');
+  const speed = await transfer(innerNet, nodeNet, LINUX6, 4 * MEGABYTE);
+  expect(mid.kernel.nstat().Icmp6OutPktTooBigs > 0, 'nobody was told');
+  return speed;
 });
 
 say('done', true, `${String(tap.sent)} frames out, ${String(tap.received)} in, ${JSON.stringify(world.drops())}`);

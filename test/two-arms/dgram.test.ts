@@ -284,3 +284,32 @@ twoArms('an exception in a message listener: the next message comes all the same
   b.close();
   await closed(a, b);
 });
+
+twoArms('udp6: an IPv6 message, an IPv4 one by its mapped address, a connected socket, IPv6 only', async ({ dgram: d }, say) => {
+  const a = d.createSocket('udp6');
+  a.bind(0);
+  await once(a, 'listening');
+  const { port, address, family } = a.address();
+  say('bound', address, family);
+  const b = d.createSocket('udp6');
+  b.connect(port, '::1');
+  await once(b, 'connect');
+  say('connected', b.remoteAddress().address, b.remoteAddress().family);
+  b.send('six');
+  const [six, from6] = await once(a, 'message') as [Buffer, dgram.RemoteInfo];
+  say('message', String(six), from6.address, from6.family, from6.port === b.address().port);
+  const c = d.createSocket('udp4');
+  c.send('four', port, '127.0.0.1');
+  const [four, from4] = await once(a, 'message') as [Buffer, dgram.RemoteInfo];
+  say('message', String(four), from4.address, from4.family);
+  a.send('back', from4.port, from4.address);
+  say('back', String((await once(c, 'message') as [Buffer])[0]));
+  const only = d.createSocket({ type: 'udp6', ipv6Only: true });
+  only.bind(0, '::1');
+  await once(only, 'listening');
+  b.disconnect();
+  b.send('again', only.address().port);
+  say('again', String((await once(only, 'message') as [Buffer])[0]));
+  for (const socket of [a, b, c, only]) socket.close();
+  await closed(a, b, c, only);
+});

@@ -82,6 +82,8 @@ export class UdpHandle {
   private readonly task: Task;
   private readonly watch: Watch;
   private family: number = AF_INET;
+  /** Of `bind`, `connect` and `send`. */
+  private usual: number = AF_INET;
   private kfd = -1;
   private sk: Sock | null = null;
   private receives = false;
@@ -134,6 +136,11 @@ export class UdpHandle {
     else this.host.liveness.release();
   }
 
+  /** bind, connect and send speak IPv6 from here on: how lib/dgram.js has a socket of type `'udp6'`. */
+  useInet6(): void {
+    this.usual = AF_INET6;
+  }
+
   // ---- names
 
   open(_fd: number): number {
@@ -141,7 +148,7 @@ export class UdpHandle {
   }
 
   bind(address: string, port: number, flags?: number): number {
-    return this.bindTo(AF_INET, address, port, flags ?? 0);
+    return this.bindTo(this.usual, address, port, flags ?? 0);
   }
 
   bind6(address: string, port: number, flags?: number): number {
@@ -188,7 +195,7 @@ export class UdpHandle {
   // ---- connecting
 
   connect(address: string, port: number): number {
-    return this.connectTo(AF_INET, address, port);
+    return this.connectTo(this.usual, address, port);
   }
 
   connect6(address: string, port: number): number {
@@ -218,7 +225,7 @@ export class UdpHandle {
 
   /** `send(req, list, count, port, address, hasCallback)`, or without port and address on a connected socket. */
   send(req: Req, list: readonly Uint8Array[], count: number, port: number | boolean, address?: string): number {
-    return this.sendTo(AF_INET, req, list, count, port, address);
+    return this.sendTo(this.usual, req, list, count, port, address);
   }
 
   send6(req: Req, list: readonly Uint8Array[], count: number, port: number | boolean, address?: string): number {
