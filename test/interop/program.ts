@@ -213,6 +213,11 @@ async function many(client: Net, server: Net, address: string, count: number): P
   return `${String(count)} echoes`;
 }
 
+/** What Linux has counted about fragments: for the message of a datagram that did not come back. */
+function fragments(): string {
+  return sh("nstat -asz | grep -E '(Reasm|Frag).* [1-9]'").replace(/\s+/g, ' ');
+}
+
 /** Datagrams of growing size, each echoed: those above the MTU travel in fragments. */
 async function datagrams(from: typeof dgram, to: typeof dgram, address: string, type: 'udp4' | 'udp6' = 'udp4'): Promise<string> {
   const [client, server] = [from.createSocket(type), to.createSocket(type)];
@@ -225,7 +230,7 @@ async function datagrams(from: typeof dgram, to: typeof dgram, address: string, 
   for (const size of [1, whole, whole + 1, 4000, most]) {
     const data = pattern(size).fill(size & 0xff, size & ~3);
     for (let tries = 0; ; tries++) {
-      expect(tries < 5, `${String(size)} bytes: no answer; ${sh("nstat -asz | grep -E '(Reasm|Frag).*[1-9][0-9]* '").replace(/\s+/g, ' ')}`);
+      expect(tries < 5, `${String(size)} bytes: no answer; ${fragments()}`);
       client.send(data, port, address);
       const answer = await Promise.race([once(client, 'message'), sleep(500)]) as [Buffer] | undefined;
       if (answer === undefined) continue; // a frame was lost: this is UDP
