@@ -332,5 +332,5 @@ test('ip -6 shows addresses, routes and neighbours', () => {
   assert.equal(alice.sh('ip -6 route'),
     'fd00:a00::/64 dev eth0 proto kernel metric 256 pref medium\nfe80::/64 dev eth0 proto kernel metric 256 pref medium\n');
   assert.equal(alice.sh('ip -6 neigh'), '');
-  assert.throws(() => alice.sh('ip -6 route add x'), /'add' is not understood/);
+  assert.throws(() => alice.sh('ip -6 route add x'), /inet6 prefix is expected rather than "x"/);
 });

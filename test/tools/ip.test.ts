@@ -12,7 +12,7 @@ function host(...lines: string[]): Host {
   return a;
 }
 
-const addrs = (h: Host): string[] => h.sh('ip -br addr').trim().split('\n').map((l) => l.replace(/\s+/g, ' '));
+const addrs = (h: Host): string[] => h.sh('ip -4 -br addr').trim().split('\n').map((l) => l.replace(/\s+/g, ' '));
 const routes = (h: Host, words = ''): string[] => h.sh(`ip route ${words}`).trim().split('\n').filter((l) => l !== '');
 
 test('addresses come and go, with their routes', () => {

@@ -39,12 +39,18 @@ test('ip addr prints devices and their addresses', () => {
     link/loopback 00:00:00:00:00:00 brd 00:00:00:00:00:00
     inet 127.0.0.1/8 scope host lo
        valid_lft forever preferred_lft forever
+    inet6 ::1/128 scope host${' '}
+       valid_lft forever preferred_lft forever
 2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP group default qlen 1000
     link/ether 02:00:00:00:00:01 brd ff:ff:ff:ff:ff:ff
     inet 10.0.0.1/24 brd 10.0.0.255 scope global eth0
        valid_lft forever preferred_lft forever
+    inet6 fd00:a00::1/64 scope global${' '}
+       valid_lft forever preferred_lft forever
+    inet6 fe80::ff:fe00:1/64 scope link${' '}
+       valid_lft forever preferred_lft forever
 `));
-  assert.equal(alice.sh('ip -br a show dev eth0'), 'eth0             UP             10.0.0.1/24\n');
+  assert.equal(alice.sh('ip -br a show dev eth0'), 'eth0             UP             10.0.0.1/24 fd00:a00::1/64 fe80::ff:fe00:1/64\n');
 });
 
 test('a pulled cable is NO-CARRIER and DOWN', () => {

@@ -1,30 +1,25 @@
 /**
- * `ip addr`, `ip link` and `ip neigh`, as far as they change a host (iproute2's ipaddress.c, iplink.c, ipneigh.c).
+ * `ip addr` of IPv4 and `ip link`, as far as they change a host (iproute2's ipaddress.c, iplink.c). IPv6: `ip6-addr.ts`.
  *
  *     ip addr add|replace|del PREFIX [brd ADDR|+|-] [scope S] [label L] dev DEV        ip addr flush dev DEV [to PREFIX] [scope S]
  *     ip link set [dev] DEV up|down|mtu N|address MAC|txqueuelen N|promisc on|off|allmulticast on|off
- *     ip neigh add|replace|change|del ADDR [lladdr MAC] [nud STATE] dev DEV            ip neigh flush [dev DEV] [to PREFIX] [nud STATE]
  */
 import { ipv4InPrefix, ipv4Mask, isMulticastEtherAddr, type Ipv4Prefix } from '../../lib/addr.ts';
-import { EADDRNOTAVAIL, EEXIST, EINVAL, ENOBUFS, ENOENT } from '../../lib/errno.ts';
+import { EADDRNOTAVAIL, EEXIST, EINVAL } from '../../lib/errno.ts';
 import { IFF_ALLMULTI, IFF_LOOPBACK, IFF_PROMISC, type NetDevice } from '../../dev/net-device.ts';
 import { devClose, devOpen, devSetAddress, devSetMtu } from '../../dev/registry.ts';
 import { inetAddrAdd, inetAddrDel, inetAddrs, type AddrOptions, type IfAddr } from '../../ip/devinet.ts';
-import {
-  NEIGH_UPDATE_F_ADMIN, NEIGH_UPDATE_F_OVERRIDE, neighUpdate, NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE,
-  NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE, NUD_VALID, type Neighbour,
-} from '../../neigh/neighbour.ts';
 import type { ToolHost } from './command.ts';
 import { IpWords, rtnetlink, verbOf } from './ip-words.ts';
 
-const ADDR_VERBS: readonly string[] = ['add', 'change', 'chg', 'replace', 'delete', 'flush'];
-const NEIGH_VERBS: readonly string[] = ['add', 'change', 'chg', 'replace', 'delete', 'flush'];
+/** The verbs that change addresses. */
+export const ADDR_VERBS: readonly string[] = ['add', 'change', 'chg', 'replace', 'delete', 'flush'];
 
 /** Does the word begin a command that changes something? Words that show something come first, as in iproute2. */
 export function isChange(object: 'addr' | 'link' | 'neigh', word: string): boolean {
   if (object === 'link') return word.length >= 2 && 'set'.startsWith(word);
   if (['show', 'list', 'lst'].some((show) => show.startsWith(word))) return false;
-  return verbOf(word, object === 'addr' ? ADDR_VERBS : NEIGH_VERBS) !== '';
+  return verbOf(word, ADDR_VERBS) !== '';
 }
 
 // ---- addresses ------------------------------------------------------------------------------------------------------
@@ -191,82 +186,4 @@ function setAddress(dev: NetDevice, mac: Uint8Array): number {
   if ((dev.flags & IFF_LOOPBACK) !== 0 || isMulticastEtherAddr(mac, 0)) return -EINVAL;
   devSetAddress(dev, mac);
   return 0;
-}
-
-// ---- neighbours -----------------------------------------------------------------------------------------------------
-
-const NUD_WORDS: Readonly<Record<string, number>> = {
-  permanent: NUD_PERMANENT, reachable: NUD_REACHABLE, stale: NUD_STALE, noarp: NUD_NOARP, delay: NUD_DELAY, probe: NUD_PROBE,
-  failed: NUD_FAILED, incomplete: NUD_INCOMPLETE, none: NUD_NONE,
-};
-
-function nudOf(w: IpWords): number {
-  const word = w.next('a state');
-  if (Object.hasOwn(NUD_WORDS, word)) return NUD_WORDS[word]!;
-  throw w.error(`Error: argument "${word}" is wrong: nud state is bad; expected ${Object.keys(NUD_WORDS).join(', ')}`);
-}
-
-/** `ip neigh` with a verb that changes. Prints nothing. */
-export function neighChange(host: ToolHost, words: readonly string[]): string {
-  const verb = verbOf(words[0]!, NEIGH_VERBS);
-  const w = new IpWords(host, 'ip neigh', words.slice(1));
-  if (verb === 'flush') flushNeighs(w);
-  else modifyNeigh(w, verb === 'chg' ? 'change' : verb);
-  return '';
-}
-
-function modifyNeigh(w: IpWords, verb: string): void {
-  let addr: number | null = null;
-  let dev: NetDevice | null = null;
-  let mac: Uint8Array | null = null;
-  let state = NUD_PERMANENT;
-  while (!w.done) {
-    switch (w.accept(['dev', 'lladdr', 'nud', 'to'], 2)) {
-      case 'dev': dev = w.device(); break;
-      case 'lladdr': mac = w.mac(); break;
-      case 'nud': state = nudOf(w); break;
-      case 'to': addr = w.address(); break;
-      default:
-        if (addr !== null) throw w.error(`Error: either "to" is duplicate, or "${w.peek()}" is a garbage.`);
-        addr = w.address();
-    }
-  }
-  if (addr === null || dev === null) throw w.error('Device and destination are required arguments.');
-  const { table } = w.host.ip.arp;
-  const known = table.find(dev, addr);
-  const [target, on] = [addr, dev];
-  if (verb === 'delete') {
-    rtnetlink(w.host, w.tool, () => (known === null ? -ENOENT : (table.remove(known), 0)));
-    return;
-  }
-  if (mac === null && (state & NUD_VALID) !== 0 && known === null) throw w.error('Error: "lladdr" is required for a new neighbour.');
-  rtnetlink(w.host, w.tool, () => {
-    if (verb === 'add' && known !== null) return -EEXIST;
-    if (verb === 'change' && known === null) return -ENOENT;
-    const neigh = known ?? table.lookup(on, target);
-    if (neigh === null) return -ENOBUFS;
-    return neighUpdate(neigh, mac, 0, state, NEIGH_UPDATE_F_ADMIN | NEIGH_UPDATE_F_OVERRIDE) ? 0 : -EINVAL;
-  });
-}
-
-/** Removes entries; those set by hand and those that need no question stay, unless their state is named. */
-function flushNeighs(w: IpWords): void {
-  let dev: NetDevice | null = null;
-  let to: Ipv4Prefix | null = null;
-  let state = ~(NUD_PERMANENT | NUD_NOARP);
-  if (w.done) throw w.error('Flush requires arguments.');
-  while (!w.done) {
-    const word = w.accept(['dev', 'to', 'nud', 'all'], 2);
-    if (word === 'dev') dev = w.device();
-    else if (word === 'nud' && w.accept(['all'], 3) !== '') state = -1;
-    else if (word === 'nud') state = nudOf(w);
-    else if (word !== 'all') to = w.prefix();
-  }
-  const { table } = w.host.ip.arp;
-  const named = (n: Neighbour): boolean => (dev === null || n.dev === dev) && (to === null || inside(n.addr, to));
-  const gone = (n: Neighbour): boolean => named(n) && (n.state & state) !== 0;
-  rtnetlink(w.host, w.tool, () => {
-    for (const n of [...table.all()].filter(gone)) table.remove(n);
-    return 0;
-  });
 }

@@ -13,25 +13,34 @@ import { dropName } from '../../skb/drop-reason.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RTN_BLACKHOLE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_PROHIBIT, RTN_THROW,
-  RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT, RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibFilter, type FibRoute, type RouteMetrics,
+  RTN_UNICAST, RTN_UNREACHABLE, RTPROT_BOOT, RTPROT_DHCP, RTPROT_KERNEL, RTPROT_STATIC, type FibFilter, type FibRoute,
+  type RouteMetrics,
 } from '../../ip/fib.ts';
+import { RTPROT_RA, RTPROT_REDIRECT } from '../../ip/v6/rtn.ts';
 import { ipRouteInput } from '../../ip/route-input.ts';
 import { ipRouteOutput, routeAdd, routeDel, rtCacheFlush, type RouteAddHow, type Rtable } from '../../ip/route.ts';
 import { text, ToolError, type ToolHost } from './command.ts';
 import { IpWords, rtnetlink, showPrefix, strerror, verbOf } from './ip-words.ts';
 
-const VERBS: readonly string[] = ['list', 'show', 'lst', 'get', 'add', 'change', 'chg', 'replace', 'prepend', 'append', 'delete', 'flush'];
+/** The verbs of `ip route`, in iproute2's order. */
+export const ROUTE_VERBS: readonly string[] = [
+  'list', 'show', 'lst', 'get', 'add', 'change', 'chg', 'replace', 'prepend', 'append', 'delete', 'flush',
+];
 
-const TYPES: Readonly<Record<string, number>> = {
+/** The types of routes, by iproute2's names. */
+export const ROUTE_TYPES: Readonly<Record<string, number>> = {
   unicast: RTN_UNICAST, local: RTN_LOCAL, broadcast: RTN_BROADCAST, multicast: RTN_MULTICAST, blackhole: RTN_BLACKHOLE,
   unreachable: RTN_UNREACHABLE, prohibit: RTN_PROHIBIT, throw: RTN_THROW,
 };
 
-const PROTOCOLS: Readonly<Record<string, number>> = { kernel: RTPROT_KERNEL, boot: RTPROT_BOOT, static: RTPROT_STATIC, dhcp: RTPROT_DHCP };
+/** Who made a route, by iproute2's names. */
+export const PROTOCOLS: Readonly<Record<string, number>> = {
+  redirect: RTPROT_REDIRECT, kernel: RTPROT_KERNEL, boot: RTPROT_BOOT, static: RTPROT_STATIC, ra: RTPROT_RA, dhcp: RTPROT_DHCP,
+};
 
 /** `ip route` with its words. */
 export function ipRoute(host: ToolHost, words: readonly string[]): string {
-  const verb = words.length === 0 ? 'show' : verbOf(words[0]!, VERBS);
+  const verb = words.length === 0 ? 'show' : verbOf(words[0]!, ROUTE_VERBS);
   const w = new IpWords(host, 'ip route', verb === '' ? words : words.slice(1));
   switch (verb) {
     case 'get': return routeGet(w);
@@ -101,7 +110,7 @@ function lengthOf(p: Ipv4Prefix): number {
 
 /** `10.0.0.0/24 dev eth0 proto kernel scope link src 10.0.0.1` */
 function showRoute(r: FibRoute): string {
-  const type = r.type === RTN_UNICAST ? '' : `${nameOf(TYPES, r.type)} `;
+  const type = r.type === RTN_UNICAST ? '' : `${nameOf(ROUTE_TYPES, r.type)} `;
   let s = type + (r.prefixLen === 0 ? 'default' : r.prefixLen === 32 ? formatIpv4(r.dst) : formatIpv4Prefix(r.dst, r.prefixLen));
   if (r.gateway !== 0) s += ` via ${formatIpv4(r.gateway)}`;
   if (r.dev !== null) s += ` dev ${r.dev.name}`;
@@ -121,13 +130,15 @@ function showMetrics(m: RouteMetrics | null): string {
   return mtu + rest.map((name) => ` ${name} ${String(m[name])}`).join('');
 }
 
-function nameOf(names: Readonly<Record<string, number>>, value: number): string {
+/** The name of a value. */
+export function nameOf(names: Readonly<Record<string, number>>, value: number): string {
   return Object.keys(names).find((name) => names[name] === value) ?? String(value);
 }
 
 // ---- words ----------------------------------------------------------------------------------------------------------
 
-function tableOf(w: IpWords, all: boolean): string {
+/** Takes a table; `all` where that is one, too. */
+export function tableOf(w: IpWords, all: boolean): string {
   const word = w.next('a table');
   if (word === 'main' || word === '254') return 'main';
   if (word === 'local' || word === '255') return 'local';
@@ -135,17 +146,19 @@ function tableOf(w: IpWords, all: boolean): string {
   throw w.error(`Error: argument "${word}" is wrong: table id value is invalid; expected main or local${all ? ' or all' : ''}`);
 }
 
-function protocolOf(w: IpWords): number {
+/** Takes a protocol. */
+export function protocolOf(w: IpWords): number {
   const word = w.next('a protocol');
   if (Object.hasOwn(PROTOCOLS, word)) return PROTOCOLS[word]!;
   if (/^\d+$/.test(word) && Number(word) < 256) return Number(word);
-  throw w.error(`Error: argument "${word}" is wrong: "protocol" value is invalid; expected kernel, boot, static, dhcp or a number`);
+  throw w.error(`Error: argument "${word}" is wrong: "protocol" value is invalid; expected kernel, boot, static, ra, dhcp or a number`);
 }
 
-function typeOf(w: IpWords): number {
+/** Takes the type of a route. */
+export function typeOf(w: IpWords): number {
   const word = w.next('a type');
-  if (Object.hasOwn(TYPES, word)) return TYPES[word]!;
-  throw w.error(`Error: argument "${word}" is wrong: node type value is invalid; expected ${Object.keys(TYPES).join(', ')}`);
+  if (Object.hasOwn(ROUTE_TYPES, word)) return ROUTE_TYPES[word]!;
+  throw w.error(`Error: argument "${word}" is wrong: node type value is invalid; expected ${Object.keys(ROUTE_TYPES).join(', ')}`);
 }
 
 /** A route as a line says it. */
@@ -166,7 +179,7 @@ function parseRoute(w: IpWords): Parsed {
   let local = false;
   while (!w.done) {
     const word = w.peek();
-    if (p.prefix === null && route.type === undefined && Object.hasOwn(TYPES, word)) {
+    if (p.prefix === null && route.type === undefined && Object.hasOwn(ROUTE_TYPES, word)) {
       route.type = typeOf(w);
       continue;
     }
@@ -278,7 +291,7 @@ function routeGet(w: IpWords): string {
 
 function showGet(host: ToolHost, rt: Rtable, from: number, iif: NetDevice | null): string {
   const via = rt.gateway === 0 ? '' : ` via ${formatIpv4(rt.gateway)}`;
-  const type = rt.type === RTN_UNICAST ? '' : `${nameOf(TYPES, rt.type)} `;
+  const type = rt.type === RTN_UNICAST ? '' : `${nameOf(ROUTE_TYPES, rt.type)} `;
   const kind = rt.type === RTN_LOCAL ? ' <local>' : rt.type === RTN_BROADCAST ? ' <brd>' : rt.type === RTN_MULTICAST ? ' <mc>' : '';
   const left = Math.max(0, Math.ceil((rt.pmtuExpires - host.net.cpu.now) / NS_PER_SEC));
   const learned = ` expires ${String(left)}sec mtu ${rt.mtuLocked ? 'lock ' : ''}${String(rt.pmtu)}`;

@@ -6,6 +6,7 @@ import { formatIpv4, ipv4Mask, parseIpv4, parseMac, type Ipv4Prefix } from '../.
 import {
   EACCES, EEXIST, EHOSTUNREACH, EINVAL, ENETUNREACH, ENOBUFS, ENODEV, ENOENT, EPERM, errnoMessage, ESRCH,
 } from '../../lib/errno.ts';
+import { formatIpv6, formatIpv6Prefix, in6Any, parseIpv6, parseIpv6Prefix, type In6Addr, type Ipv6Prefix } from '../../lib/addr6.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { devGetByName } from '../../dev/registry.ts';
 import { RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE } from '../../ip/fib.ts';
@@ -83,6 +84,22 @@ export class IpWords {
     return addr;
   }
 
+  address6(what: string = 'an IPv6 address'): In6Addr {
+    const word = this.next(what);
+    const addr = parseIpv6(word);
+    if (addr === null) throw this.error(`Error: inet6 address is expected rather than "${word}".`);
+    return addr;
+  }
+
+  /** `fd00::/64`, `fd00::1`, `default`; the length is -1 when it is not said. */
+  prefix6(): Ipv6Prefix {
+    const word = this.next('a prefix');
+    if (isDefault(word)) return { addr: in6Any, prefixLen: 0 };
+    const found = parseIpv6Prefix(word);
+    if (found === null) throw this.error(`Error: inet6 prefix is expected rather than "${word}".`);
+    return word.includes('/') ? found : { addr: found.addr, prefixLen: -1 };
+  }
+
   mac(): Uint8Array {
     const word = this.next('a hardware address');
     const mac = parseMac(word);
@@ -107,9 +124,18 @@ export class IpWords {
   }
 }
 
+function isDefault(word: string): boolean {
+  return word === 'default' || word === 'any' || word === 'all';
+}
+
+/** Does a line speak of IPv6? Without `-4` or `-6` the first address on it says so, as in iproute2. */
+export function speaksIpv6(words: readonly string[]): boolean {
+  return words.some((word) => word === 'inet6' || parseIpv6Prefix(word) !== null);
+}
+
 /** A prefix as iproute2 reads it; trailing numbers may be left out (`10.1/16`). */
 function parsePrefix(word: string): Ipv4Prefix | null {
-  if (word === 'default' || word === 'any' || word === 'all') return { addr: 0, prefixLen: 0 };
+  if (isDefault(word)) return { addr: 0, prefixLen: 0 };
   const [text = '', length, ...more] = word.split('/');
   if (more.length > 0 || !/^\d+(\.\d+){0,3}$/.test(text)) return null;
   const parts = text.split('.');
@@ -150,6 +176,11 @@ export function strerror(err: number): string {
 export function verbOf(word: string, verbs: readonly string[]): string {
   if (word === '') return '';
   return verbs.find((verb) => verb === word) ?? verbs.find((verb) => verb.startsWith(word)) ?? '';
+}
+
+/** `fd00::/8`, an address alone when the length is 128 or not said. */
+export function showPrefix6(p: Ipv6Prefix): string {
+  return p.prefixLen < 0 || p.prefixLen === 128 ? formatIpv6(p.addr) : formatIpv6Prefix(p.addr, p.prefixLen);
 }
 
 /** For messages: `10.0.0.0/8`. */

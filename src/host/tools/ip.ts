@@ -4,9 +4,11 @@
  *     ip addr [show] [DEV]        ip -br addr          ip [-s] link [show] [DEV]
  *     ip neigh [show]             ip -s neigh          ip maddr [show] [DEV]
  *
- * Routes are in `ip-route.ts`; what changes addresses, links and neighbours is in `ip-change.ts`.
+ * `-4` and `-6` choose a family. Routes are in `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in
+ * `ip-change.ts`, `ip6-addr.ts` and `ip-neigh.ts`.
  */
 import { formatIpv4, formatIpv4Prefix, formatMac, INADDR_ALLHOSTS } from '../../lib/addr.ts';
+import { formatIpv6Prefix } from '../../lib/addr6.ts';
 import { NS_PER_SEC } from '../../lib/units.ts';
 import {
   ARPHRD_LOOPBACK, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_NOARP, IFF_POINTOPOINT, IFF_PROMISC, IFF_UP,
@@ -23,10 +25,14 @@ import { vlanDev } from '../../dev/vlan.ts';
 import { changeLinks } from './ip-link.ts';
 import { inet6Addrs } from '../../ip/v6/inet6-dev.ts';
 import type { Ipv6 } from '../../ip/v6/ipv6.ts';
-import { addr6Lines, neigh6Lines, route6Lines } from './ip6.ts';
+import { addr6Lines, neigh6Lines } from './ip6.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
-import { addrChange, isChange, linkChange, neighChange } from './ip-change.ts';
+import { addrChange, isChange, linkChange } from './ip-change.ts';
+import { neighChange } from './ip-neigh.ts';
 import { ipRoute } from './ip-route.ts';
+import { speaksIpv6 } from './ip-words.ts';
+import { addr6Change } from './ip6-addr.ts';
+import { ip6Route } from './ip6-route.ts';
 
 const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', 6: '6', o: 'o', oneline: 'o' };
 
@@ -48,27 +54,33 @@ export function ip(host: ToolHost, args: readonly string[]): string {
   const { flags } = parseWords('ip', options.map((word) => (word === '-br' ? '--brief' : word)), FLAGS);
   const [object = '', ...words] = at < 0 ? [] : args.slice(at);
   const [verb = ''] = words;
-  if (flags.has('6')) return ip6Show(host, object, words);
-  if (is(object, 'address', 'addr')) return isChange('addr', verb) ? addrChange(host, words) : addr(host, words, flags);
+  const family = familyOf(flags, words);
+  if (is(object, 'address', 'addr')) {
+    return isChange('addr', verb) ? changeAddr(host, words, family) : addr(host, words, flags);
+  }
   if (is(object, 'link', 'link') && (verb === 'add' || verb === 'del' || verb === 'delete')) return changeLinks(host, words);
   if (is(object, 'link', 'link')) return isChange('link', verb) ? linkChange(host, words) : link(host, words, flags);
-  if (is(object, 'route', 'route')) return ipRoute(host, words);
-  if (is(object, 'neighbour', 'neighbor', 'neigh')) return isChange('neigh', verb) ? neighChange(host, words) : neigh(host, words, flags);
+  if (is(object, 'route', 'route')) return family === 6 ? ip6Route(host, words) : ipRoute(host, words);
+  if (is(object, 'neighbour', 'neighbor', 'neigh')) {
+    return isChange('neigh', verb) ? neighChange(host, words, family) : neigh(host, words, flags);
+  }
   if (is(object, 'maddress', 'maddr')) return maddr(host, words);
   throw unknownWord('ip', object, 'an object: addr, link, route, neigh or maddr');
 }
 
-/** `ip -6`: shows, and changes nothing. */
-function ip6Show(host: ToolHost, object: string, words: readonly string[]): string {
-  const ip6 = host.net.inet6 as Ipv6;
-  const { now } = host.net.cpu;
-  const [verb = 'show', ...rest] = words;
-  if (verb !== 'show' || rest.length > 0) throw unknownWord('ip -6', verb === 'show' ? rest[0]! : verb, "'show'; these only look");
-  if (is(object, 'route', 'route')) return text(route6Lines(ip6, now));
-  if (is(object, 'neighbour', 'neighbor', 'neigh')) return text(neigh6Lines(ip6, neighState));
-  if (!is(object, 'address', 'addr')) throw unknownWord('ip -6', object, 'an object: addr, route or neigh');
-  const devs = host.net.devices.filter((dev) => dev !== null && inet6Addrs(dev).length > 0);
-  return text(devs.flatMap((dev) => [`${headline(dev!)} qlen ${String(dev!.txQueueLen)}`, ...addr6Lines(dev!, now)]));
+/** 4 or 6: by the option, else by the addresses on the line; 0 when nothing says which. */
+function familyOf(flags: ReadonlySet<string>, words: readonly string[]): number {
+  if (flags.has('6')) return 6;
+  if (flags.has('4')) return 4;
+  if (speaksIpv6(words)) return 6;
+  return words.includes('to') ? 4 : 0;
+}
+
+/** Without a word about the family all addresses are flushed; others are IPv4's. */
+function changeAddr(host: ToolHost, words: readonly string[], family: number): string {
+  if (family === 6) return addr6Change(host, words);
+  const done = addrChange(host, words);
+  return family === 0 && is(words[0]!, 'flush') ? addr6Change(host, words) : done;
 }
 
 /** ip(8) takes every beginning of an object's name. */
@@ -102,24 +114,31 @@ function devices(host: ToolHost, words: readonly string[], tool: string): NetDev
 
 function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
   const devs = devices(host, afterShow(words), 'ip addr');
+  const { now } = host.net.cpu;
   if (flags.has('b')) {
     const rows = devs.map((dev) => [
-      dev.name.padEnd(16), state(dev).padEnd(14), inetAddrs(dev).map((a) => formatIpv4Prefix(a.addr, a.prefixLen)).join(' '),
+      dev.name.padEnd(16), state(dev).padEnd(14), [
+        ...(flags.has('6') ? [] : inetAddrs(dev).map((a) => formatIpv4Prefix(a.addr, a.prefixLen))),
+        ...(flags.has('4') ? [] : inet6Addrs(dev).map((a) => formatIpv6Prefix(a.addr, a.prefixLen))),
+      ].join(' '),
     ]);
     return text(columns(rows, 'lll'));
   }
   const lines: string[] = [];
   for (const dev of devs) {
-    const addrs = inetAddrs(dev);
-    if (flags.has('4') && addrs.length === 0) continue;
+    const addrs = flags.has('6') ? [] : inetAddrs(dev);
+    const lines6 = flags.has('4') ? [] : addr6Lines(dev, now);
+    const one = flags.has('4') || flags.has('6');
+    if (one && addrs.length + lines6.length === 0) continue;
     lines.push(`${headline(dev)} group default qlen ${String(dev.txQueueLen)}`);
-    if (!flags.has('4')) lines.push(hardware(dev));
+    if (!one) lines.push(hardware(dev));
     for (const a of addrs) {
       const brd = a.broadcast === 0 ? '' : ` brd ${formatIpv4(a.broadcast)}`;
       const scope = a.scope === RT_SCOPE_HOST ? 'host' : a.scope === RT_SCOPE_LINK ? 'link' : 'global';
       lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scope}${a.secondary ? ' secondary' : ''} ${a.label}`);
       lines.push('       valid_lft forever preferred_lft forever');
     }
+    lines.push(...lines6);
     if (flags.has('s')) lines.push(...traffic(dev));
   }
   return text(lines);
@@ -182,11 +201,14 @@ function traffic(dev: NetDevice): string[] {
 function neigh(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
   const only = devices(host, afterShow(words), 'ip neigh');
   const lines: string[] = [];
-  for (const n of host.ip.arp.table.all()) {
+  for (const n of flags.has('6') ? [] : host.ip.arp.table.all()) {
     // Addresses that need no question (broadcast, groups) are not shown, as ip(8) does without `nud all`.
     if ((n.state & NUD_NOARP) !== 0 || n.state === NUD_NONE || !only.includes(n.dev)) continue;
     const known = (n.state & NUD_VALID) !== 0 ? ` lladdr ${formatMac(n.ha)}` : '';
     lines.push(`${formatIpv4(n.addr)} dev ${n.dev.name}${known}${flags.has('s') ? ages(host, n) : ''} ${neighState(n)}`);
+  }
+  if (!flags.has('4')) {
+    lines.push(...neigh6Lines(host.net.inet6 as Ipv6, neighState, (n) => (flags.has('s') ? ages(host, n) : ''), only));
   }
   return text(lines);
 }
