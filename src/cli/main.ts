@@ -20,4 +20,6 @@ async function main(args: readonly string[]): Promise<number> {
   return command === undefined || !command.startsWith('-') ? 2 : 0;
 }
 
+// Whoever reads our lines may stop reading (`| head`): that is no error.
+process.stdout.on('error', () => process.exit());
 process.exitCode = await main(process.argv.slice(2));

@@ -111,6 +111,24 @@ test('what the host does not have is skipped by name, before anything has run', 
   assert.equal(formatSummary([r]), '0 passed, 0 failed, 1 skipped');
 });
 
+test('commands work on the simulated host: quotes, pipes, &&, line continuations, sleep', async () => {
+  const close = '+0 close(3) = -1 EBADF\n';
+  const lines = [
+    'sysctl -q net.ipv4.tcp_rmem="4096 87380 15728640" && sysctl net.ipv4.tcp_rmem | grep -q "4096.87380.15728640"',
+    '../common/set_sysctls.py /proc/sys/net/ipv4/tcp_min_tso_segs=4 \\\n /proc/sys/net/ipv4/tcp_sack=0; sysctl net.ipv4.tcp_sack | grep -q "= 0"',
+    'tc qdisc replace dev tun0 root fq; tc qdisc show dev tun0 | grep -q "qdisc fq"',
+    'echo 3 > /proc/sys/net/ipv4/tcp_reordering; sysctl net.ipv4.tcp_reordering | grep -q "= 3"',
+    'iptables -A INPUT -p tcp --dport 9 -j DROP && nstat -n && true || false',
+  ];
+  for (const line of lines) {
+    const r = await one(`0 close(3) = -1 EBADF\n+0 \`${line}\`\n${close}`);
+    assert.equal(r.status, 'ok', `${line}: ${r.message}`);
+  }
+  assert.match((await one(`0 close(3) = -1 EBADF\n+0 \`true && false\`\n${close}`)).message, /^the command ended with status 1/);
+  const slept = await one(`0 close(3) = -1 EBADF\n+0 \`sleep 1.5\`\n${close}`);
+  assert.equal(Math.floor(slept.trace.at(-1)!.timeNs / 1e8), 15);
+});
+
 test('non_fatal: a mismatch is a warning', async () => {
   const r = await one(`${SERVER}  +0 write(4, ..., 500) = 400\n`, [['non_fatal', 'syscall']]);
   assert.equal(r.status, 'ok');

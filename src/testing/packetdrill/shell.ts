@@ -22,6 +22,29 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_fastopen_blackhole_timeout_sec',
 ]);
 
+/** Cuts a line at what `at` (sticky) matches outside of quotes; the cuts themselves are parts, too. */
+function cut(line: string, at: RegExp): string[] {
+  const parts: string[] = [];
+  let from = 0;
+  let quote = '';
+  for (let i = 0; i < line.length; i++) {
+    const c = line[i]!;
+    if (quote !== '') {
+      if (c === quote) quote = '';
+      continue;
+    }
+    if (c === '"' || c === "'") quote = c;
+    at.lastIndex = i;
+    const m = quote === '' ? at.exec(line) : null;
+    if (m === null) continue;
+    parts.push(line.slice(from, i), m[0]);
+    from = i + m[0].length;
+    i = from - 1;
+  }
+  parts.push(line.slice(from));
+  return parts;
+}
+
 /** A line that ran: its exit status and what it printed. */
 interface Ran {
   readonly status: number;
@@ -53,7 +76,7 @@ export class ScriptShell {
   private async line(line: string): Promise<number> {
     let status = 0;
     let join = ';';
-    for (const part of line.split(/(&&|\|\||;)/)) {
+    for (const part of cut(line, /&&|\|\||;/y)) {
       if (part === '&&' || part === '||' || part === ';') {
         join = part;
         continue;
@@ -66,14 +89,14 @@ export class ScriptShell {
 
   private async pipeline(line: string): Promise<number> {
     let ran = OK;
-    for (const part of line.split('|')) ran = await this.command(part.trim(), ran.out);
+    for (const part of cut(line, /\|/y)) if (part !== '|') ran = await this.command(part.trim(), ran.out);
     return ran.status;
   }
 
   private async command(line: string, input: string): Promise<Ran> {
     const target = /(?:^|[^2&])>\s*(\/\S+)/.exec(line)?.[1] ?? '';
     const bare = line.replace(/[12&]?>+\s*(?:&\d|\S+)/g, '').replace(/<\s*\S+/g, '').trim();
-    const words = [...bare.matchAll(/'([^']*)'|"([^"]*)"|(\S+)/g)].map((m) => m[1] ?? m[2] ?? m[3]!);
+    const words = [...bare.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map((m) => m[0].replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
     while (words.length > 0 && /^[A-Z_]+=\S*$/.test(words[0]!)) words.shift();
     const name = (words[0] ?? '').replace(/^.*\//, '');
     const args = words.slice(1);
@@ -89,7 +112,7 @@ export class ScriptShell {
       case 'rm': for (const path of args) this.fds.disk.delete(path); return OK;
       case 'sysctl': return this.sysctl(args);
       case 'ip': return args.some((word) => word.startsWith('tcp_metrics')) ? OK : this.tool(name, args);
-      case 'nstat': return this.tool(name, args.filter((word) => word !== '-n' || args.length === 1));
+      case 'nstat': return args.includes('-n') ? OK : this.tool(name, args); // a fresh host counts from 0 anyhow
       case 'tc': case 'iptables': case 'ip6tables': case 'ethtool': case 'ss': case 'netstat': return this.tool(name, args);
       case 'sh': case 'bash': return { status: await this.script(args[0] ?? ''), out: '' };
       default:
