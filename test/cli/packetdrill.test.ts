@@ -22,7 +22,8 @@ async function run(files: Readonly<Record<string, string>>, args: (dir: string) 
     const code = await packetdrillCommand(args(dir), (line) => void lines.push(...line.replaceAll(`${dir}/`, '').split('\n')));
     const outputs = new Map(readdirSync(dir, { recursive: true, withFileTypes: true }).filter((e) => e.isFile())
       .map((e) => [join(e.parentPath, e.name).slice(dir.length + 1), new Uint8Array(readFileSync(join(e.parentPath, e.name)))]));
-    return { code, lines, read: (name) => outputs.get(name)!, list: (name) => [...outputs.keys()].filter((n) => n.startsWith(name)).sort() };
+    const list = (name: string): string[] => [...outputs.keys()].filter((n) => n.startsWith(name)).sort();
+    return { code, lines, read: (name) => outputs.get(name)!, list };
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -115,7 +115,8 @@ test('commands work on the simulated host: quotes, pipes, &&, line continuations
   const close = '+0 close(3) = -1 EBADF\n';
   const lines = [
     'sysctl -q net.ipv4.tcp_rmem="4096 87380 15728640" && sysctl net.ipv4.tcp_rmem | grep -q "4096.87380.15728640"',
-    '../common/set_sysctls.py /proc/sys/net/ipv4/tcp_min_tso_segs=4 \\\n /proc/sys/net/ipv4/tcp_sack=0; sysctl net.ipv4.tcp_sack | grep -q "= 0"',
+    '../common/set_sysctls.py /proc/sys/net/ipv4/tcp_min_tso_segs=4 \\\n '
+      + '/proc/sys/net/ipv4/tcp_sack=0; sysctl net.ipv4.tcp_sack | grep -q "= 0"',
     'tc qdisc replace dev tun0 root fq; tc qdisc show dev tun0 | grep -q "qdisc fq"',
     'echo 3 > /proc/sys/net/ipv4/tcp_reordering; sysctl net.ipv4.tcp_reordering | grep -q "= 3"',
     'iptables -A INPUT -p tcp --dport 9 -j DROP && nstat -n && true || false',

@@ -106,6 +106,11 @@ export class ScriptRun implements CallWatcher {
     if (status !== 0) throw new ScriptFailure(line, `the command ended with status ${status}: ${text.trim().split('\n').pop()!}`);
   }
 
+  private async timedCommand(event: ScriptEvent, text: string): Promise<void> {
+    this.note(event, '');
+    await this.command(text, event.place.line);
+  }
+
   private async event(event: ScriptEvent): Promise<void> {
     const { when, action, place } = event;
     const base = when.kind === 'relative' ? this.host.nowNs : this.startNs;
@@ -118,7 +123,7 @@ export class ScriptRun implements CallWatcher {
         this.nominalNs = due;
         if (action.kind === 'inject') await this.inject(event, action.packet);
         else if (action.kind === 'call') await this.call(event, action.call, base);
-        else if (action.kind === 'command') await this.command(action.text, place.line);
+        else if (action.kind === 'command') await this.timedCommand(event, action.text);
         else this.runCode(event, action.text);
       }
       this.checkCall();
