@@ -22,7 +22,8 @@ function everywhere(story: string, seeds: number): void {
   const cache = `${ROOT}/.cache`;
   const newer = (existsSync(cache) ? readdirSync(cache) : []).filter((name) => name.startsWith('node-'))
     .map((name) => `${cache}/${name}/node_modules/node/bin/node`).find((path) => existsSync(path));
-  if (newer !== undefined) assert.equal(tell(story, newer, ['--import', 'tsx'], process.env), here, `${newer} tells it otherwise`);
+  if (newer === undefined) return;
+  assert.equal(tell(story, newer, ['--import', 'tsx'], process.env), here, `${newer} tells it otherwise`);
 }
 
 test('a story has the same digest on every runtime, and another one for every seed', () => {
