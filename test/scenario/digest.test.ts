@@ -17,7 +17,8 @@ function everywhere(story: string, seeds: number): void {
   assert.equal(new Set(digests).size, seeds);
 
   const onDeno = deno(ROOT);
-  assert.equal(tell(story, onDeno.command, ['run', '--no-check', '--allow-all', '--no-remote'], onDeno.env), here, 'Deno tells it otherwise');
+  const flags = ['run', '--no-check', '--allow-all', '--no-remote'];
+  assert.equal(tell(story, onDeno.command, flags, onDeno.env), here, 'Deno tells it otherwise');
 
   const cache = `${ROOT}/.cache`;
   const newer = (existsSync(cache) ? readdirSync(cache) : []).filter((name) => name.startsWith('node-'))
