@@ -106,6 +106,13 @@ test('what the host does not have is skipped by name, before anything has run', 
   const r = await one(`${SERVER}  +0 cap_set(1, 2, 3) = 0\n`);
   assert.equal(formatResult(r), 'skip  a.pkt (ipv4): capabilities');
   assert.equal(r.trace.length, 0);
+  for (const [line, feature] of [
+    ['> SEW 0:0(0) <...>', 'ECN'], ['> SEWA 0:0(0) <...>', 'Accurate ECN'], ['< . 1:1(0) ack 1 win 1 <ECN e1b 1,nop,nop,nop>', 'Accurate ECN'],
+    ['> S 0:0(0) <mss 1460,FO,nop,nop>', 'TCP Fast Open'], ['< U. 1:2(1) ack 1 win 1 urg 1', 'urgent data'],
+    ['setsockopt(4, SOL_TCP, TCP_CONGESTION, "bbr", 3) = 0', 'congestion control other than CUBIC and Reno'],
+    ['< ipv4 1.2.3.4 > 5.6.7.8: . 1:1(0) ack 1 win 1', 'encapsulation'], ['send(4, ..., 1, MSG_ZEROCOPY) = 1', 'MSG_ZEROCOPY'],
+  ] as const) assert.equal((await one(`${SERVER} +0 ${line}`)).message, feature);
+  assert.equal((await one(`${SERVER} +0 setsockopt(4, SOL_TCP, TCP_CONGESTION, "reno", 4) = 0`)).status, 'ok');
   assert.equal((await one('`perl x.pl`\n0 close(3) = -1')).message, "command 'perl'");
   assert.equal((await one('`sysctl -q net.ipv4.no_such=1`\n0 close(3) = -1')).message, 'sysctl net.ipv4.no_such=1');
   assert.equal(formatSummary([r]), '0 passed, 0 failed, 1 skipped');
