@@ -6,7 +6,8 @@
  *   to    dev/receive.ts    netifReceiveSkb: merged packets, and all that cannot be merged
  *
  * Exact or not at all: a packet is merged only when the merged one says the same. Same addresses, ports, TTL, TOS, DF; the
- * identification one higher each time; the sequence without a gap; same acknowledgement, window, flags and option bytes (so
+ * identification one higher each time; of IPv6 the same traffic class, flow label and hop limit, and no header between its own and
+ * TCP's; the sequence without a gap; same acknowledgement, window, flags and option bytes (so
  * the same timestamps). PSH and FIN may come with the last segment, CWR with the first; a segment shorter than the first ends
  * the packet. Cutting the result gives the segments again (a test says so).
  */
@@ -19,11 +20,12 @@ import { consumeSkb } from '../skb/pool.ts';
 import {
   CHECKSUM_NONE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY, MAX_SKB_FRAGS, PACKET_HOST, type SkBuff,
 } from '../skb/sk-buff.ts';
-import { ETH_P_IP } from '../wire/ethernet.ts';
+import { ETH_P_IP, ETH_P_IPV6 } from '../wire/ethernet.ts';
 import {
   IP_MF, IP_OFFSET, IPPROTO_TCP, IPV4_CHECK, IPV4_DADDR, IPV4_FRAG_OFF, IPV4_HLEN_MIN, IPV4_ID, IPV4_MAX_LEN, IPV4_PROTOCOL,
   IPV4_SADDR, IPV4_TOTAL_LEN, IPV4_TTL, ipSendCheck,
 } from '../wire/ipv4.ts';
+import { IPV6_HLEN, IPV6_HOP_LIMIT, IPV6_MAXPLEN, IPV6_NEXTHDR, IPV6_PAYLOAD_LEN, IPV6_SADDR } from '../wire/ipv6.ts';
 import {
   TCP_ACK_SEQ, TCP_CHECK, TCP_DOFF, TCP_FLAG_CWR, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG,
   TCP_FLAGS, TCP_HLEN_MIN, TCP_OPTIONS, TCP_SEQ, TCP_SPORT, TCP_WINDOW, thHlen,
@@ -106,15 +108,15 @@ export class GroTable {
 /** Hands up a received packet, `data` at the network header: merged, held, or as it is. Takes the skb. */
 export function napiGroReceive(napi: Napi, skb: SkBuff): void {
   const { gro } = napi;
-  if (!isTcp(skb)) {
+  if (!(skb.protocol === ETH_P_IPV6 ? isTcp6(skb) : isTcp(skb))) {
     netifReceiveSkb(skb);
     return;
   }
   const { buf, data, th } = skb;
-  const payload = skb.len - IPV4_HLEN_MIN - thHlen(buf, th);
+  const payload = skb.len - (th - data) - thHlen(buf, th);
   const flags = get8(buf, th + TCP_FLAGS);
   const place = gro.count === 0 ? -1 : gro.find(skb);
-  const good = payload > 0 && skb.gsoSize === 0 && ipFastCsum(buf, data, IPV4_HLEN_MIN) === 0 && checksumKnown(skb);
+  const good = payload > 0 && skb.gsoSize === 0 && headerGood(skb) && checksumKnown(skb);
   if (place >= 0) {
     const into = gro.at(place);
     if (good && follows(into, skb, payload)) {
@@ -151,12 +153,33 @@ function isTcp(skb: SkBuff): boolean {
   return true;
 }
 
+/** {@link isTcp} over IPv6, without extension headers. */
+function isTcp6(skb: SkBuff): boolean {
+  const { buf, data } = skb;
+  const head = skb.tail - data;
+  if (skb.pktType !== PACKET_HOST || head < IPV6_HLEN + TCP_HLEN_MIN) return false;
+  if (get8(buf, data) >> 4 !== 6 || get8(buf, data + IPV6_NEXTHDR) !== IPPROTO_TCP) return false;
+  if (get16(buf, data + IPV6_PAYLOAD_LEN) + IPV6_HLEN !== skb.len) return false;
+  const th = data + IPV6_HLEN;
+  const hlen = thHlen(buf, th);
+  if (hlen < TCP_HLEN_MIN || IPV6_HLEN + hlen > head) return false;
+  skb.nh = data;
+  skb.th = th;
+  return true;
+}
+
+/** IPv6's header has no checksum. */
+function headerGood(skb: SkBuff): boolean {
+  return skb.protocol === ETH_P_IPV6 || ipFastCsum(skb.buf, skb.data, IPV4_HLEN_MIN) === 0;
+}
+
 /** Nothing is merged whose checksum is not known to be right: else the good ones would be lost with the bad one. */
 function checksumKnown(skb: SkBuff): boolean {
   if (skb.ipSummed !== CHECKSUM_NONE) return true;
-  skb.pull(IPV4_HLEN_MIN);
+  const hlen = skb.th - skb.nh;
+  skb.pull(hlen);
   const right = skbChecksumVerify(skb, IPPROTO_TCP);
-  skb.push(IPV4_HLEN_MIN);
+  skb.push(hlen);
   if (right) skb.ipSummed = CHECKSUM_UNNECESSARY;
   return right;
 }
@@ -164,13 +187,33 @@ function checksumKnown(skb: SkBuff): boolean {
 function sameFlow(held: SkBuff, skb: SkBuff): boolean {
   const a = held.buf;
   const b = skb.buf;
-  return get32(a, held.th + TCP_SPORT) === get32(b, skb.th + TCP_SPORT)
-    && get32(a, held.nh + IPV4_SADDR) === get32(b, skb.nh + IPV4_SADDR)
+  if (held.protocol !== skb.protocol || get32(a, held.th + TCP_SPORT) !== get32(b, skb.th + TCP_SPORT)) return false;
+  if (skb.protocol === ETH_P_IPV6) {
+    for (let i = IPV6_SADDR; i < IPV6_HLEN; i += 4) if (get32(a, held.nh + i) !== get32(b, skb.nh + i)) return false;
+    return true;
+  }
+  return get32(a, held.nh + IPV4_SADDR) === get32(b, skb.nh + IPV4_SADDR)
     && get32(a, held.nh + IPV4_DADDR) === get32(b, skb.nh + IPV4_DADDR);
 }
 
 /** May `skb`, of the same flow, become part of `held`? */
 function follows(held: SkBuff, skb: SkBuff, payload: number): boolean {
+  if (payload > held.gsoSize || skb.dataLen !== payload) return false;
+  return (skb.protocol === ETH_P_IPV6 ? sameHeader6(held, skb, payload) : sameHeader(held, skb, payload))
+    && sameSegment(held, skb) && hasRoom(held, skb);
+}
+
+function sameHeader6(held: SkBuff, skb: SkBuff, payload: number): boolean {
+  const a = held.buf;
+  const b = skb.buf;
+  const an = held.nh;
+  const bn = skb.nh;
+  // Version, traffic class and flow label; the hop limit; a length that the header can say.
+  return get32(a, an) === get32(b, bn) && get8(a, an + IPV6_HOP_LIMIT) === get8(b, bn + IPV6_HOP_LIMIT)
+    && held.len - IPV6_HLEN + payload <= IPV6_MAXPLEN;
+}
+
+function sameHeader(held: SkBuff, skb: SkBuff, payload: number): boolean {
   const a = held.buf;
   const b = skb.buf;
   const an = held.nh;
@@ -178,8 +221,7 @@ function follows(held: SkBuff, skb: SkBuff, payload: number): boolean {
   if (get16(a, an) !== get16(b, bn) || get8(a, an + IPV4_TTL) !== get8(b, bn + IPV4_TTL)) return false;
   if (get16(a, an + IPV4_FRAG_OFF) !== get16(b, bn + IPV4_FRAG_OFF)) return false;
   if (((get16(a, an + IPV4_ID) + held.gsoSegs) & 0xffff) !== get16(b, bn + IPV4_ID)) return false;
-  if (payload > held.gsoSize || held.len + payload > IPV4_MAX_LEN || skb.dataLen !== payload) return false;
-  return sameSegment(held, skb) && hasRoom(held, skb);
+  return held.len + payload <= IPV4_MAX_LEN;
 }
 
 /** The TCP headers say the same, and the sequence goes on without a gap. */
@@ -221,9 +263,13 @@ function merge(held: SkBuff, skb: SkBuff, flags: number): void {
 /** The headers of a merged packet: its length; its checksum is open, for those of its parts were right. */
 function complete(skb: SkBuff): void {
   const { buf, nh, th } = skb;
-  put16(buf, nh + IPV4_TOTAL_LEN, skb.len);
-  put16(buf, nh + IPV4_CHECK, 0);
-  ipSendCheck(buf, nh);
+  if (skb.protocol === ETH_P_IPV6) {
+    put16(buf, nh + IPV6_PAYLOAD_LEN, skb.len - IPV6_HLEN);
+  } else {
+    put16(buf, nh + IPV4_TOTAL_LEN, skb.len);
+    put16(buf, nh + IPV4_CHECK, 0);
+    ipSendCheck(buf, nh);
+  }
   put16(buf, th + TCP_CHECK, 0);
   skb.ipSummed = CHECKSUM_PARTIAL;
 }

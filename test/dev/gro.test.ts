@@ -10,7 +10,7 @@ import { CHECKSUM_NONE, CHECKSUM_PARTIAL, type SkBuff } from '../../src/skb/sk-b
 import { Napi } from '../../src/dev/napi.ts';
 import { napiGroReceive } from '../../src/dev/gro.ts';
 import { ethTypeTrans } from '../../src/dev/receive.ts';
-import { ETH_HLEN, ETH_P_IP } from '../../src/wire/ethernet.ts';
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../../src/wire/ethernet.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_URG } from '../../src/wire/tcp.ts';
 import { bytes, tcpFrame, udpFrame, type TcpFields } from '../skb/build.ts';
 import { host, type Host } from './lab.ts';
@@ -32,7 +32,7 @@ interface Bench extends Host {
 function bench(): Bench {
   const h = host();
   const up: SkBuff[] = [];
-  h.net.packetTypes.set(ETH_P_IP, { rcv: (skb) => { up.push(skb); } });
+  for (const type of [ETH_P_IP, ETH_P_IPV6]) h.net.packetTypes.set(type, { rcv: (skb) => { up.push(skb); } });
   const napi = new IdleNapi(h.net);
   return {
     ...h, napi, up,
@@ -65,8 +65,8 @@ function two(b: Bench, first: TcpFields = {}, second: TcpFields = {}): SkBuff[] 
   ];
 }
 
-for (let seed = 1; seed <= 40; seed++) {
-  test(`what was cut for the wire is merged into the very packet that was cut, seed ${seed}`, () => {
+for (let seed = 1; seed <= 80; seed++) {
+  test(`what was cut for the wire is merged into the very packet that was cut, over IPv${seed > 40 ? 6 : 4}, seed ${seed}`, () => {
     const random = new Random(seed);
     const b = bench();
     const flags = TCP_FLAG_ACK | (random.next32() & (TCP_FLAG_FIN | TCP_FLAG_PSH | TCP_FLAG_CWR));
@@ -74,7 +74,8 @@ for (let seed = 1; seed <= 40; seed++) {
     // The last segment shorter than the others, or not; at least two.
     const payload = bytes(mss * (1 + random.below(30)) + 1 + random.below(mss), seed);
     const f = {
-      mss, seq: random.next32(), ackSeq: random.next32(), id: random.below(65536), flags, options: OPTIONS, tos: random.below(256),
+      v6: seed > 40, flowLabel: random.below(0x100000), mss, seq: random.next32(), ackSeq: random.next32(),
+      id: random.below(65536), flags, options: OPTIONS, tos: random.below(256),
     };
     const original = tcpFrame(b.pool, payload, f);
     const want = skbBytes(original);
@@ -125,6 +126,46 @@ test('segments that differ in anything that the merged packet could not say stay
     assert.ok(b.up.every((skb) => skb.gsoSize === 0 && skb.gsoSegs === 0), what);
     b.done();
   }
+});
+
+test('over IPv6: what differs stays apart, too', () => {
+  const cases: [string, TcpFields, TcpFields][] = [
+    ['a gap', {}, { seq: 2 + MSS }],
+    ['another traffic class (a CE mark, say)', {}, { tos: 3 }],
+    ['another flow label', {}, { flowLabel: 6 }],
+    ['another hop limit', {}, { ttl: 63 }],
+    ['another timestamp', {}, { options: Uint8Array.of(1, 1, 8, 10, 0, 0, 0, 2, 0, 0, 0, 2) }],
+    ['PSH on the first', { flags: TCP_FLAG_ACK | TCP_FLAG_PSH }, {}],
+    ['another flow', {}, { sport: 1001 }],
+    ['the other family', {}, { v6: false }],
+  ];
+  for (const [what, first, second] of cases) {
+    const b = bench();
+    const parts = two(b, { v6: true, ...first }, { v6: true, ...second });
+    const want = parts.map((skb) => skbBytes(skb).slice(ETH_HLEN));
+    assert.deepEqual(b.receive(...parts).map(skbBytes), want, what);
+    b.done();
+  }
+  const b = bench();
+  assert.deepEqual(b.receive(...two(b, { v6: true }, { v6: true })).map((skb) => [skb.gsoSegs, skb.len]), [[2, 72 + 2 * MSS]]);
+  // An extension header between the headers: a hop limit and all else as before, but the next header is not TCP's.
+  const odd = two(b, { v6: true }, { v6: true });
+  for (const skb of odd) skb.buf[skb.nh + 6] = 60;
+  assert.equal(b.receive(...odd).length, 2);
+  b.done();
+});
+
+test('over IPv6 a packet never says a length beyond 65535', () => {
+  const b = bench();
+  const parts = Array.from({ length: 100 }, (_, i) => tcpFrame(b.pool, bytes(MSS), { options: OPTIONS, v6: true, seq: i * MSS }));
+  const page = b.pool.allocPage(60000);
+  for (const [i, part] of parts.entries()) {
+    b.pool.dropFrags(part);
+    part.addFrag(page, (i % 60) * MSS, MSS);
+  }
+  b.pool.putPage(page);
+  assert.deepEqual(b.receive(...parts).map((skb) => skb.gsoSegs), [65, 35]);
+  b.done();
 });
 
 test('a segment longer than the first does not follow it; a shorter one ends the packet', () => {

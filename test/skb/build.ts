@@ -1,15 +1,19 @@
-/** Packets for tests: TCP and UDP over IPv4 in an Ethernet frame, payload scattered over pages of odd sizes. */
+/** Packets for tests: TCP and UDP over IPv4, TCP over IPv6 too, in an Ethernet frame, payload scattered over pages of odd sizes. */
 import { Random } from '../../src/lib/random.ts';
 import { copyBytes } from '../../src/skb/copy.ts';
 import type { SkbPool } from '../../src/skb/pool.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../../src/skb/sk-buff.ts';
-import { ETH_HLEN, ETH_P_IP, ethWriteHeader } from '../../src/wire/ethernet.ts';
+import { In6Addr } from '../../src/lib/addr6.ts';
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethWriteHeader } from '../../src/wire/ethernet.ts';
 import { IP_DF, IPPROTO_TCP, IPPROTO_UDP, ipv4WriteHeader } from '../../src/wire/ipv4.ts';
+import { IPV6_HLEN, ipv6WriteHeader } from '../../src/wire/ipv6.ts';
 import { TCP_FLAG_ACK, tcpWriteHeader } from '../../src/wire/tcp.ts';
 import { udpWriteHeader } from '../../src/wire/udp.ts';
 
 export const SADDR: number = 0x0a000001;
 export const DADDR: number = 0x0a000002;
+const SADDR6: In6Addr = new In6Addr(0xfd000000, 0, 0, 1);
+const DADDR6: In6Addr = new In6Addr(0xfd000000, 0, 0, 2);
 
 export interface TcpFields {
   seq?: number;
@@ -22,6 +26,9 @@ export interface TcpFields {
   tos?: number;
   ttl?: number;
   df?: boolean;
+  /** Over IPv6: `tos` is the traffic class, `ttl` the hop limit. */
+  v6?: boolean;
+  flowLabel?: number;
   /** Option bytes, a multiple of 4. */
   options?: Uint8Array;
   mss?: number;
@@ -76,9 +83,20 @@ export function udpFrame(pool: SkbPool, payload: Uint8Array, f: TcpFields = {}, 
 
 function finish(skb: SkBuff, protocol: number, f: TcpFields): void {
   const len = skb.len + 20;
+  const zero = new Uint8Array(6);
+  if (f.v6 === true) {
+    const payload = skb.len;
+    skb.nh = skb.push(IPV6_HLEN);
+    ipv6WriteHeader(skb.buf, skb.nh, f.tos ?? 0, f.flowLabel ?? 5, payload, protocol, f.ttl ?? 64, SADDR6, DADDR6);
+    ethWriteHeader(skb.buf, skb.push(ETH_HLEN), f.dst ?? zero, 0, f.src ?? zero, 0, ETH_P_IPV6);
+    skb.mac = skb.data;
+    skb.protocol = ETH_P_IPV6;
+    skb.ipSummed = CHECKSUM_PARTIAL;
+    skb.truesize += skb.len;
+    return;
+  }
   skb.nh = skb.push(20);
   ipv4WriteHeader(skb.buf, skb.nh, f.tos ?? 0, len, f.id ?? 7, f.df === false ? 0 : IP_DF, f.ttl ?? 64, protocol, SADDR, DADDR);
-  const zero = new Uint8Array(6);
   ethWriteHeader(skb.buf, skb.push(ETH_HLEN), f.dst ?? zero, 0, f.src ?? zero, 0, ETH_P_IP);
   skb.mac = skb.data;
   skb.protocol = ETH_P_IP;

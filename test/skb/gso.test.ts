@@ -28,15 +28,18 @@ function reference(pool: SkbPool, payload: Uint8Array, f: Full): Uint8Array[] {
   return out;
 }
 
-for (let seed = 1; seed <= 40; seed++) {
-  test(`a super-packet is cut into the very frames that a sender without offload makes, seed ${seed}`, () => {
+for (let seed = 1; seed <= 60; seed++) {
+  test(`a super-packet is cut into the very frames that a sender without offload makes, over IPv${seed > 40 ? 6 : 4}, seed ${seed}`, () => {
     const random = new Random(seed);
     const pool = new SkbPool();
     const mss = 200 + random.below(1260);
     const payload = bytes(1 + random.below(17 * 4000), seed);
     const options = random.below(2) === 0 ? new Uint8Array(0) : bytes(12, seed);
     const flags = TCP_FLAG_ACK | (random.next32() & (TCP_FLAG_FIN | TCP_FLAG_PSH | TCP_FLAG_CWR));
-    const f = { mss, seq: random.next32(), id: 0xffff - random.below(30), flags, options, tos: random.below(256), ackSeq: random.next32() };
+    const f = {
+      v6: seed > 40, mss, seq: random.next32(), id: 0xffff - random.below(30), flags, options,
+      tos: random.below(256), ackSeq: random.next32(),
+    };
     // Some payload may stand in the header area, when the packet came from outside.
     const skb = tcpFrame(pool, payload, f, { inHead: random.below(3) === 0 ? random.below(90) : 0, piece: 4096 });
     skb.gsoSize = mss;
