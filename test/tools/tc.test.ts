@@ -1,4 +1,7 @@
-/** tc: lines, what they make, what is shown, what is wrong with them. The forms were compared with tc of iproute2 6.1. */
+/**
+ * tc: lines, what they make, what is shown, what is wrong with them. The forms of pfifo, bfifo, pfifo_fast, tbf and noqueue were
+ * compared with tc of iproute2 6.1; the others follow its documentation.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { World, type QdiscOptions } from '../../mod.ts';
