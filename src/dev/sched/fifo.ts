@@ -17,11 +17,47 @@ export interface BfifoOptions {
   readonly limit?: Size;
 }
 
-export class Pfifo extends Qdisc {
-  override readonly kind = 'pfifo';
+/** First in, first out; what does not fit is dropped. The kinds differ in what fits. */
+abstract class Fifo extends Qdisc {
   override readonly canBypass = true;
-  limit: number;
+  abstract limit: number;
   private readonly queue: SkBuffHead = new SkBuffHead();
+
+  protected abstract fits(skb: SkBuff): boolean;
+
+  override enqueue(skb: SkBuff): number {
+    if (!this.fits(skb)) {
+      this.dropped(skb, Drop.QdiscOverlimit);
+      return NET_XMIT_DROP;
+    }
+    this.queue.pushTail(skb);
+    this.queued(skb);
+    return NET_XMIT_SUCCESS;
+  }
+
+  override dequeue(): SkBuff | null {
+    const skb = this.queue.popHead();
+    if (skb !== null) {
+      this.dequeued(skb);
+      this.sent(skb);
+    }
+    return skb;
+  }
+
+  override reset(): void {
+    this.purge(this.requeued, Drop.Purged);
+    this.purge(this.queue, Drop.Purged);
+  }
+
+  /** Packets in line, those apart that were put back. */
+  protected get waiting(): number {
+    return this.queue.qlen;
+  }
+}
+
+export class Pfifo extends Fifo {
+  override readonly kind = 'pfifo';
+  limit: number;
 
   constructor(dev: NetDevice) {
     super(dev);
@@ -32,36 +68,14 @@ export class Pfifo extends Qdisc {
     if (options.limit !== undefined) this.limit = parseInteger(options.limit, 'limit', 1, 0xffffffff);
   }
 
-  override enqueue(skb: SkBuff): number {
-    if (this.queue.qlen >= this.limit) {
-      this.dropped(skb, Drop.QdiscOverlimit);
-      return NET_XMIT_DROP;
-    }
-    this.queue.pushTail(skb);
-    this.queued(skb);
-    return NET_XMIT_SUCCESS;
-  }
-
-  override dequeue(): SkBuff | null {
-    const skb = this.queue.popHead();
-    if (skb !== null) {
-      this.dequeued(skb);
-      this.sent(skb);
-    }
-    return skb;
-  }
-
-  override reset(): void {
-    this.purge(this.requeued, Drop.Purged);
-    this.purge(this.queue, Drop.Purged);
+  protected override fits(): boolean {
+    return this.waiting < this.limit;
   }
 }
 
-export class Bfifo extends Qdisc {
+export class Bfifo extends Fifo {
   override readonly kind = 'bfifo';
-  override readonly canBypass = true;
   limit: number;
-  private readonly queue: SkBuffHead = new SkBuffHead();
 
   constructor(dev: NetDevice) {
     super(dev);
@@ -72,27 +86,7 @@ export class Bfifo extends Qdisc {
     if (options.limit !== undefined) this.limit = parseSize(options.limit, 'limit');
   }
 
-  override enqueue(skb: SkBuff): number {
-    if (this.backlog + qdiscPktLen(skb) > this.limit) {
-      this.dropped(skb, Drop.QdiscOverlimit);
-      return NET_XMIT_DROP;
-    }
-    this.queue.pushTail(skb);
-    this.queued(skb);
-    return NET_XMIT_SUCCESS;
-  }
-
-  override dequeue(): SkBuff | null {
-    const skb = this.queue.popHead();
-    if (skb !== null) {
-      this.dequeued(skb);
-      this.sent(skb);
-    }
-    return skb;
-  }
-
-  override reset(): void {
-    this.purge(this.requeued, Drop.Purged);
-    this.purge(this.queue, Drop.Purged);
+  protected override fits(skb: SkBuff): boolean {
+    return this.backlog + qdiscPktLen(skb) <= this.limit;
   }
 }

@@ -89,6 +89,7 @@ function fragmentOf(skb: SkBuff, off: number, len: number, more: boolean, id: nu
   const { buf, nh } = skb;
   // The fragment header needs room of its own: the headers stand further in front.
   const piece = skb.pool.alloc(nh - FRAG_HLEN);
+  piece.origin = skb.origin;
   piece.trace = skb.trace;
   const to = piece.buf;
   const at = piece.put(IPV6_HLEN + FRAG_HLEN);
