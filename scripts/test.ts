@@ -10,6 +10,7 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { ROOT } from './tidy.ts';
+import { compile } from './test/compile.ts';
 import { runDeno } from './test/deno.ts';
 import { findTests, select } from './test/files.ts';
 import { runNode } from './test/node.ts';
@@ -24,7 +25,11 @@ async function main(options: Options): Promise<number> {
 
   let node: Counts = NOTHING;
   if (options.node) {
-    for (const group of select(findTests(), options.filter)) node = add(node, await runNode(group, options));
+    const groups = select(findTests(), options.filter);
+    if (groups.length > 0) await compile(ROOT, groups.flatMap((group) => group.files));
+    // The processes of the tests inherit these; they need no loader, but stacks with the lines of the sources.
+    process.execArgv = ['--enable-source-maps'];
+    for (const group of groups) node = add(node, await runNode(group, options));
   }
   let deno: Counts = NOTHING;
   if (options.deno && existsSync('test/deno')) deno = await runDeno(ROOT, options);

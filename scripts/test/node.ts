@@ -1,7 +1,8 @@
-/** The Node part of `npm test`: node:test, a process per file. */
+/** The Node part of `npm test`: node:test, a process per compiled file. */
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
+import { compiledPath } from './compile.ts';
 import type { Counts } from './counts.ts';
 import type { Group } from './files.ts';
 import type { Options } from './options.ts';
@@ -14,7 +15,7 @@ const FILE_TIMEOUT_MS = 170_000;
 /** Runs one group of files; what they say goes to the terminal. */
 export async function runNode(group: Group, options: Options): Promise<Counts> {
   const events = run({
-    files: [...group.files],
+    files: group.files.map(compiledPath),
     concurrency: Math.max(2, availableParallelism()),
     timeout: FILE_TIMEOUT_MS,
     ...(group.name === null ? {} : { testNamePatterns: new RegExp(group.name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')) }),

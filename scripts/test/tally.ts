@@ -1,6 +1,7 @@
 /** What the events of node:test mean: which of them are results, and of what. */
 import { relative } from 'node:path';
 import type { TestEvent } from 'node:test/reporters';
+import { sourcePath } from './compile.ts';
 
 /** One result of one test. */
 export interface Result {
@@ -24,8 +25,9 @@ export class Tally {
     if (event.type === 'test:start') this.#names[event.data.nesting] = event.data.name;
     if (event.type !== 'test:pass' && event.type !== 'test:fail') return null;
     const { data } = event;
-    const path = relative(process.cwd(), data.file ?? '');
-    const isFile = data.nesting === 0 && (data.name === data.file || relative(process.cwd(), data.name) === path);
+    const file = relative(process.cwd(), data.file ?? '');
+    const isFile = data.nesting === 0 && (data.name === data.file || relative(process.cwd(), data.name) === file);
+    const path = sourcePath(file);
     const base = {
       path, ms: data.details.duration_ms, nesting: data.nesting,
       name: isFile ? 'the file itself' : [...this.#names.slice(0, data.nesting), data.name].join(' › '),
