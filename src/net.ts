@@ -4,6 +4,12 @@
  */
 export { createNet, type NodeNet } from './node/net.ts';
 export { createHttp, type NodeHttp } from './node/http.ts';
+export { createHttps, type NodeHttps } from './node/https.ts';
+export { createHttp2, type NodeHttp2 } from './node/http2.ts';
+export { createTls, type NodeTls } from './node/tls.ts';
+export {
+  createConnector, createFetch, type Connector, type ConnectorOptions, type ConnectorRequest, type NodeFetch, type WebSocketClass,
+} from './node/fetch.ts';
 export { install } from './node/install.ts';
 export { UdpTap, type UdpTapOptions } from './node/udp-tap.ts';
 export type { HostLike } from './node/sockets.ts';

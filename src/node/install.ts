@@ -15,7 +15,8 @@ import process from 'node:process';
 import tls from 'node:tls';
 import { adoptDatagramSocket } from './dgram.ts';
 import { datagramState, hookTlsWrap, reinitializeHandle, type HandleHolder } from './handle/runtime.ts';
-import { frontOf, isTcpHandle, nativeSide, TcpHandle } from './handle/tcp.ts';
+import { frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
+import { tlsHandle } from './handle/tls.ts';
 import { UdpHandle } from './handle/udp.ts';
 import { dnsOf } from './dns.ts';
 import { METHODS } from './dns-records.ts';
@@ -142,12 +143,10 @@ function hookListen(): Undo {
 
 /** A TLS socket that is to connect makes a native handle, unless it is given one. */
 function hookTls(): Undo {
-  return hookTlsWrap((socket, given, hasBelow) => {
+  return hookTlsWrap((socket, given, below) => {
     const host = currentHost.getStore();
-    if (host === undefined || hasBelow || isTcpHandle(given)) return undefined;
-    const native = nativeSide(new TcpHandle(host.handles));
-    native.setOwner(socket);
-    return native;
+    if (host === undefined || below !== null || isTcpHandle(given)) return undefined;
+    return tlsHandle(host.handles, socket);
   });
 }
 

@@ -39,18 +39,25 @@ export function realWork(): boolean {
 /** What `process.moduleLoadList` says once http2 is there; its sessions hop through queues that the runtime does not show. */
 const HTTP2 = 'Internal Binding http2';
 
+const { moduleLoadList: modules } = process as unknown as { moduleLoadList?: readonly string[] };
+let seen = 0;
+let http2 = false;
+
+/** True once node:http2 has been loaded. A comparison when no module has been since it was last asked. */
+export function http2Loaded(): boolean {
+  if (modules === undefined) return false;
+  for (; seen < modules.length; seen++) if (modules[seen] === HTTP2) http2 = true;
+  return http2;
+}
+
 /**
  * Makes the question whether the program rests: no immediate waits, and no request is under way. Null where the runtime
  * does not tell. Timers and sockets of the runtime do not count: they come when they come, in real time.
  */
 export function restProbe(): (() => boolean) | null {
-  const { moduleLoadList: modules } = process as unknown as { moduleLoadList?: readonly string[] };
   if (probe === null || modules === undefined) return null;
-  let seen = 0;
-  let hops = false;
   return () => {
-    for (; seen < modules.length; seen++) if (modules[seen] === HTTP2) hops = true;
-    if (hops) return false;
+    if (http2Loaded()) return false;
     for (const name of probe()) if (name === 'Immediate' || isRequest(name)) return false;
     return true;
   };

@@ -9,9 +9,11 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
+import { noticeHttp2 } from './http2-insides.ts';
 import { restProbe } from './real-work.ts';
 import { PipeHandle } from './handle/pipe.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
+import { admitTlsHandles } from './handle/tls.ts';
 import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
 import type { Process } from '../syscall/process.ts';
@@ -42,6 +44,7 @@ export class NodeHost {
 
   constructor(host: HostLike) {
     admitTcpHandles();
+    admitTlsHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
     this.resolver = host.resolver ?? null;
     this.lookup = createLookup(host.hosts, () => this.resolver);
@@ -79,6 +82,7 @@ export type ConnectArgs = readonly unknown[];
  * but with the host's lookup in place of the machine's.
  */
 export function prepareConnect(host: NodeHost, socket: net.Socket, args: ConnectArgs): readonly unknown[] {
+  noticeHttp2();
   const holder = socket as unknown as HandleHolder;
   if (socket.destroyed) {
     holder._undestroy();
@@ -154,6 +158,7 @@ const nodeListen2 = (net.Server.prototype as unknown as { _listen2: Listen2 })._
 
 /** Opens a server on a host: lib/net.js finds a bound handle and goes on from there. */
 export function listen2(host: NodeHost, server: net.Server, args: Parameters<Listen2>): void {
+  noticeHttp2();
   const holder = server as unknown as HandleHolder;
   if (holder._handle !== null && holder._handle !== undefined) {
     nodeListen2.apply(server, args); // listen(handle)

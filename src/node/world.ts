@@ -1,5 +1,6 @@
 /**
- * World and Host with the runtime's own modules on them: `host.net`, `host.dgram`, `host.dns`, `host.http`.
+ * World and Host with the runtime's own modules on them: `host.net`, `host.dgram`, `host.dns`, `host.tls`, `host.http`,
+ * `host.https`, `host.http2`, `host.fetch`, `host.WebSocket`.
  */
 import type { AddressPlan } from '../world/addresses.ts';
 import { Host as BaseHost, type HostOptions } from '../world/host.ts';
@@ -7,12 +8,16 @@ import { World as BaseWorld, type WorldOptions } from '../world/world.ts';
 import { MAX_NOFILE } from '../syscall/fd-table.ts';
 import { createDgram, type NodeDgram } from './dgram.ts';
 import { dnsOf, type NodeDns } from './dns.ts';
+import { createConnector, createFetch, type Connector, type ConnectorOptions, type NodeFetch } from './fetch.ts';
 import { createHttp, type NodeHttp } from './http.ts';
+import { createHttp2, type NodeHttp2 } from './http2.ts';
+import { createHttps, type NodeHttps } from './https.ts';
 import { runOn } from './install.ts';
 import { createNet, type NodeNet } from './net.ts';
 import { nodeProgram } from './program.ts';
 import { realWork } from './real-work.ts';
 import { NodeHost, rebindHost, type HostLike } from './sockets.ts';
+import { createTls, type NodeTls } from './tls.ts';
 
 /** A host on which `node:net`'s API, and what is built on it, can be used. */
 export class Host extends BaseHost {
@@ -20,6 +25,10 @@ export class Host extends BaseHost {
   private nodeNet: NodeNet | null = null;
   private nodeDgram: NodeDgram | null = null;
   private nodeHttp: NodeHttp | null = null;
+  private nodeTls: NodeTls | null = null;
+  private nodeHttps: NodeHttps | null = null;
+  private nodeHttp2: NodeHttp2 | null = null;
+  private nodeFetch: NodeFetch | null = null;
 
   /** @internal The process whose descriptors the runtime's sockets are, and the host's names. */
   get node(): NodeHost {
@@ -53,6 +62,44 @@ export class Host extends BaseHost {
   get http(): NodeHttp {
     this.nodeHttp ??= createHttp(this.node, this.net);
     return this.nodeHttp;
+  }
+
+  /** `node:tls` on this host. */
+  get tls(): NodeTls {
+    this.nodeTls ??= createTls(this.node);
+    return this.nodeTls;
+  }
+
+  /** `node:https` on this host: servers listen on it, agents connect from it. */
+  get https(): NodeHttps {
+    this.nodeHttps ??= createHttps(this.node);
+    return this.nodeHttps;
+  }
+
+  /** `node:http2` on this host: servers listen on it, sessions connect from it. */
+  get http2(): NodeHttp2 {
+    this.nodeHttp2 ??= createHttp2(this.node, this.net);
+    return this.nodeHttp2;
+  }
+
+  private get web(): NodeFetch {
+    this.nodeFetch ??= createFetch(this.node);
+    return this.nodeFetch;
+  }
+
+  /** The global `fetch`, with connections from this host. They stay open for some seconds, as those of the global one do. */
+  get fetch(): NodeFetch['fetch'] {
+    return this.web.fetch;
+  }
+
+  /** The global `WebSocket`, with connections from this host; undefined before Node 22, which has none. */
+  get WebSocket(): NodeFetch['WebSocket'] {
+    return this.web.WebSocket;
+  }
+
+  /** What undici's Agent, Pool and Client take as `connect`: `new Agent({ connect: host.undiciConnector({ ca }) })`. */
+  undiciConnector(options: ConnectorOptions = {}): Connector {
+    return createConnector(this.node, options);
   }
 
   /** `node:dns` on this host: hosts files, and the name servers of its resolv.conf over its network. */

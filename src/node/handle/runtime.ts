@@ -157,17 +157,17 @@ export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
 }
 
 /**
- * Calls `hook` before a TLS socket makes its own handle, with that socket, and the handle that it is to sit on (of the socket
- * below, if there is one). What it returns, if anything, is used in its place. Returns what takes the hook away again.
+ * Calls `hook` before a TLS socket makes its own handle, with that socket, the handle that it is to sit on, and the socket
+ * below, if there is one, whose handle that is. What it returns, if anything, is used in its place. Returns what takes the
+ * hook away again.
  */
-export function hookTlsWrap(hook: (socket: object, handle: unknown, hasBelow: boolean) => object | undefined): () => void {
+export function hookTlsWrap(hook: (socket: object, handle: unknown, below: HandleHolder | null) => object | undefined): () => void {
   const prototype = tls.TLSSocket.prototype as unknown as { _wrapHandle?: (this: object, ...args: unknown[]) => unknown };
   const real = prototype._wrapHandle;
   if (real === undefined) return () => undefined; // Deno: its TLS takes no handle from outside
   prototype._wrapHandle = function _wrapHandle(this: object, ...args: unknown[]): unknown {
-    const [below, handle, ...rest] = args;
-    const given = handle ?? (below as HandleHolder | null | undefined)?._handle;
-    return real.call(this, below, hook(this, given, below !== null && below !== undefined) ?? handle, ...rest);
+    const [below, handle, ...rest] = args as [HandleHolder | null | undefined, unknown];
+    return real.call(this, below, hook(this, handle ?? below?._handle, below ?? null) ?? handle, ...rest);
   };
   const hooked = prototype._wrapHandle;
   return () => {

@@ -20,7 +20,7 @@ import { accept } from './calls.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, hasStreamBaseState, hookTlsWrap, ownerOf, warmUpSockets } from './runtime.ts';
+import { admitAsTcp, hasStreamBaseState, ownerOf, warmUpSockets } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -227,7 +227,8 @@ export class TcpHandle extends StreamHandle {
     const pending = this.connectReq!;
     this.connectReq = null;
     this.updateLive();
-    const front = this.native ?? this;
+    // TLS may have come to sit on the handle while it connected: it still is the plain socket that did.
+    const front = this.native === null || ownerOf(this) !== null ? this : this.native;
     pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status, front, pending.req, true, true);
   }
 
@@ -326,7 +327,6 @@ export function nativeSide(handle: TcpHandle): NativeSide {
 export const admitTcpHandles: () => void = once(() => {
   warmUpSockets();
   admitAsTcp((value) => isTcpHandle(value) && !(value instanceof TcpHandle ? value : value.handle as TcpHandle).isPipe);
-  hookTlsWrap((_socket, handle) => handle instanceof TcpHandle ? nativeSide(handle) : undefined);
 });
 
 function once(f: () => void): () => void {

@@ -1,0 +1,34 @@
+/**
+ * `node:https` on a host: Node's own, with servers that listen on the host and agents that connect from it. Sessions are
+ * resumed as Node's agents do it.
+ */
+import type nodeHttp from 'node:http';
+import nodeHttps from 'node:https';
+import { derive, serverClass, type AnyFunction } from './classes.ts';
+import { dialOn } from './handle/tls.ts';
+import { GLOBAL_AGENT } from './http.ts';
+import { requestsBy } from './requests.ts';
+import { NodeHost, type HostLike } from './sockets.ts';
+import { tlsArgs } from './tls.ts';
+
+/** The type of `node:https`. */
+export type NodeHttps = typeof nodeHttps;
+
+/** Node's `https` for a host: `createHttps(kernel).get('https://bob/')`. `globalAgent` is the host's own, and may be replaced. */
+export function createHttps(host: HostLike | NodeHost): NodeHttps {
+  const node = host instanceof NodeHost ? host : new NodeHost(host);
+  const real = nodeHttps.Agent.prototype as unknown as Record<'createConnection', AnyFunction>;
+  const Agent = derive<nodeHttps.Agent>(nodeHttps.Agent, {
+    createConnection(...args) {
+      return dialOn(node.handles, () => real.createConnection.apply(this, tlsArgs(node, args)) as object);
+    },
+  });
+  const Server = serverClass<nodeHttps.Server>(node, nodeHttps.Server);
+  const https = {
+    ...nodeHttps, Agent, Server,
+    globalAgent: new Agent(GLOBAL_AGENT),
+    createServer: (...args: unknown[]) => new Server(...args),
+  } as unknown as { -readonly [K in keyof NodeHttps]: NodeHttps[K] };
+  const { request, get } = requestsBy(() => https.globalAgent as nodeHttp.Agent);
+  return Object.assign(https, { request, get }) as NodeHttps;
+}
