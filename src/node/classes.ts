@@ -26,7 +26,7 @@ export function derive<T extends object>(
       });
       return this;
     }
-    return make(() => Reflect.construct(Parent, args, (target ?? Derived) as Class<object>) as object);
+    return make(() => Reflect.construct<unknown[], object>(Parent, args, (target ?? Derived) as Class<object>));
   }
   Object.defineProperty(Derived, 'name', { value: Parent.name, configurable: true });
   Object.setPrototypeOf(Derived, Parent);

@@ -7,6 +7,7 @@
  */
 import type { NetConnectOpts, Socket } from 'node:net';
 import net from 'node:net';
+import process from 'node:process';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { createNet } from './net.ts';
 import { NodeHost, type HostLike } from './sockets.ts';
@@ -73,12 +74,14 @@ export function createConnector(host: HostLike | NodeHost, options: ConnectorOpt
 
 /** Host, port and local address, as connect() takes them. */
 function target({ hostname, port, localAddress }: ConnectorRequest, usual: number): Record<string, unknown> {
-  return { host: hostname, port: port === '' ? usual : Number(port), ...(localAddress == null ? {} : { localAddress }) };
+  return { host: hostname, port: port === '' ? usual : Number(port), ...(typeof localAddress === 'string' ? { localAddress } : {}) };
 }
 
 type Connect = ReturnType<typeof tlsConnectOn>;
 
-function connectTls(options: Record<string, unknown>, request: ConnectorRequest, connect: Connect, sessions: Map<string, Buffer>): Socket {
+type Sessions = Map<string, Buffer>;
+
+function connectTls(options: Record<string, unknown>, request: ConnectorRequest, connect: Connect, sessions: Sessions): Socket {
   const name = request.servername ?? (options['servername'] as string | undefined) ?? nameOf(request);
   const key = name === '' ? request.hostname : name;
   const session = options['session'] ?? sessions.get(key);
@@ -104,7 +107,9 @@ function nameOf({ host, hostname }: ConnectorRequest): string {
 }
 
 /** Answers once: with the connection when it is ready, or with the error. */
-function answerWhenReady(socket: Socket, ready: string, timeoutMs: number, request: ConnectorRequest, callback: Parameters<Connector>[1]): void {
+function answerWhenReady(
+  socket: Socket, ready: string, timeoutMs: number, request: ConnectorRequest, callback: Parameters<Connector>[1],
+): void {
   socket.setKeepAlive(true, KEEP_ALIVE_MS).setNoDelay(true);
   // Not taken when this module is loaded: in a program (world.run) it is the world's.
   const timer = timeoutMs === 0 ? undefined : setTimeout(() => socket.destroy(timedOut(request, timeoutMs)), timeoutMs);
@@ -148,6 +153,9 @@ function globalDispatcher(): Dispatcher | undefined {
 
 /** The class Agent of the undici that fetch is: of the global dispatcher, which is there once undici has been loaded. */
 function agentClass(): AgentClass {
+  if ('deno' in process.versions) {
+    throw new Error('host.fetch: the fetch of Deno takes no connections from outside; use host.http');
+  }
   // This loads it, where it is not loaded yet, and needs no connection.
   if (globalDispatcher() === undefined) void globalThis.fetch('data:,').then((r) => r.text(), () => undefined);
   const found = globalDispatcher()?.constructor as AgentClass | undefined;
@@ -192,7 +200,7 @@ export function createFetch(host: HostLike | NodeHost): NodeFetch {
 /** The class WebSocket with the host's dispatcher among its options, unless another is given. */
 function webSocketOn(dispatcher: () => Dispatcher): WebSocketClass | undefined {
   const { WebSocket: Base } = globalThis as unknown as { WebSocket?: new (...args: unknown[]) => EventTarget };
-  if (Base === undefined) return undefined;
+  if (Base === undefined || 'deno' in process.versions) return undefined; // Deno's takes no connections from outside
   class WebSocket extends Base {
     constructor(url: unknown, given?: unknown) {
       const options = typeof given === 'string' || Array.isArray(given) ? { protocols: given as unknown } : given as object | undefined;

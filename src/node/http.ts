@@ -31,5 +31,5 @@ export function createHttp(host: HostLike | NodeHost, net?: NodeNet): NodeHttp {
     globalAgent: new Agent(GLOBAL_AGENT),
     createServer: (...args: unknown[]) => new Server(...args),
   } as unknown as { -readonly [K in keyof NodeHttp]: NodeHttp[K] };
-  return Object.assign(http, requestsBy(() => http.globalAgent)) as NodeHttp;
+  return Object.assign(http, requestsBy(() => http.globalAgent));
 }

@@ -2,7 +2,6 @@
  * `node:https` on a host: Node's own, with servers that listen on the host and agents that connect from it. Sessions are
  * resumed as Node's agents do it.
  */
-import type nodeHttp from 'node:http';
 import nodeHttps from 'node:https';
 import { derive, serverClass, type AnyFunction } from './classes.ts';
 import { dialOn } from './handle/tls.ts';
@@ -29,6 +28,6 @@ export function createHttps(host: HostLike | NodeHost): NodeHttps {
     globalAgent: new Agent(GLOBAL_AGENT),
     createServer: (...args: unknown[]) => new Server(...args),
   } as unknown as { -readonly [K in keyof NodeHttps]: NodeHttps[K] };
-  const { request, get } = requestsBy(() => https.globalAgent as nodeHttp.Agent);
-  return Object.assign(https, { request, get }) as NodeHttps;
+  const { request, get } = requestsBy(() => https.globalAgent);
+  return Object.assign(https, { request, get });
 }

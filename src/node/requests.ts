@@ -15,7 +15,8 @@ interface RequestArgs {
 /** `request(url, options, callback)`, `request(url, callback)`, `request(options, callback)`. */
 function requestArgs([first, second, third]: readonly unknown[]): RequestArgs {
   if (typeof first === 'string' || first instanceof URL) {
-    return typeof second === 'function' ? { url: first, options: {}, callback: second } : { url: first, options: second ?? {}, callback: third };
+    const hasOptions = typeof second !== 'function';
+    return { url: first, options: hasOptions ? second ?? {} : {}, callback: hasOptions ? third : second };
   }
   return { url: undefined, options: first ?? {}, callback: second };
 }
@@ -36,7 +37,7 @@ export function requestsBy(agentOf: () => nodeHttp.Agent): Requests {
   const construct = (args: readonly unknown[], target: new (...args: never[]) => object): nodeHttp.ClientRequest => {
     const { url, options, callback } = requestArgs(args);
     const full = typeof options === 'object' ? { ...options, _defaultAgent: agentOf() } : options;
-    return Reflect.construct(Base, url === undefined ? [full, callback] : [url, full, callback], target) as nodeHttp.ClientRequest;
+    return Reflect.construct<unknown[], nodeHttp.ClientRequest>(Base, url === undefined ? [full, callback] : [url, full, callback], target);
   };
   function ClientRequest(...args: unknown[]): nodeHttp.ClientRequest {
     return construct(args, (new.target ?? ClientRequest) as unknown as typeof Base);

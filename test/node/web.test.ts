@@ -109,7 +109,8 @@ void test('http2: in the clear and over TLS', () => onLan(async ({ alice, bob })
     stream.respond({ ':status': 200 });
     stream.end(`${headers[':scheme']!} ${stream.session!.socket.remoteAddress!}`);
   };
-  const servers = [bob.http2.createServer().on('stream', onStream).listen(80), bob.http2.createSecureServer(bobs).on('stream', onStream).listen(443)];
+  const clear = bob.http2.createServer().on('stream', onStream).listen(80);
+  const servers = [clear, bob.http2.createSecureServer(bobs).on('stream', onStream).listen(443)];
   await Promise.all(servers.map((s) => once(s, 'listening')));
   for (const [url, answer] of [['http://bob', `http ::ffff:${alice.ip}`], ['https://bob', `https ::ffff:${alice.ip}`]] as const) {
     const session = alice.http2.connect(url, { ca: ca.cert });
