@@ -104,17 +104,18 @@ export class Rtable implements Dst {
 }
 
 /** Ways known so far; the whole cache is given up when the generation changes or the limit is reached. */
-export const ROUTE_CACHE_MAX = 4096;
-const BUCKETS = 256;
+export const ROUTE_CACHE_MAX = 16384;
+/** A host knows few ways and a router many: the table grows with them, chains stay short. */
+const BUCKETS_MIN = 16;
 
 export class RouteCache {
-  private readonly buckets: (Rtable | null)[] = new Array<Rtable | null>(BUCKETS).fill(null);
+  private buckets: (Rtable | null)[] = new Array<Rtable | null>(BUCKETS_MIN).fill(null);
   private generation = 0;
   size = 0;
 
   find(ip: Ipv4, dst: number, saddr: number, keyIf: number): Rtable | null {
     if (this.generation !== ip.fib.generation) return null;
-    let rt: Rtable | null = this.buckets[bucketOf(dst, saddr, keyIf)]!;
+    let rt: Rtable | null = this.buckets[hashOf(dst, saddr, keyIf) & (this.buckets.length - 1)]!;
     while (rt !== null && (rt.dst !== dst || rt.keySaddr !== saddr || rt.keyIf !== keyIf)) rt = rt.next;
     return rt;
   }
@@ -125,10 +126,27 @@ export class RouteCache {
       this.generation = rt.generation;
       this.size = 0;
     }
-    const bucket = bucketOf(rt.dst, rt.keySaddr, rt.keyIf);
+    if (this.size >= this.buckets.length) this.grow();
+    this.link(rt);
+    this.size++;
+  }
+
+  private link(rt: Rtable): void {
+    const bucket = hashOf(rt.dst, rt.keySaddr, rt.keyIf) & (this.buckets.length - 1);
     rt.next = this.buckets[bucket]!;
     this.buckets[bucket] = rt;
-    this.size++;
+  }
+
+  private grow(): void {
+    const old = this.buckets;
+    this.buckets = new Array<Rtable | null>(old.length * 4).fill(null);
+    for (const first of old) {
+      for (let rt = first; rt !== null;) {
+        const { next } = rt;
+        this.link(rt);
+        rt = next;
+      }
+    }
   }
 
   /** Calls `visit` with every way to `dst`. */
@@ -139,8 +157,8 @@ export class RouteCache {
   }
 }
 
-function bucketOf(dst: number, saddr: number, keyIf: number): number {
-  return hashMix(hashMix(dst, saddr), keyIf) & (BUCKETS - 1);
+function hashOf(dst: number, saddr: number, keyIf: number): number {
+  return hashMix(hashMix(dst, saddr), keyIf);
 }
 
 /** The device that a packet came in by, as sockets see it (Linux: inet_iif). */

@@ -87,17 +87,18 @@ export class Rt6Info implements Dst {
 }
 
 /** Ways known so far; the whole cache is given up when the generation changes or the limit is reached. */
-export const ROUTE6_CACHE_MAX = 4096;
-const BUCKETS = 256;
+export const ROUTE6_CACHE_MAX = 16384;
+/** A host knows few ways and a router many: the table grows with them, chains stay short. */
+const BUCKETS_MIN = 16;
 
 export class Route6Cache {
-  private readonly buckets: (Rt6Info | null)[] = new Array<Rt6Info | null>(BUCKETS).fill(null);
+  private buckets: (Rt6Info | null)[] = new Array<Rt6Info | null>(BUCKETS_MIN).fill(null);
   private generation = 0;
   size = 0;
 
   find(ip6: Ipv6, dst: In6Addr, saddr: In6Addr | null, keyIf: number): Rt6Info | null {
     if (this.generation !== ip6.fib.generation) return null;
-    let rt: Rt6Info | null = this.buckets[in6Hash(dst, keyIf) & (BUCKETS - 1)]!;
+    let rt: Rt6Info | null = this.buckets[in6Hash(dst, keyIf) & (this.buckets.length - 1)]!;
     while (rt !== null && (rt.keyIf !== keyIf || !in6Equal(rt.dst, dst) || !sameSource(rt.keySaddr, saddr))) rt = rt.next;
     return rt;
   }
@@ -105,7 +106,7 @@ export class Route6Cache {
   /** The way to the address at `off`, whatever the source. */
   findAt(ip6: Ipv6, buf: Uint8Array, off: number, keyIf: number): Rt6Info | null {
     if (this.generation !== ip6.fib.generation) return null;
-    let rt: Rt6Info | null = this.buckets[in6HashAt(buf, off, keyIf) & (BUCKETS - 1)]!;
+    let rt: Rt6Info | null = this.buckets[in6HashAt(buf, off, keyIf) & (this.buckets.length - 1)]!;
     while (rt !== null && (rt.keyIf !== keyIf || !in6EqualsAt(rt.dst, buf, off))) rt = rt.next;
     return rt;
   }
@@ -116,10 +117,27 @@ export class Route6Cache {
       this.generation = rt.generation;
       this.size = 0;
     }
-    const bucket = in6Hash(rt.dst, rt.keyIf) & (BUCKETS - 1);
+    if (this.size >= this.buckets.length) this.grow();
+    this.link(rt);
+    this.size++;
+  }
+
+  private link(rt: Rt6Info): void {
+    const bucket = in6Hash(rt.dst, rt.keyIf) & (this.buckets.length - 1);
     rt.next = this.buckets[bucket]!;
     this.buckets[bucket] = rt;
-    this.size++;
+  }
+
+  private grow(): void {
+    const old = this.buckets;
+    this.buckets = new Array<Rt6Info | null>(old.length * 4).fill(null);
+    for (const first of old) {
+      for (let rt = first; rt !== null;) {
+        const { next } = rt;
+        this.link(rt);
+        rt = next;
+      }
+    }
   }
 
   /** Calls `visit` with every way to `dst`. */
