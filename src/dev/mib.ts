@@ -51,7 +51,7 @@ const names = [
   'TcpExtTCPHystartTrainCwnd', 'TcpExtTCPHystartDelayDetect', 'TcpExtTCPHystartDelayCwnd',
   'TcpExtTCPACKSkippedSynRecv', 'TcpExtTCPACKSkippedPAWS', 'TcpExtTCPACKSkippedSeq', 'TcpExtTCPACKSkippedFinWait2',
   'TcpExtTCPACKSkippedTimeWait', 'TcpExtTCPACKSkippedChallenge', 'TcpExtTCPWinProbe', 'TcpExtTCPKeepAlive',
-  'TcpExtTCPDelivered', 'TcpExtTCPAckCompressed', 'TcpExtTCPZeroWindowDrop',
+  'TcpExtTCPDelivered', 'TcpExtTCPDeliveredCE', 'TcpExtTCPAckCompressed', 'TcpExtTCPZeroWindowDrop',
   'TcpExtTCPMemoryPressures', 'TcpExtTCPMemoryPressuresChrono',
   'TcpExtTCPRcvQDrop', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
   'TcpExtTCPMD5Unexpected',

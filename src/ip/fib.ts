@@ -43,6 +43,8 @@ export interface RouteMetrics {
   /** Congestion window and receive window of a new connection, in segments. */
   readonly initcwnd: number;
   readonly initrwnd: number;
+  /** `features ecn`. */
+  readonly ecn?: boolean;
 }
 
 /** One route. */

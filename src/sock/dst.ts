@@ -11,6 +11,8 @@ export interface DstMetrics {
   readonly window: number;
   readonly initcwnd: number;
   readonly initrwnd: number;
+  /** `features ecn`: connections ask for ECN, whatever net.ipv4.tcp_ecn says. */
+  readonly ecn?: boolean;
 }
 
 export interface Dst {

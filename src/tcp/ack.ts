@@ -23,6 +23,7 @@ import {
   FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE, REXMIT_LOST, REXMIT_NEW, REXMIT_NONE,
 } from './flags.ts';
+import { tcpEcnRfc3168 } from './ecn.ts';
 import { tcpHighestSackSeq, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
 import { tcpConfirmNeigh } from './dst.ts';
@@ -108,7 +109,7 @@ function oldAck(tp: TcpSock, skb: SkBuff, st: AckState): number {
     tcpSacktagWriteQueue(tp, skb, tp.sndUna, st);
     tp.delivered += st.sackDelivered;
     tcpFastretransAlert(tp, tp.sndUna, 0, st);
-    countDelivered(tp, prior);
+    countDelivered(tp, prior, st.flag);
     tcpXmitRecovery(tp, st.rexmit);
   }
   return 0;
@@ -123,7 +124,8 @@ function slowAck(tp: TcpSock, skb: SkBuff, ack: number, priorSndUna: number, st:
     tcpSacktagWriteQueue(tp, skb, priorSndUna, st);
     tp.delivered += st.sackDelivered;
   }
-  if ((skb.tcpFlags & TCP_FLAG_ECE) !== 0 && tp.ecnFlags !== 0 && (skb.tcpFlags & TCP_FLAG_SYN) === 0) st.flag |= FLAG_ECE;
+  const echo = (skb.tcpFlags & (TCP_FLAG_ECE | TCP_FLAG_SYN)) === TCP_FLAG_ECE;
+  if (echo && tcpEcnRfc3168(tp)) st.flag |= FLAG_ECE;
 }
 
 /** RFC 7323 §4.3 (2): TS.Recent is that of the segment which covers the last ACK sent; never an older one. */
@@ -164,7 +166,7 @@ function tcpAckUpdateWindow(tp: TcpSock, skb: SkBuff, ack: number): number {
 function ackWithoutQueue(tp: TcpSock, ack: number, priorSndUna: number, priorDelivered: number, st: AckState): void {
   if ((st.flag & FLAG_DSACKING_ACK) !== 0) {
     tcpFastretransAlert(tp, priorSndUna, 0, st);
-    countDelivered(tp, priorDelivered);
+    countDelivered(tp, priorDelivered, st.flag);
   }
   tcpAckProbe(tp);
   if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, ack, st.flag);
@@ -184,15 +186,20 @@ function ackWithQueue(
   }
   if ((st.flag & FLAG_SET_XMIT_TIMER) !== 0) tcpSetXmitTimer(tp);
   if ((st.flag & FLAG_FORWARD_PROGRESS) !== 0 || (st.flag & FLAG_NOT_DUP) === 0) tcpConfirmNeigh(tp);
-  const delivered = countDelivered(tp, priorDelivered);
+  const delivered = countDelivered(tp, priorDelivered, st.flag);
   tcpRateGen(tp, delivered, tp.lost - priorLost, st);
   tcpCongControl(tp, ack, delivered, st);
   if (st.rexmit !== REXMIT_NONE) tcpXmitRecovery(tp, st.rexmit);
 }
 
-function countDelivered(tp: TcpSock, prior: number): number {
+/** Under ECE all that this ACK delivers counts as marked (RFC 3168 says no more than "some"). */
+function countDelivered(tp: TcpSock, prior: number, flag: number): number {
   const delivered = tp.delivered - prior;
   if (delivered > 0) tp.net.mib[Mib.TcpExtTCPDelivered]! += delivered;
+  if ((flag & FLAG_ECE) !== 0) {
+    tp.net.mib[Mib.TcpExtTCPDeliveredCE]! += delivered;
+    if (tcpEcnRfc3168(tp)) tp.deliveredCe += delivered;
+  }
   return delivered;
 }
 

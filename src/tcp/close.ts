@@ -21,6 +21,7 @@ import { portsUnbind } from '../sock/ports.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { TCP_INIT_CWND } from './cwnd.ts';
 import { tcpPurgeQueues } from './data.ts';
+import { tcpEcnSetMode } from './ecn.ts';
 import { tcpListenStop } from './listen.ts';
 import { tcpMemDestroy, tcpMemReclaim, tcpOutOfMemory } from './memory.ts';
 import { TCP_MIN_MSS } from './mss.ts';
@@ -415,4 +416,6 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.sndWscale = 0;
   tp.rcvWscale = 0;
   tp.errSoft = 0;
+  tcpEcnSetMode(tp, 0);
+  tp.ecnFlags = 0;
 }

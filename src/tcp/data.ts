@@ -24,6 +24,7 @@ import { get8 } from '../lib/bytes.ts';
 import { TCP_FLAG_FIN, TCP_FLAG_SYN, TCP_FLAG_URG, thHlen, thUrgPtr } from '../wire/tcp.ts';
 import { tcpSetState } from './close.ts';
 import { tcpEnterQuickackMode, tcpEventDataRecv, tcpScheduleAck, TCP_MAX_QUICKACKS } from './delack.ts';
+import { tcpEcnAcceptCwr } from './ecn.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpForcedMemSchedule } from './memory.ts';
 import { tcpDataQueueOfo, tcpDsackSet, tcpOfoPurge, tcpOfoQueue, tcpSackRemove } from './ofo.ts';
@@ -57,6 +58,7 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
   if (skb.destructor !== null) skbOrphan(skb);
   skb.dst = null;
   skb.pull(thHlen(skb.buf, skb.th));
+  if (tp.ecnFlags !== 0) tcpEcnAcceptCwr(tp, skb);
   tp.dsack = false;
   if (seq === tp.rcvNxt) {
     // A FIN without text needs no window: some peers would repeat it until we open one.

@@ -11,6 +11,7 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import { Timer } from '../time/timer.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_PSH, TCP_FLAG_URG, TCP_FLAG_SYN, TCP_FLAG_RST, TCP_FLAG_FIN, thHlen, TCP_HLEN_MIN } from '../wire/tcp.ts';
 import { tcpMstampRefresh, tickExpiry, usecsToTicks, usUntil } from './clock.ts';
+import { tcpDataEcnCheck } from './ecn.ts';
 import { TCP_MIN_MSS, TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpSendAck } from './output.ts';
 import {
@@ -122,6 +123,7 @@ export function tcpEventDataRecv(tp: TcpSock, skb: SkBuff): void {
     }
   }
   tp.lrcvtimeUs = now;
+  if (tp.ecnFlags !== 0) tcpDataEcnCheck(tp, skb);
   if (skb.len >= GROW_WINDOW_MIN) tcpGrowWindow(tp, skb, true);
 }
 

@@ -65,7 +65,7 @@ export function tcpRcvEstablished(tp: TcpSock, skb: SkBuff): void {
 /** Is it the segment that we expect? If so, its timestamp (if any) is in `rxOpt`. */
 function predicted(tp: TcpSock, skb: SkBuff): boolean {
   const { buf, th } = skb;
-  if ((skb.tcpFlags & ~TCP_FLAG_PSH) !== TCP_FLAG_ACK) return false;
+  if ((skb.tcpFlags & ~TCP_FLAG_PSH) !== tp.predFlags) return false;
   // Differs: Linux takes an ACK below SND.UNA here, too, and data with it; RFC 5961 §5.2 wants a closer look.
   if (skb.seq !== tp.rcvNxt || ((tp.sndNxt - skb.ackSeq) | 0) < 0 || ((skb.ackSeq - tp.sndUna) | 0) < 0) return false;
   if (thWindow(buf, th) << tp.sndWscale !== tp.sndWnd) return false;

@@ -16,6 +16,7 @@ import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, th
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpCreateSock } from './init.ts';
 import { tcpSetupCaps } from './dst.ts';
+import { tcpEcnOpenreqChild } from './ecn.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { oowRateLimited } from './oow.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
@@ -201,6 +202,7 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
     child.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
   }
   child.mssClamp = req.mss;
+  tcpEcnOpenreqChild(child, req);
   if (req.numTimeout !== 0) child.undoMarker = req.sntIsn;
   net.inc(Mib.TcpPassiveOpens);
   tcpMstampRefresh(child);

@@ -11,6 +11,7 @@ import { TCP_NUM_SACKS } from '../wire/tcp-options.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { tcpFin, tcpRcvNxtUpdate, tcpTryCoalesce } from './data.ts';
 import { tcpMeasureRcvMss, tcpScheduleAck } from './delack.ts';
+import { tcpDataEcnCheck } from './ecn.ts';
 import { tcpHasSocket } from './flight.ts';
 import { tcpMemReclaim } from './memory.ts';
 import { tcpSendAck } from './output.ts';
@@ -112,6 +113,7 @@ export function tcpSackRemove(tp: TcpSock): void {
 export function tcpDataQueueOfo(tp: TcpSock, skb: SkBuff): void {
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpDataQueueOfo', `${String(tp.ofoQueue.qlen)} out of order before it`);
   const { net } = tp;
+  if (tp.ecnFlags !== 0) tcpDataEcnCheck(tp, skb);
   if (!tcpTryRmemSchedule(tp, skb)) {
     net.inc(Mib.TcpExtTCPOFODrop);
     tp.dataReady();

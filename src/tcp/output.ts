@@ -19,10 +19,12 @@ import {
   TCPOLEN_TSTAMP_ALIGNED, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks, tcpWriteTimestamp, type TcpOptionsOut,
 } from '../wire/tcp-options.ts';
 import {
-  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader,
+  TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN,
+  TCP_OPTIONS, tcpWriteHeader,
 } from '../wire/tcp.ts';
 import { CA_EVENT_TX_START } from './cong/cong.ts';
 import { tcpMstampRefresh, tcpTimeStampTs } from './clock.ts';
+import { tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn } from './ecn.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpCurrentMss, tcpEffSacks, tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpRateSkbSent } from './rate.ts';
@@ -62,7 +64,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   const optSize = syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks);
   const th = out.push(TCP_HLEN_MIN + optSize);
   out.th = th;
-  writeHeader(tp, out, seq, flags, optSize, syn);
+  writeHeader(tp, out, seq, flags, optSize, syn, payload);
   if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn);
 
   if ((flags & TCP_FLAG_ACK) !== 0) tcpEventAckSent(tp);
@@ -103,10 +105,11 @@ function tcpAfterSend(tp: TcpSock, skb: SkBuff, payload: number): void {
   tcpRateSkbSent(tp, skb);
 }
 
-function writeHeader(tp: TcpSock, out: SkBuff, seq: number, flags: number, optSize: number, syn: boolean): void {
+function writeHeader(tp: TcpSock, out: SkBuff, seq: number, flags: number, optSize: number, syn: boolean, payload: number): void {
   const window = syn ? Math.min(tp.rcvWnd, 65535) : tcpSelectWindow(tp);
   const ack = (flags & TCP_FLAG_ACK) !== 0 ? tp.rcvNxt : 0;
   let wireFlags = flags;
+  if (tp.ecnFlags !== 0 && !syn) wireFlags |= tcpEcnSend(tp, seq, payload);
   let urgPtr = 0;
   if (tp.sndUp !== tp.sndUna && ((tp.sndUp - seq - 1) >>> 0) < 0xffff) {
     urgPtr = (tp.sndUp - seq) & 0xffff; // RFC 9293 §3.8.5: the byte behind the urgent one, as everybody reads it
@@ -308,7 +311,7 @@ function tcpConnectInit(tp: TcpSock): void {
 export function tcpSendSyn(tp: TcpSock): number {
   tcpMstampRefresh(tp);
   tcpConnectInit(tp);
-  const skb = tcpNondataSkb(tp, tp.writeSeq, TCP_FLAG_SYN);
+  const skb = tcpNondataSkb(tp, tp.writeSeq, TCP_FLAG_SYN | tcpEcnSendSyn(tp));
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpConnect');
   tp.retransStamp = tcpTimeStampTs(tp);
   tp.writeSeq = skb.endSeq;
@@ -348,7 +351,8 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   skb.seq = req.sntIsn;
   const window = Math.min(req.rcvWnd, 65535);
   tcpWriteHeader(
-    skb.buf, th, req.num, req.dport, req.sntIsn, (req.rcvIsn + 1) | 0, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK, window, 0,
+    skb.buf, th, req.num, req.dport, req.sntIsn, (req.rcvIsn + 1) | 0, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req),
+    window, 0,
   );
   tcpOptionsWrite(skb.buf, th + TCP_OPTIONS, txOpt);
   return skb;
@@ -364,6 +368,8 @@ export function tcpSendSynack(tp: TcpSock): number {
   const skb = tp.rtxQueue.head;
   if (skb === null || (skb.tcpFlags & TCP_FLAG_SYN) === 0) return -1;
   tcpMstampRefresh(tp);
-  skb.tcpFlags |= TCP_FLAG_ACK;
+  // RFC 3168 §6.1.1: the SYN-ACK grants ECN with ECE alone.
+  skb.tcpFlags = (skb.tcpFlags & ~TCP_FLAG_CWR) | TCP_FLAG_ACK;
+  if (tp.ecnFlags === 0) skb.tcpFlags &= ~TCP_FLAG_ECE;
   return tcpTransmitSkb(tp, skb, true);
 }

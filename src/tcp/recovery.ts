@@ -14,6 +14,7 @@
 import { Mib } from '../dev/mib.ts';
 import { CA_EVENT_COMPLETE_CWR, CA_EVENT_LOSS } from './cong/cong.ts';
 import { tcpJiffies } from './clock.ts';
+import { tcpEcnQueueCwr } from './ecn.ts';
 import {
   FLAG_DATA_SACKED, FLAG_ECE, FLAG_LOST_RETRANS, FLAG_ORIG_SACK_ACKED, FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SND_UNA_ADVANCED,
   REXMIT_LOST, REXMIT_NEW,
@@ -77,6 +78,7 @@ function tcpInitCwndReduction(tp: TcpSock): void {
   tp.prrDelivered = 0;
   tp.prrOut = 0;
   tp.sndSsthresh = tp.ca.ssthresh(tp);
+  tcpEcnQueueCwr(tp);
 }
 
 /**
@@ -159,6 +161,7 @@ export function tcpEnterLoss(tp: TcpSock): void {
   tcpSetCaState(tp, TCP_CA_Loss);
   tp.highSeq = tp.sndNxt;
   tp.tlpHighSeq = 0;
+  tcpEcnQueueCwr(tp);
   // RFC 5682 §3.1, step 1: not when a recovery was going on, unless SND.UNA has moved since.
   tp.frto = sysctl.tcpFrto !== 0 && (newRecovery || tp.retransmits > 0);
 }

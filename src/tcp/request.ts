@@ -17,6 +17,7 @@ import type { Dst } from '../sock/dst.ts';
 import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
+import { tcpEcnCreateRequest } from './ecn.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpMakeSynack } from './output.ts';
@@ -66,6 +67,7 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
     net.inc(Mib.IpOutNoRoutes);
     return tcpListenDrop(tp, Drop.IpOutNoRoutes);
   }
+  tcpEcnCreateRequest(tp, req, skb, rt);
   if (!wantCookie && twIsn === 0 && synQueueCrowded(tp)) return tcpListenDrop(tp, Drop.TcpReqQueueFull);
   if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req);
   if (wantCookie) {

@@ -9,8 +9,9 @@ import { Mib } from '../dev/mib.ts';
 import { EAGAIN, EBUSY, EINVAL } from '../lib/errno.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { MAX_SKB_FRAGS } from '../skb/sk-buff.ts';
-import { TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
+import { TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
+import { tcpEcnClearSyn } from './ecn.ts';
 import {
   tcpCurrentSsthresh, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd,
 } from './flight.ts';
@@ -28,6 +29,9 @@ import {
 import { resetXmitTimer, tcpRearmRto } from './timer.ts';
 import { tcpSkbStillInHostQueue, tcpSmallQueueCheck } from './tsq.ts';
 import { PUSH_PROBE, tcpPacingCheck, tcpSndWndTest, tcpTsoSegs, tcpWriteXmit } from './xmit.ts';
+
+/** A SYN that asks for ECN. */
+const TCP_FLAGS_SYN_ECN = TCP_FLAG_SYN | TCP_FLAG_ECE | TCP_FLAG_CWR;
 
 /** Sends up to `segs` segments of an skb again. 0 when it is on its way, else why not. The scoreboard is not touched. */
 function doRetransmit(tp: TcpSock, skb: SkBuff, segs: number): number {
@@ -57,6 +61,7 @@ function doRetransmit(tp: TcpSock, skb: SkBuff, segs: number): number {
     if (before !== after) tcpAdjustPcount(tp, skb, before - after);
     if (skb.len < Math.min(avail, mss)) tryCollapse(tp, skb, Math.min(avail, mss));
   }
+  if ((skb.tcpFlags & TCP_FLAGS_SYN_ECN) === TCP_FLAGS_SYN_ECN) tcpEcnClearSyn(tp, skb);
   const pcount = skb.gsoSegs;
   net.mib[Mib.TcpRetransSegs]! += pcount;
   if ((skb.tcpFlags & TCP_FLAG_SYN) !== 0) net.inc(Mib.TcpExtTCPSynRetrans);

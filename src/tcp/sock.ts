@@ -9,6 +9,7 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import { Timer } from '../time/timer.ts';
 import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
+import { TCP_FLAG_ACK } from '../wire/tcp.ts';
 import type { TcpAfOps } from './af.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
@@ -247,7 +248,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Windowed minimum of the RTT: value and when it was measured. */
   minRttUs = 0x7fffffff;
   minRttStamp = 0;
+  /** TCP_ECN_* of `tcp/ecn.ts`; 0: no ECN. */
   ecnFlags = 0;
+  /** The flags of a segment that header prediction takes: ACK, and with Accurate ECN the count of marks as it was last. */
+  predFlags: number = TCP_FLAG_ACK;
 
   // ---- timers: objects in the socket, re-armed
   readonly rtxTimer: Timer;

@@ -24,6 +24,7 @@ import { tcpMstampRefresh, tcpTimeStampTs, tickExpiry, usecsToTicks } from './cl
 import { tcpDone, tcpFinWait2Orphan, tcpSetState, tcpShutdownSend } from './close.ts';
 import { tcpDataQueue, tcpUrg } from './data.ts';
 import { tcpAckSndCheck, tcpEnterQuickackMode, tcpInPingpongMode, TCP_MAX_QUICKACKS } from './delack.ts';
+import { tcpEcnRcvSyn, tcpEcnRcvSynack } from './ecn.ts';
 import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReset, tcpResetSock, tcpSendChallengeAck, tcpStoreTsRecent, tcpValidateIncoming } from './input.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
@@ -218,6 +219,7 @@ function synSentAck(tp: TcpSock, skb: SkBuff): number {
 
 /** Fourth: our SYN is acknowledged and the peer's has come. The connection is established. Takes the skb. */
 function synAcked(tp: TcpSock, skb: SkBuff): void {
+  if (tp.ecnFlags !== 0) tcpEcnRcvSynack(tp, skb);
   tp.sndWl1 = skb.seq;
   tcpAck(tp, skb, FLAG_SLOWPATH);
   tcpTakeSyn(tp, skb);
@@ -266,6 +268,7 @@ function crossedSyn(tp: TcpSock, skb: SkBuff): void {
   tp.maxWindow = tp.sndWnd;
   tcpSyncMss(tp, tp.pmtuCookie);
   tcpInitializeRcvMss(tp);
+  if (tp.ecnFlags !== 0) tcpEcnRcvSyn(tp, skb);
   tcpSendSynack(tp);
 }
 

@@ -7,6 +7,7 @@
 import { Mib } from '../dev/mib.ts';
 import { TCP_SYN_SENT } from '../sock/constants.ts';
 import { tcpJiffies } from './clock.ts';
+import { tcpEcnWithdrawCwr } from './ecn.ts';
 import { tcpAnyRetransDone, tcpIsReno } from './flight.ts';
 import { tcpSetCaState, tcpTryKeepOpen } from './recovery.ts';
 import { tcpCheckSackReordering } from './reno-sack.ts';
@@ -39,7 +40,10 @@ function tcpUndoCwndReduction(tp: TcpSock, unmarkLoss: boolean): void {
   }
   if (tp.priorSsthresh !== 0) {
     tp.sndCwnd = Math.min(tp.ca.undoCwnd(tp), tp.sndCwndClamp);
-    if (tp.priorSsthresh > tp.sndSsthresh) tp.sndSsthresh = tp.priorSsthresh;
+    if (tp.priorSsthresh > tp.sndSsthresh) {
+      tp.sndSsthresh = tp.priorSsthresh;
+      tcpEcnWithdrawCwr(tp);
+    }
   }
   tp.sndCwndStamp = tcpJiffies(tp);
   tp.undoMarker = 0;

@@ -40,6 +40,8 @@ export interface CongestionOps {
   setState(tp: TcpSock, state: number): void;
   cwndEvent(tp: TcpSock, event: number): void;
   pktsAcked(tp: TcpSock, sample: AckSample): void;
+  /** It needs marks: ECN is asked for, and everything is ECT, whatever net.ipv4.tcp_ecn says. */
+  readonly needsEcn?: boolean;
 }
 
 /** What `net.ipv4.tcp_available_congestion_control` lists, the default first. */

@@ -9,7 +9,6 @@ const MISSING: readonly (readonly [RegExp, string])[] = [
   [/\bSO_TIMESTAMPING\b|\bSCM_TIMESTAMPING\b/, 'SO_TIMESTAMPING'],
   [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
   [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
-  [/[<>]\s+(?:[[(][^\])]*[\])]\s*)?SE[W.]/, 'ECN'],
   [/\btcp_mtu_probing=[12]\b/, 'MTU probing'],
   [/\burg [1-9]|\bMSG_OOB\b/, 'urgent data'],
   [/\bTCP_CONGESTION, *"(?!cubic"|reno")/, 'congestion control other than CUBIC and Reno'],
