@@ -4,7 +4,7 @@
  *
  * Node's own modules read no replaced global, so those two are replaced where they surface.
  */
-import { AsyncResource } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import http from 'node:http';
 import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
@@ -29,12 +29,16 @@ function replace(owner: object, name: PropertyKey, value: unknown): () => void {
   };
 }
 
+/** Whose code runs, when several programs do. */
+const currentProgram = new AsyncLocalStorage<ProgramClock>();
+
 /** The hook that node/ puts into `world.programHooks`. */
 export function nodeProgram(clock: ProgramClock): () => void {
-  const { bind } = clock;
-  clock.skewMs = currentSkewMs;
-  clock.bind = (callback) => AsyncResource.bind(callback);
-  const undo: (() => void)[] = [() => void (clock.bind = bind)];
+  const { runtime } = clock;
+  runtime.contexts = currentProgram;
+  runtime.skewMs = currentSkewMs;
+  runtime.bind = (callback) => AsyncResource.bind(callback);
+  const undo: (() => void)[] = [];
   const swap = (owner: object, name: PropertyKey, value: unknown): void => void undo.push(replace(owner, name, value));
   const virtual = globalThis as unknown as Record<string, unknown>; // the program's timers are in place already
   for (const name of ['setTimeout', 'setInterval', 'setImmediate', 'clearTimeout', 'clearInterval', 'clearImmediate']) {

@@ -91,6 +91,8 @@ export class Pump {
   programs = 0;
   /** Called once when programs wait and nothing will ever happen again. */
   onDeadlock: (() => void) | null = null;
+  /** Runs a turn as code of the program that runs in this world; null while all code is taken to be its. */
+  enter: ((turn: () => void) => void) | null = null;
   /** Macrotasks taken, and tasks run. */
   turns = 0;
   tasksRun = 0;
@@ -109,6 +111,7 @@ export class Pump {
   /** Real mode: wall clock minus virtual clock. */
   private wallOffset = 0;
   private readonly turnFn: () => void;
+  private readonly workFn: () => void;
 
   constructor(sim: Simulation, mode: PumpMode = 'virtual') {
     this.sim = sim;
@@ -119,6 +122,7 @@ export class Pump {
       this.scheduled = false;
       this.turn();
     };
+    this.workFn = (): void => this.turnInside();
     sim.onBusy = (): void => this.wake();
   }
 
@@ -225,6 +229,11 @@ export class Pump {
   }
 
   private turn(): void {
+    if (this.enter === null) this.turnInside();
+    else this.enter(this.workFn);
+  }
+
+  private turnInside(): void {
     if (this.running || this.stopped) return;
     this.running = true;
     this.turns++;

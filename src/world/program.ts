@@ -19,13 +19,28 @@ type Callback = (...args: unknown[]) => unknown;
 const TIMEOUT_MAX = 0x7fffffff;
 /** What virtual Date says when the world begins: 2025-01-01T00:00:00Z. */
 export const DEFAULT_EPOCH_MS = 1735689600000;
-/** Node's hook for util.promisify. */
-const PROMISIFY: symbol = Symbol.for('nodejs.util.promisify.custom');
-/** Marks replaced functions, so that two programs do not replace each other's. */
-const VIRTUAL: symbol = Symbol.for('kernet.virtual');
 
-/** Replaces what one runtime has beyond the globals. Called when a program begins; what it returns is called at its end. */
+/**
+ * Replaces what one runtime has beyond the globals. Called when a program begins and none ran before, with a clock that is
+ * always the one of the program that asks; what it returns is called when the last program has ended.
+ */
 export type ProgramHook = (clock: ProgramClock) => () => void;
+
+/** Which program is it that asks? A runtime's asynchronous context, as much of it as is needed here. */
+export interface ProgramContexts {
+  run<T>(clock: ProgramClock, fn: () => T): T;
+  getStore(): ProgramClock | undefined;
+}
+
+/** What a runtime gives to all programs that run at one time: its hooks fill it. */
+export class ProgramRuntime {
+  /** Ties a callback to the asynchronous context in which it was given. */
+  bind: (callback: () => void) => () => void = (callback) => callback;
+  /** Milliseconds by which the wall clock of the host that asks is off. */
+  skewMs: () => number = () => 0;
+  /** Null where programs cannot be told from each other: one runs at a time. */
+  contexts: ProgramContexts | null = null;
+}
 
 /** A timer of the program: what setTimeout returns. Behaves like Node's Timeout; as a number it is an id. */
 export class VirtualTimer {
@@ -128,17 +143,18 @@ export class ProgramClock {
   readonly epochMs: number;
   /** Armed timers by id. */
   readonly timers: Map<number, VirtualTimer> = new Map();
-  /** The program is over: nothing more is armed. */
-  ended = false;
-  /** Ties a callback to the asynchronous context in which it was given (a runtime's hook may set it). */
-  bind: (callback: () => void) => () => void = (callback) => callback;
-  /** Milliseconds by which the wall clock of the host that asks is off (a runtime's hook, which knows who asks, sets it). */
-  skewMs: () => number = () => 0;
+  runtime: ProgramRuntime = new ProgramRuntime();
+  private over = false;
   private nextId = 1;
 
   constructor(sim: Simulation, epochMs: number) {
     this.sim = sim;
     this.epochMs = epochMs;
+  }
+
+  /** The program is over: nothing more is armed. */
+  get ended(): boolean {
+    return this.over;
   }
 
   /** Nanoseconds since the world began. */
@@ -153,7 +169,7 @@ export class ProgramClock {
 
   /** Milliseconds since 1970: Date.now. */
   dateNow(): number {
-    return Math.floor(this.epochMs + this.sim.now / NS_PER_MS + this.skewMs());
+    return Math.floor(this.epochMs + this.sim.now / NS_PER_MS + this.runtime.skewMs());
   }
 
   /** setTimeout and setInterval: a delay below 1 ms, or none, is 1 ms, as in the runtimes. */
@@ -167,7 +183,7 @@ export class ProgramClock {
     const delayMs = ms >= 1 && ms <= TIMEOUT_MAX ? Math.trunc(ms) : 1;
     const id = this.nextId++;
     const holder: { timer: VirtualTimer | null } = { timer: null };
-    const run = this.bind(() => void Reflect.apply(callback as Callback, holder.timer, args));
+    const run = this.runtime.bind(() => void Reflect.apply(callback as Callback, holder.timer, args));
     const timer = new VirtualTimer(this, id, delayMs * NS_PER_MS, repeats, run);
     holder.timer = timer;
     if (this.ended) timer.stop();
@@ -179,7 +195,7 @@ export class ProgramClock {
   immediate(callback: unknown, args: readonly unknown[]): VirtualImmediate {
     if (typeof callback !== 'function') throw new TypeError('The "callback" argument must be of type function.');
     const handle = new VirtualImmediate();
-    const run = this.bind(() => void Reflect.apply(callback as Callback, handle, args));
+    const run = this.runtime.bind(() => void Reflect.apply(callback as Callback, handle, args));
     this.sim.ready(new Task(() => {
       if (handle.done) return;
       handle.done = true;
@@ -199,81 +215,8 @@ export class ProgramClock {
 
   /** Ends the program: what it left armed is cleared, so that an interval cannot run for ever. */
   end(): void {
-    this.ended = true;
+    this.over = true;
     for (const timer of this.timers.values()) timer.stop();
     this.timers.clear();
   }
-}
-
-/**
- * Puts a program's clock in place of the runtime's. Returns what takes it away again, exactly as it was.
- *
- * @throws Error when another program's clock is in place already
- */
-export function installClock(clock: ProgramClock, hooks: readonly ProgramHook[]): () => void {
-  const undo: (() => void)[] = [];
-  const restore = (): void => {
-    for (const step of undo.reverse()) step();
-  };
-  const scope = globalThis as unknown as Record<string, object>;
-  if (Reflect.get(scope['setTimeout']!, VIRTUAL) === true) {
-    throw new Error('world.run: another program is running on virtual time; await its run() first');
-  }
-  try {
-    for (const [name, value] of Object.entries(virtualGlobals(clock))) undo.push(replace(scope, name, value));
-    undo.push(replace(scope['performance']!, 'now', () => clock.performanceNow()));
-    for (const hook of hooks) undo.push(hook(clock));
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  return restore;
-}
-
-function virtualGlobals(clock: ProgramClock): Record<string, object> {
-  const timeout = (callback: unknown, delay?: unknown, ...args: unknown[]): VirtualTimer => clock.start(callback, delay, args, false);
-  const immediate = (callback: unknown, ...args: unknown[]): VirtualImmediate => clock.immediate(callback, args);
-  const clear = (handle?: unknown): void => clock.clear(handle);
-  Object.assign(timeout, {
-    [VIRTUAL]: true,
-    [PROMISIFY]: (delay?: unknown, value?: unknown) => new Promise((resolve) => void clock.start(() => resolve(value), delay, [], false)),
-  });
-  Object.assign(immediate, {
-    [PROMISIFY]: (value?: unknown) => new Promise((resolve) => void clock.immediate(() => resolve(value), [])),
-  });
-  return {
-    setTimeout: timeout,
-    setInterval: (callback: unknown, delay?: unknown, ...args: unknown[]) => clock.start(callback, delay, args, true),
-    setImmediate: immediate,
-    clearTimeout: clear,
-    clearInterval: clear,
-    clearImmediate: (handle?: unknown): void => {
-      if (handle instanceof VirtualImmediate) handle.done = true;
-    },
-    Date: virtualDate(clock),
-  };
-}
-
-/** Date on the world's clock. Its objects are ordinary Dates; only "now" is another. */
-function virtualDate(clock: ProgramClock): object {
-  const RealDate = Date;
-  function VirtualDate(this: unknown, ...args: unknown[]): object | string {
-    if (new.target === undefined) return new RealDate(clock.dateNow()).toString();
-    return Reflect.construct(RealDate, args.length === 0 ? [clock.dateNow()] : args, new.target) as object;
-  }
-  Object.defineProperty(VirtualDate, 'name', { value: 'Date' });
-  Object.defineProperty(VirtualDate, 'length', { value: 7 });
-  VirtualDate.prototype = RealDate.prototype;
-  return Object.assign(VirtualDate, { now: () => clock.dateNow(), parse: RealDate.parse, UTC: RealDate.UTC });
-}
-
-/** Replaces a property; returns what restores it, including that it was not there or not its own. */
-function replace(owner: object, name: string, value: unknown): () => void {
-  const old = Object.getOwnPropertyDescriptor(owner, name);
-  if (old === undefined && !(name in owner)) return () => undefined; // a runtime without it stays without it
-  Object.defineProperty(owner, name, { value, writable: true, configurable: true, enumerable: old?.enumerable ?? false });
-  return () => {
-    if (old === undefined) Reflect.deleteProperty(owner, name);
-    else Object.defineProperty(owner, name, old);
-  };
 }

@@ -39,7 +39,8 @@ import {
   type TopologyOptions, type TwoHosts, type TwoLans, type TwoLansOptions,
 } from './topology.ts';
 import { Tracing, WorldTrace, type TraceOptions } from './trace.ts';
-import { DEFAULT_EPOCH_MS, installClock, ProgramClock, type ProgramHook } from './program.ts';
+import { DEFAULT_EPOCH_MS, ProgramClock, type ProgramHook } from './program.ts';
+import { beginProgram } from './programs.ts';
 
 export interface WorldOptions {
   /** All chance comes from it. Any whole number. Default 1. */
@@ -297,7 +298,8 @@ export class World {
 
   /**
    * Runs a program. While it runs, its own timers and clocks are the world's. Settles when `main` does; what it left armed
-   * (intervals…) is cleared, and the runtime's clock is back in place, also when `main` throws.
+   * (intervals…) is cleared, and the runtime's clock is back in place, also when `main` throws. Programs of several worlds may
+   * run at the same time where the runtime keeps asynchronous contexts (Node, Deno), each on its own clock.
    *
    * @throws DeadlockError when `main` waits and nothing can ever happen again
    */
@@ -305,17 +307,20 @@ export class World {
     if (typeof main !== 'function') throw new TypeError('run: main is not a function');
     const { pump } = this.parts;
     const clock = new ProgramClock(this.parts.sim, this.epochMs);
-    const restore = installClock(clock, this.programHooks);
+    if (pump.programs > 0) throw new Error('world.run: a program is running in this world; await its run() first');
+    const program = beginProgram(clock, this.programHooks);
+    pump.enter = program.enter;
     pump.addProgram(1);
     try {
       const deadlock = new Promise<never>((_, reject) => {
         pump.onDeadlock = (): void => reject(new DeadlockError(this.nowNs, this.blocked()));
       });
-      return await Promise.race([Promise.resolve(main()), deadlock]);
+      return await Promise.race([Promise.resolve(program.enter === null ? main() : program.enter(main)), deadlock]);
     } finally {
       pump.onDeadlock = null;
+      pump.enter = null;
       pump.addProgram(-1);
-      restore();
+      program.end();
       clock.end();
     }
   }

@@ -7,10 +7,11 @@
  * The example is also compiled against the packed declarations, with every check on. Where it prints nothing that
  * depends on the machine, it must print the same everywhere; kernet promises no less.
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { transform } from 'esbuild';
+import { bare, must, pack } from '../../scripts/pack.ts';
 import { deno, node24, npm } from '../../scripts/runtimes.ts';
 import { spawnToEnd } from '../../scripts/spawn.ts';
 import { ROOT } from '../../scripts/tidy.ts';
@@ -32,31 +33,12 @@ function firstExample(markdown: string): string {
   return block[1]!;
 }
 
-async function must(what: string, command: string, args: readonly string[], cwd: string): Promise<string> {
-  const ended = await spawnToEnd(command, args, { cwd, quiet: true, env: bare() });
-  if (ended.code !== 0) throw new Error(`${what} failed:\n${ended.stdout}${ended.stderr}`);
-  return ended.stdout;
-}
-
-/** The environment without what npm and tsx added to it for this script. */
-function bare(): NodeJS.ProcessEnv {
-  const env = { ...process.env };
-  for (const name of Object.keys(env)) if (/^(npm_(lifecycle|package|execpath|command)|NODE_OPTIONS)/.test(name)) delete env[name];
-  return env;
-}
-
 /** Packs kernet and installs it into `project`, an empty directory. */
 async function install(project: string): Promise<string> {
-  const where = join(ROOT, '.cache/pack');
-  rmSync(where, { recursive: true, force: true });
-  mkdirSync(where, { recursive: true });
-  // The build has just been made; packing must not make another one.
-  await must('npm pack', npm(), ['pack', '--ignore-scripts', '--pack-destination', where], ROOT);
-  const tarball = readdirSync(where).find((f) => f.endsWith('.tgz'));
-  if (tarball === undefined) throw new Error('npm pack made no tarball');
+  const tarball = await pack(ROOT);
   writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n');
-  await must('npm install', npm(), ['install', '--no-audit', '--no-fund', join(where, tarball)], project);
-  return tarball;
+  await must('npm install', npm(), ['install', '--no-audit', '--no-fund', tarball], project);
+  return basename(tarball);
 }
 
 /** Compiles the example against the installed declarations, these included. */

@@ -150,13 +150,54 @@ test('run: intervals that main leaves behind end with it', async () => {
   assert.equal(ticks, 3);
 });
 
-test('run: one program at a time', async () => {
+test('run: one program at a time in a world, and after it the next', async () => {
   const { world } = two();
-  const other = new World();
   await world.run(async () => {
-    await assert.rejects(other.run(() => undefined), /another program/);
+    await assert.rejects(world.run(() => undefined), /a program is running in this world/);
   });
-  assert.equal(await other.run(() => 7), 7);
+  assert.equal(await world.run(() => 7), 7);
+});
+
+test('run: programs of several worlds at the same time, each on its own clock', async () => {
+  const real = setTimeout;
+  const wall = Date.now();
+  const told = await Promise.all([2025, 2001, 1970].map((year) => {
+    const { world, a, b } = two({ epoch: Date.UTC(year, 0) });
+    return world.run(async () => {
+      const ticks = setInterval(() => undefined, 7);
+      const fd = udp(b);
+      const from = udp(a);
+      for (let i = 0; i < 3; i++) {
+        setTimeout(() => a.kernel.sys.sendto(from, new Uint8Array(i), { address: b.ip, port: 9 }), year);
+        await b.kernel.recv(fd, buffer);
+      }
+      await new Promise((resolve) => setImmediate(resolve));
+      clearInterval(ticks);
+      const { now } = world;
+      assert.ok(Math.abs(performance.now() - now) < 0.01);
+      assert.ok(now > 3 * year && now < 3 * year + 10, `${now} ms`);
+      return new Date().getUTCFullYear();
+    });
+  }));
+  assert.deepEqual(told, [2025, 2001, 1970]);
+  assert.equal(setTimeout, real, 'and everything is back in its place');
+  assert.ok(Math.abs(Date.now() - wall) < 60_000);
+});
+
+test('run: code of no program has the runtime\'s clock while programs with contexts run', async () => {
+  const one = two({ epoch: Date.UTC(1980, 0) }).world;
+  const other = two({ epoch: Date.UTC(1990, 0) }).world;
+  let go: (() => void) | null = null;
+  const first = one.run(() => new Promise((resolve) => setTimeout(resolve, 1000)));
+  const second = other.run(async () => {
+    await other.external(new Promise<void>((resolve) => void (go = resolve)));
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    return new Date().getUTCFullYear();
+  });
+  await first;
+  assert.ok(new Date().getUTCFullYear() >= 2024);
+  go!();
+  assert.equal(await second, 1990);
 });
 
 test('a deadlock explains itself: every call that waits, host by host, with its socket', async () => {
