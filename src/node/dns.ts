@@ -11,7 +11,7 @@
  */
 import nodeDns from 'node:dns';
 import { isIP } from 'node:net';
-import process from 'node:process';
+import { nextTick } from './handle/runtime.ts';
 import { fromFiles, getnameinfo } from '../host/dns/addrinfo.ts';
 import { NameError, eaiError, queryError, type DnsCode } from '../host/dns/errors.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
@@ -182,8 +182,8 @@ interface Answered {
 /** Hands the end of `work` to a callback, in a tick of its own, as Node does. */
 function deliver(work: Promise<unknown>, callback: Callback): void {
   work.then(
-    (result) => process.nextTick(callback, null, result),
-    (error: unknown) => process.nextTick(callback, error),
+    (result) => nextTick(callback, null, result),
+    (error: unknown) => nextTick(callback, error),
   );
 }
 
@@ -282,8 +282,8 @@ export function createDns(host: HostLike | NodeHost): NodeDns {
     if (name !== undefined && name !== null && name !== '') checkString(name, 'hostname');
     const options = { order, ...checkLookupOptions(typeof given === 'function' ? undefined : given) };
     if (typeof name === 'string' && name !== '') node.lookup(name, options, done);
-    else if (options.all === true) process.nextTick(done, null, []);
-    else process.nextTick(done, null, null, options.family === 6 ? 6 : 4);
+    else if (options.all === true) nextTick(done, null, []);
+    else nextTick(done, null, null, options.family === 6 ? 6 : 4);
   };
   const promisedLookup = (name: unknown, given?: unknown): Promise<unknown> => new Promise((resolve, reject) => {
     lookup(name, given ?? {}, (error: Error | null, address: unknown, family: unknown) => {
@@ -309,8 +309,8 @@ export function createDns(host: HostLike | NodeHost): NodeDns {
     lookupService: (address: unknown, port: unknown, callback: unknown): void => {
       const done = checkCallback(callback) as (error: Error | null, hostname?: string, name?: string) => void;
       service(address, port).then(
-        (found) => process.nextTick(done, null, (found as ServiceName).hostname, (found as ServiceName).service),
-        (error: unknown) => process.nextTick(done, error),
+        (found) => nextTick(done, null, (found as ServiceName).hostname, (found as ServiceName).service),
+        (error: unknown) => nextTick(done, error),
       );
     },
   } as unknown as NodeDns;

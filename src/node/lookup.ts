@@ -4,7 +4,7 @@
  */
 import dns from 'node:dns';
 import { isIP } from 'node:net';
-import process from 'node:process';
+import { nextTick } from './handle/runtime.ts';
 import { AI_ADDRCONFIG, AI_ALL, AI_V4MAPPED, getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
 import { eaiError } from '../host/dns/errors.ts';
 import type { ResolvedAddress } from '../host/resolver.ts';
@@ -58,7 +58,7 @@ export function createLookup(names: Names, sourceOf: () => AddrSource | null = (
   return (name, given, callback) => {
     const literal = isIP(name);
     if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
-      process.nextTick(callback, null, name, literal);
+      nextTick(callback, null, name, literal);
       return;
     }
     const options = typeof given === 'number' ? { family: given } : given;
@@ -70,7 +70,7 @@ export function createLookup(names: Names, sourceOf: () => AddrSource | null = (
       void ask(source, name, options, callback);
       return;
     }
-    process.nextTick(() => answer(name, found, options, callback));
+    nextTick(() => answer(name, found, options, callback));
   };
 }
 
@@ -84,8 +84,8 @@ async function ask(source: AddrSource, name: string, options: LookupOptions, cal
   const family = wantedFamily(options);
   const hints = { flags: flagsOf(options.hints ?? 0), family: family === 4 || family === 6 ? family : 0 } as const;
   const found = await getaddrinfo(source, name, null, hints);
-  if (typeof found === 'string') process.nextTick(callback, eaiError(found, 'getaddrinfo', name));
-  else process.nextTick(() => answer(name, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
+  if (typeof found === 'string') nextTick(callback, eaiError(found, 'getaddrinfo', name));
+  else nextTick(() => answer(name, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
 }
 
 function answer(name: string, found: readonly ResolvedAddress[], options: LookupOptions, callback: LookupCallback): void {

@@ -25,9 +25,9 @@ function projects(): string[] {
 }
 
 async function prepare(copy: string, tarball: string): Promise<void> {
-  const quick = ['--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
-  await must('npm ci', npm(), ['ci', ...quick], copy);
-  await must('npm install', npm(), ['install', '--no-save', '--no-package-lock', ...quick, tarball], copy);
+  // What the lock file names, in its versions, and kernet beside it.
+  const options = ['--no-save', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts'];
+  await must('npm install', npm(), ['install', ...options, tarball], copy);
 }
 
 async function main(names: readonly string[]): Promise<number> {

@@ -205,3 +205,6 @@ function findSettle(): (() => void) | null {
   const { _tickCallback } = process as unknown as { _tickCallback?: () => void };
   return typeof _tickCallback === 'function' ? _tickCallback : null;
 }
+
+/** process.nextTick as it was when kernet was loaded: a test's fake timers may have taken its place later. */
+export const nextTick: typeof process.nextTick = process.nextTick.bind(process);

@@ -1,0 +1,105 @@
+// The shop under test, by mocha: given a host's modules, and as it stands (`--import kernet/register`).
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { World } from 'kernet';
+import { startLedger } from '../program/ledger.js';
+import { buy, startShop } from '../program/shop.js';
+
+/** alice — shop — ledger: two cables of `delay` each. */
+function town(options = {}) {
+  const world = new World({ seed: options.seed ?? 1, digest: true });
+  const [alice, shop, ledger] = ['alice', 'shop', 'ledger'].map((name) => world.host(name));
+  const street = world.cable(alice, shop, { delay: options.delay ?? '10ms' });
+  world.cable(shop, ledger, { delay: options.delay ?? '10ms' });
+  return { world, alice, shop, ledger, street };
+}
+
+/** Opens the shop and its ledger; the program finds the hosts by itself. */
+async function open({ shop, ledger }) {
+  const books = ledger.run(() => startLedger(4000));
+  const server = shop.run(() => startShop(80, { host: 'ledger', port: 4000 }));
+  await Promise.all([once(books, 'listening'), once(server, 'listening')]);
+  return () => [books, server].forEach((s) => s.close());
+}
+
+it('the modules of a host, given to the program', async () => {
+  const { world, alice, shop, ledger } = town();
+  await world.run(async () => {
+    const books = startLedger(4000, { net: ledger.net });
+    const server = startShop(80, { host: 'ledger', port: 4000 }, { http: shop.http, net: shop.net });
+    assert.deepEqual(await buy('http://shop', 3, { http: alice.http }), { total: 3, failures: [] });
+    [books, server].forEach((s) => s.close());
+  });
+});
+
+it('the program as it stands', async () => {
+  const place = town();
+  await place.world.run(async () => {
+    const close = await open(place);
+    assert.deepEqual(await place.alice.run(() => buy('http://shop', 3)), { total: 3, failures: [] });
+    assert.deepEqual(await place.alice.run(() => buy('http://shop', 4)), { total: 7, failures: [] });
+    close();
+  });
+});
+
+it('the street is dug up for five seconds: the client tries again, and no second is real', async () => {
+  const place = town();
+  const { world, alice, street } = place;
+  const started = performance.now();
+  await world.run(async () => {
+    const close = await open(place);
+    street.setUp(false);
+    setTimeout(() => street.setUp(true), 5000);
+    const { total, failures } = await alice.run(() => buy('http://shop', 1));
+    assert.equal(total, 1);
+    assert.deepEqual(failures, Array(2).fill('no answer within 1000 ms'));
+    close();
+  });
+  assert.ok(world.now > 5000);
+  assert.ok(performance.now() - started < 2000, 'ten seconds of the world took less than two');
+});
+
+it('an answer that is lost on its way: the same order is booked twice', async () => {
+  const place = town();
+  const { world, alice, street } = place;
+  await world.run(async () => {
+    const close = await open(place);
+    const rule = street.drop((p) => p.tcp?.sport === 80 && p.tcp.payloadLength > 0);
+    setTimeout(() => rule.lift(), 1000);
+    const { total, failures } = await alice.run(() => buy('http://shop', 5));
+    assert.deepEqual(failures, ['no answer within 1000 ms']);
+    assert.equal(total, 10, 'the retry has no key by which the shop could know it again');
+    close();
+  });
+});
+
+it('worlds at the same time, each with its own clock', async () => {
+  await Promise.all(['1ms', '100ms', '200ms'].map(async (delay) => {
+    const place = town({ delay });
+    await place.world.run(async () => {
+      const close = await open(place);
+      const { now } = place.world;
+      const before = Date.now();
+      await place.alice.run(() => buy('http://shop', 1, { timeoutMs: 5000 }));
+      const trips = (place.world.now - now) / (2 * parseInt(delay, 10));
+      // Two handshakes, an order and an entry in the books; on the first way, ARP asks before each handshake.
+      assert.ok(trips > 5.9 && trips < 8.1, `${trips} round trips`);
+      assert.ok(Math.abs(Date.now() - before - (place.world.now - now)) <= 1, 'Date is the world\'s');
+      close();
+    });
+  }));
+});
+
+it('the same seed, the same frames', async () => {
+  const run = async () => {
+    const place = town({ seed: 7 });
+    place.street.setWeather({ loss: 0.2 });
+    await place.world.run(async () => {
+      const close = await open(place);
+      await place.alice.run(() => buy('http://shop', 1));
+      close();
+    });
+    return place.world.digest();
+  };
+  assert.equal(await run(), await run());
+});
