@@ -16,8 +16,8 @@ import { Dql } from './dql.ts';
 import { Napi, napiCompleteDone, napiSchedule } from './napi.ts';
 import { napiGroReceive } from './gro.ts';
 import {
-  ARPHRD_ETHER, IFF_ALLMULTI, IFF_BROADCAST, IFF_MULTICAST, IFF_PROMISC, NETDEV_TX_BUSY, NETDEV_TX_OK, NETIF_F_GRO, NETIF_F_HW_CSUM,
-  NETIF_F_RXCSUM, NETIF_F_TSO, NetDevice, type NetDeviceOps,
+  ARPHRD_ETHER, IFF_ALLMULTI, IFF_BROADCAST, IFF_MULTICAST, IFF_PROMISC, NETDEV_TX_BUSY, NETDEV_TX_OK, NETIF_F_GRO, NETIF_F_HIGHDMA,
+  NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_TSO, NetDevice, type NetDeviceOps,
 } from './net-device.ts';
 import type { Net } from './net.ts';
 import { ethTypeTrans, netifReceiveSkb } from './receive.ts';
@@ -45,6 +45,7 @@ export function registerEthernet(net: Net, card: Card, options: EthernetOptions)
   dev.addr.set(card.mac);
   dev.flags = IFF_BROADCAST | IFF_MULTICAST;
   const { tso, txCsum, rxCsum } = card.config;
+  dev.features |= NETIF_F_HIGHDMA;
   if (txCsum) dev.features |= NETIF_F_HW_CSUM;
   if (tso && txCsum) dev.features |= NETIF_F_TSO; // a card that cuts must also fill in checksums
   if (rxCsum) dev.features |= NETIF_F_RXCSUM;

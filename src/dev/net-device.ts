@@ -26,6 +26,8 @@ export const NETIF_F_HW_CSUM = 1;
 export const NETIF_F_TSO = 2;
 export const NETIF_F_GRO = 4;
 export const NETIF_F_RXCSUM = 8;
+/** The card itself reads what it sends, wherever it lies (DMA): lent payload need not be copied by a processor. */
+export const NETIF_F_HIGHDMA = 16;
 
 /** What startXmit answers. */
 export const NETDEV_TX_OK = 0;

@@ -32,6 +32,8 @@ export class CoreSysctl {
   rmemMax = 212992;
   wmemDefault = 212992;
   wmemMax = 212992;
+  /** Bytes that a socket may have for notes and options (net.core.optmem_max). */
+  optmemMax = 131072;
   netdevBudget = 300;
   /** Microseconds. */
   netdevBudgetUsecs = 2000;
@@ -62,6 +64,10 @@ export class Net {
   readonly packetTypes: Map<number, PacketType> = new Map();
   /** The softirq side of reception and transmission (`dev/softnet.ts`); set by boot. */
   softnet: Softnet | null = null;
+  /** A packet whose sender wants to know (`skb.txFlags`) has come so far: SKBTX_SCHED_TSTAMP or SKBTX_SW_TSTAMP. Set by boot. */
+  txTimestamp: ((skb: SkBuff, what: number) => void) | null = null;
+  /** Sockets that want to know when packets came (SO_TIMESTAMP and its kind): while there are any, `skb.tstamp` says it. */
+  rxTimestampUsers = 0;
   /** The IPv4 side (`ip/ipv4.ts`), set by that room; likewise IPv6's. */
   inet: object | null = null;
   inet6: object | null = null;

@@ -21,6 +21,7 @@ import { vlanDoReceive } from './vlan.ts';
 export function netifReceiveSkb(skb: SkBuff): void {
   const dev = skb.dev as NetDevice;
   if (skb.trace !== 0) dev.net.trace(skb, 'netifReceiveSkb', dev.name);
+  if (dev.net.rxTimestampUsers !== 0) skb.tstamp = dev.net.cpu.now;
   if (dev.taps !== null) deliverTaps(skb, dev, false);
   if (skb.protocol === ETH_P_8021Q) vlanDoReceive(skb);
   else deliverType(skb, dev);

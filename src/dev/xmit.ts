@@ -11,10 +11,11 @@
 import { ENETDOWN, ENOBUFS } from '../lib/errno.ts';
 import { skbChecksumHelp } from '../skb/csum.ts';
 import { Drop } from '../skb/drop-reason.ts';
-import { CHECKSUM_PARTIAL, type SkBuff } from '../skb/sk-buff.ts';
+import { CHECKSUM_PARTIAL, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, type SkBuff } from '../skb/sk-buff.ts';
 import { skbGsoSegment } from '../skb/gso.ts';
 import { SkBuffHead } from '../skb/queue.ts';
-import { NETDEV_TX_OK, NETIF_F_HW_CSUM, NETIF_F_TSO, type NetDevice } from './net-device.ts';
+import { skbUbufOrphan } from '../skb/ubuf.ts';
+import { NETDEV_TX_OK, NETIF_F_HIGHDMA, NETIF_F_HW_CSUM, NETIF_F_TSO, type NetDevice } from './net-device.ts';
 import { NET_XMIT_DROP, NET_XMIT_SUCCESS, type Qdisc } from './qdisc.ts';
 import { qdiscCount, qdiscRun, schDirectXmit } from './sched/generic.ts';
 import { deliverTaps } from './taps.ts';
@@ -29,6 +30,7 @@ export function devQueueXmit(skb: SkBuff): number {
   const { cpu } = dev.net;
   cpu.charge(cpu.costs.xmitPacketNs);
   if (skb.trace !== 0) dev.net.trace(skb, 'devQueueXmit', dev.name);
+  if ((skb.txFlags & SKBTX_SCHED_TSTAMP) !== 0) dev.net.txTimestamp!(skb, SKBTX_SCHED_TSTAMP);
   if (!dev.up) {
     dev.stats.txDropped++;
     dev.net.drop(skb, Drop.DevReady);
@@ -110,5 +112,15 @@ export function validateXmitSkb(skb: SkBuff, dev: NetDevice, out: SkBuffHead): v
 /** Hands a packet to the driver. Takes it when the answer is NETDEV_TX_OK. */
 export function devHardStartXmit(skb: SkBuff, dev: NetDevice): number {
   if (dev.taps !== null) deliverTaps(skb, dev, true);
+  if (skb.txFlags !== 0) leaving(skb, dev);
   return dev.ops.startXmit(skb, dev);
+}
+
+/** The last moment at which the host has the packet: its sender is told when, and gets back what it lent. */
+function leaving(skb: SkBuff, dev: NetDevice): void {
+  if ((skb.txFlags & SKBTX_SW_TSTAMP) !== 0) {
+    skb.txFlags &= ~SKBTX_SW_TSTAMP; // once, should the driver be busy and the packet come again
+    dev.net.txTimestamp!(skb, SKBTX_SW_TSTAMP);
+  }
+  if (skb.ubuf !== null) skbUbufOrphan(skb, (dev.features & NETIF_F_HIGHDMA) === 0);
 }

@@ -37,6 +37,7 @@ import {
   SOCK_STREAM,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
+import { skbTstampTx } from '../sock/timestamping.ts';
 import { SocketLayer, type Process } from '../syscall/process.ts';
 import { tcpCreateSock, tcpInit, tcpV6Init } from '../tcp/init.ts';
 import type { TcpProto } from '../tcp/proto.ts';
@@ -92,6 +93,7 @@ export function bootHost(parts: WorldParts, name: string, costs: CostModel, nth:
   const net = new Net(name, sim, cpu, pool, Random.stream(seed, nth === 1 ? `host:${name}` : `host:${name}:${String(nth)}`));
   net.seed = seed;
   net.softnet = new Softnet(net);
+  net.txTimestamp = skbTstampTx;
   const ip = ipv4Init(net);
   const ip6 = ipv6Init(net, Random.stream(seed, `host6:${name}:${String(nth)}`));
   applyMode(ip6.confDefault, mode);

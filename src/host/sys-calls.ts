@@ -8,7 +8,7 @@
 import type { Duration } from '../lib/units.ts';
 import { NS_PER_MS, parseDuration, parseInteger } from '../lib/units.ts';
 import {
-  AF_INET, AF_INET6, EPOLL_CTL_DEL, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
+  AF_INET, AF_INET6, EPOLL_CTL_DEL, MSG_ZEROCOPY, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { SockAddr, type Cmsg, type MsgHdr } from '../sock/sockaddr.ts';
@@ -272,6 +272,7 @@ export class SysCalls {
       msg.hasName = true;
     }
     if (out.control !== undefined) msg.control = [...out.control];
+    if ((flags & MSG_ZEROCOPY) !== 0 && out.iov.length > 1) msg.iov = out.iov;
     return msg;
   }
 

@@ -35,6 +35,7 @@ const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
   rmem_max: ['rmemMax', { min: 2304 }],
   wmem_default: ['wmemDefault', { min: 4608 }],
   wmem_max: ['wmemMax', { min: 4608 }],
+  optmem_max: ['optmemMax'],
   netdev_budget: ['netdevBudget', { min: 1 }],
   netdev_budget_usecs: ['netdevBudgetUsecs', { min: 1 }],
   netdev_max_backlog: ['netdevMaxBacklog'],

@@ -28,6 +28,7 @@ export const EPIPE = 32;
 export const EDOM = 33;
 export const ERANGE = 34;
 export const ENOSYS = 38;
+export const ENOMSG = 42;
 export const ENOTEMPTY = 39;
 export const ELOOP = 40;
 export const ENONET = 64;
@@ -90,6 +91,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [EDOM, 'EDOM', 'argument out of domain'],
   [ERANGE, 'ERANGE', 'result too large'],
   [ENOSYS, 'ENOSYS', 'function not implemented'],
+  [ENOMSG, 'ENOMSG', 'no message of the desired type'],
   [ENOTEMPTY, 'ENOTEMPTY', 'directory not empty'],
   [ELOOP, 'ELOOP', 'too many nested watches'],
   [ENONET, 'ENONET', 'machine is not on the network'],

@@ -7,6 +7,7 @@
 import { assert } from '../lib/assert.ts';
 import type { Page, SkbPool } from './pool.ts';
 import { MAX_SKB_FRAGS, SKB_HEAD_SIZE, type Frag, type SkBuff } from './sk-buff.ts';
+import { skbUbufShare } from './ubuf.ts';
 
 /** A copy with its own header area and shared payload. Not in a queue, not charged to a socket. The caller owns it. */
 export function cloneSkb(skb: SkBuff): SkBuff {
@@ -38,6 +39,8 @@ export function cloneSkb(skb: SkBuff): SkBuff {
   copy.trace = skb.trace;
   copy.nfct = skb.nfct;
   copy.nfctInfo = skb.nfctInfo;
+  copy.txFlags = skb.txFlags;
+  copy.tskey = skb.tskey;
   return copy;
 }
 
@@ -68,6 +71,7 @@ export function sharePayload(from: SkBuff, to: SkBuff, off: number, len: number)
     left -= n;
   }
   assert(left === 0, 'sharePayload stays within the payload');
+  if (from.ubuf !== null) skbUbufShare(from, to);
 }
 
 /** Adds a reference, or lengthens the last one when the bytes follow it in the same page. */

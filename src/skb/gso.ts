@@ -17,7 +17,7 @@ import { sharePayload } from './copy.ts';
 import { skbMoveOwner } from './owner.ts';
 import { consumeSkb } from './pool.ts';
 import type { SkBuffHead } from './queue.ts';
-import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, type SkBuff } from './sk-buff.ts';
+import { CHECKSUM_PARTIAL, SKB_TRUESIZE_OVERHEAD, SKBTX_ZEROCOPY, type SkBuff } from './sk-buff.ts';
 
 /** How many segments the super-packet is. */
 export function skbGsoCount(skb: SkBuff): number {
@@ -33,7 +33,11 @@ export function skbGsoSegment(skb: SkBuff, out: SkBuffHead): void {
   const count = skbGsoCount(skb);
   for (let i = 0; i < count; i++) {
     const segment = skbGsoCut(skb, i, count);
-    if (i === count - 1) skbMoveOwner(skb, segment);
+    if (i === count - 1) {
+      skbMoveOwner(skb, segment);
+      segment.txFlags |= skb.txFlags & ~SKBTX_ZEROCOPY; // what is to be told is told of the last byte
+      segment.tskey = skb.tskey;
+    }
     out.pushTail(segment);
   }
   consumeSkb(skb);

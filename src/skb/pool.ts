@@ -6,12 +6,16 @@ import { assert } from '../lib/assert.ts';
 import { CHECKSUM_NONE, PACKET_HOST, SkBuff, SKB_TRUESIZE_OVERHEAD } from './sk-buff.ts';
 import { Drop, NR_DROP_REASONS } from './drop-reason.ts';
 import type { Tracer } from './trace.ts';
+import { skbUbufPut } from './ubuf.ts';
 
 /** Sizes of payload pages. A page is taken from the smallest class that fits. */
 const PAGE_CLASSES: readonly number[] = [2048, 16384, 65536];
 /** Free pages kept per class, and free skbs: beyond it they are left to the garbage collector. */
 const KEEP_PAGES: readonly number[] = [4096, 512, 256];
 const KEEP_SKBS = 8192;
+
+/** The class of pages that are a user's memory: none of the pool's. */
+const LENT = -1;
 
 /** A block of payload bytes, shared by references. `fill` is how many bytes its writer has used. */
 export class Page {
@@ -69,6 +73,15 @@ export class SkbPool {
     return page;
   }
 
+  /** Memory of a user as a page with one reference, the caller's. It never becomes the pool's. */
+  lendPage(bytes: Uint8Array): Page {
+    const page = new Page(bytes, LENT);
+    page.refs = 1;
+    page.fill = bytes.length;
+    this.livePages++;
+    return page;
+  }
+
   /** Gives up one reference to a page. */
   putPage(page: Page): void {
     assert(page.refs > 0, 'a page is put as often as it was taken');
@@ -88,6 +101,7 @@ export class SkbPool {
       destructor(skb);
     }
     this.dropFrags(skb);
+    if (skb.ubuf !== null) skbUbufPut(skb);
     skb.alive = false;
     this.live--;
     this.reset(skb);
@@ -141,6 +155,8 @@ export class SkbPool {
     skb.txInFlight = 0;
     skb.eor = false;
     skb.inRtx = false;
+    skb.txFlags = 0;
+    skb.tskey = 0;
     skb.cb0 = 0;
     skb.cb1 = 0;
   }

@@ -40,6 +40,24 @@ export const PACKET_OTHERHOST = 3;
 export const PACKET_OUTGOING = 4;
 export const PACKET_LOOPBACK = 5;
 
+/** `skb.txFlags`: what its sender wants to be told, and when (Linux: SKBTX_*). */
+export const SKBTX_SCHED_TSTAMP = 1;
+export const SKBTX_SW_TSTAMP = 2;
+/** Told by TCP alone, from the retransmission queue. */
+export const SKBTX_ACK_TSTAMP = 4;
+/** The payload is the sender's own memory (`ubuf`). */
+export const SKBTX_ZEROCOPY = 8;
+
+/** Who lent the payload of skbs, and is told when all of them are gone (Linux: struct ubuf_info). See `skb/ubuf.ts`. */
+export interface Ubuf {
+  /** Skbs that refer to it, and the call that is still filling one. */
+  refs: number;
+  /** The bytes had to be copied on the way. */
+  copied(): void;
+  /** The last reference is gone: the memory is its owner's again. */
+  released(): void;
+}
+
 /** A reference to payload bytes. */
 export class Frag {
   page: Page | null = null;
@@ -132,6 +150,11 @@ export class SkBuff {
   tsNext: SkBuff | null = null;
   tsPrev: SkBuff | null = null;
   tsQueued = false;
+  /** SKBTX_*: what the sender asked to be told about this packet; `tskey` says in its words which one that is. */
+  txFlags = 0;
+  tskey = 0;
+  /** Whose memory the payload is; null when it is the pool's. */
+  ubuf: Ubuf | null = null;
   /** Free numbers for the layer that holds the packet now (sender's address of a datagram, queue stamps…). */
   cb0 = 0;
   cb1 = 0;

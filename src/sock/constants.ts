@@ -54,6 +54,13 @@ export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
 export const SO_TIMESTAMP = 29;
 export const SO_ACCEPTCONN = 30;
+export const SO_TIMESTAMPNS = 35;
+export const SO_TIMESTAMPING = 37;
+export const SO_ZEROCOPY = 60;
+/** The same with 64-bit times, as 32-bit programs have them; here all times are numbers. */
+export const SO_TIMESTAMP_NEW = 63;
+export const SO_TIMESTAMPNS_NEW = 64;
+export const SO_TIMESTAMPING_NEW = 65;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
@@ -158,10 +165,42 @@ export const TCP_NOTSENT_LOWAT = 25;
 export const TCP_CC_INFO = 26;
 export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_INQ = 36;
+/** The control message of TCP_INQ. */
+export const TCP_CM_INQ: number = TCP_INQ;
 
 /** Control messages of SOL_SOCKET: descriptors, and who sends them. */
 export const SCM_RIGHTS = 1;
 export const SCM_CREDENTIALS = 2;
+/** When a packet came or went, as the options of the same numbers ask for it; and the connection at that moment. */
+export const SCM_TIMESTAMP = 29;
+export const SCM_TIMESTAMPNS = 35;
+export const SCM_TIMESTAMPING = 37;
+export const SCM_TIMESTAMPING_OPT_STATS = 54;
+/** `info` of SO_EE_ORIGIN_TIMESTAMPING: it went to the driver; into the queueing discipline; its bytes were acknowledged. */
+export const SCM_TSTAMP_SND = 0;
+export const SCM_TSTAMP_SCHED = 1;
+export const SCM_TSTAMP_ACK = 2;
+
+/** Bits of SO_TIMESTAMPING (Linux: linux/net_tstamp.h). */
+export const SOF_TIMESTAMPING_TX_HARDWARE = 0x1;
+export const SOF_TIMESTAMPING_TX_SOFTWARE = 0x2;
+export const SOF_TIMESTAMPING_RX_HARDWARE = 0x4;
+export const SOF_TIMESTAMPING_RX_SOFTWARE = 0x8;
+export const SOF_TIMESTAMPING_SOFTWARE = 0x10;
+export const SOF_TIMESTAMPING_SYS_HARDWARE = 0x20;
+export const SOF_TIMESTAMPING_RAW_HARDWARE = 0x40;
+export const SOF_TIMESTAMPING_OPT_ID = 0x80;
+export const SOF_TIMESTAMPING_TX_SCHED = 0x100;
+export const SOF_TIMESTAMPING_TX_ACK = 0x200;
+export const SOF_TIMESTAMPING_OPT_CMSG = 0x400;
+export const SOF_TIMESTAMPING_OPT_TSONLY = 0x800;
+export const SOF_TIMESTAMPING_OPT_STATS = 0x1000;
+export const SOF_TIMESTAMPING_OPT_PKTINFO = 0x2000;
+export const SOF_TIMESTAMPING_OPT_TX_SWHW = 0x4000;
+export const SOF_TIMESTAMPING_BIND_PHC = 0x8000;
+export const SOF_TIMESTAMPING_OPT_ID_TCP = 0x10000;
+export const SOF_TIMESTAMPING_OPT_RX_FILTER = 0x20000;
+export const SOF_TIMESTAMPING_TX_COMPLETION = 0x40000;
 
 export const MSG_OOB = 0x1;
 export const MSG_PEEK = 0x2;
@@ -223,6 +262,8 @@ export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;
 export const SIOCOUTQNSD = 0x894b;
 export const FIONBIO = 0x5421;
+/** Is the reader at the urgent mark? */
+export const SIOCATMARK = 0x8905;
 
 /** TCP states, Linux's numbers; `sk.state` of every socket. UDP uses ESTABLISHED (connected) and CLOSE. */
 export const TCP_ESTABLISHED = 1;

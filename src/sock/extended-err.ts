@@ -9,6 +9,11 @@ import { type SockAddr } from './sockaddr.ts';
 export const SO_EE_ORIGIN_LOCAL = 1;
 export const SO_EE_ORIGIN_ICMP = 2;
 export const SO_EE_ORIGIN_ICMP6 = 3;
+/** No error, but news: when a packet came how far; lent memory is the writer's again. */
+export const SO_EE_ORIGIN_TIMESTAMPING = 4;
+export const SO_EE_ORIGIN_ZEROCOPY = 5;
+/** `code` of SO_EE_ORIGIN_ZEROCOPY: the bytes were copied after all. */
+export const SO_EE_CODE_ZEROCOPY_COPIED = 1;
 
 /** What the control message IP_RECVERR carries. */
 export interface SockExtendedErr {
@@ -20,6 +25,8 @@ export interface SockExtendedErr {
   readonly code: number;
   /** The path MTU, where the message has one. */
   readonly info: number;
+  /** Timestamping: which bytes or datagram. Zerocopy: the last of the sends, `info` being the first. */
+  readonly data: number;
   /** Who sent the message; null when it was this host itself. */
   readonly offender: SockAddr | null;
 }
@@ -31,19 +38,25 @@ export class QueuedErr implements SockExtendedErr {
   readonly type: number;
   readonly code: number;
   readonly info: number;
+  data: number;
   readonly offender: SockAddr | null;
-  /** Where the packet was to go. */
-  readonly dest: SockAddr;
+  /** Where the packet was to go; null for news, which are about none. */
+  readonly dest: SockAddr | null;
+  /** When it happened, host nanoseconds, of SO_EE_ORIGIN_TIMESTAMPING. */
+  tstampNs = 0;
+  /** SCM_TIMESTAMPING_OPT_STATS: the connection at that moment, or null. */
+  stats: object | null = null;
   /** What is left of the packet, `data` at the bytes that the sender wrote; charged to the socket. */
   readonly skb: SkBuff;
   next: QueuedErr | null = null;
 
-  constructor(err: SockExtendedErr, dest: SockAddr, skb: SkBuff) {
+  constructor(err: SockExtendedErr, dest: SockAddr | null, skb: SkBuff) {
     this.errno = err.errno;
     this.origin = err.origin;
     this.type = err.type;
     this.code = err.code;
     this.info = err.info;
+    this.data = err.data;
     this.offender = err.offender;
     this.dest = dest;
     this.skb = skb;

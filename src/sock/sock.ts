@@ -46,6 +46,8 @@ export interface Proto {
   getname?(sk: Sock, out: SockAddr, peer: boolean): number;
   /** A descriptor is gone, and others, or messages on their way, still refer to the socket. */
   descriptorGone?(sk: Sock): void;
+  /** The connection in numbers, for SCM_TIMESTAMPING_OPT_STATS; of streams. */
+  tstampStats?(sk: Sock): object;
   /** Joins two new sockets (socketpair); for families that can. */
   socketpair?(a: Sock, b: Sock): number;
 }
@@ -116,6 +118,20 @@ export class Sock {
   /** SO_RCVTIMEO, SO_SNDTIMEO in nanoseconds, 0 = for ever; used by the calls that wait. */
   rcvtimeoNs = 0;
   sndtimeoNs = 0;
+  /** SO_TIMESTAMPING: SOF_TIMESTAMPING_* (`sock/timestamping.ts`); where the numbers of OPT_ID begin (TCP), the next one (UDP). */
+  tsflags = 0;
+  tskey = 0;
+  /** SO_TIMESTAMP: 0 off, 1 on, 2 on as SO_TIMESTAMPNS. */
+  rcvtstamp = 0;
+  /** Whether it counts in `net.rxTimestampUsers`. */
+  rxStamped = false;
+  /** SO_ZEROCOPY, and the number of the next send that lends its memory (`sock/zerocopy.ts`). */
+  zerocopy = false;
+  zckey = 0;
+  /** Bytes of notes that wait to be read, at most net.core.optmem_max. */
+  omemAlloc = 0;
+  /** SO_OOBINLINE: the urgent byte is one among the others. */
+  urgInline = false;
   /** The process that owns it, for `ss -p` and errors; opaque here. */
   owner: object | null = null;
 

@@ -1,5 +1,6 @@
 /** A socket address in the kernel's form: numbers, no strings. Reused by its owner; the callee copies what it keeps. */
 import { in6FromV4, type In6Addr } from '../lib/addr6.ts';
+import type { Ubuf } from '../skb/sk-buff.ts';
 import { AF_INET, AF_INET6, AF_PACKET, AF_UNIX } from './constants.ts';
 import type { PassedFile, Ucred } from './scm.ts';
 
@@ -99,6 +100,10 @@ export class MsgHdr {
   /** Where in `buf` the message begins, and how many bytes it has or may have. */
   off = 0;
   len = 0;
+  /** The parts of `buf` where the writer's memory is to be lent (MSG_ZEROCOPY) and has several; null: `buf` is all there is. */
+  iov: readonly Uint8Array[] | null = null;
+  /** The note of a send that lends its memory, while the call goes on; whoever made the call ends it. */
+  ubuf: Ubuf | null = null;
   /** MSG_* as given by the caller. */
   flags = 0;
   /** In: the destination, when `hasName`. Out: the source of what was received. */

@@ -9,7 +9,8 @@
  */
 import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
-  AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_PEEK, MSG_WAITALL, POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
+  AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_WAITALL,
+  POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
   RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
@@ -21,7 +22,7 @@ import { sysEpollWait, type EpollEvent } from './epoll.ts';
 import type { File, Sleeper } from './file.ts';
 import { sysPoll, type PollFd } from './poll.ts';
 import type { Process, Waiting } from './process.ts';
-import { badSock, fdSock, sysAccept, sysConnect, sysRecvmsg, sysSendmsg } from './socket.ts';
+import { badSock, fdSock, sendmsgEnd, sendmsgPart, sysAccept, sysConnect, sysRecvmsg } from './socket.ts';
 
 const READABLE: number = POLLIN | POLLRDNORM | POLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
 const WRITABLE: number = POLLOUT | POLLWRNORM | EPOLLERR | EPOLLHUP;
@@ -188,11 +189,17 @@ class Sending implements Work {
   }
 
   attempt(): number {
+    const ret = this.go();
+    if (ret !== -EAGAIN && this.msg.ubuf !== null) sendmsgEnd(this.p, this.msg, ret);
+    return ret;
+  }
+
+  private go(): number {
     const { msg } = this;
     for (;;) {
       msg.off = this.off + this.sent;
       msg.len = this.len - this.sent;
-      const n = sysSendmsg(this.p, this.fd, msg);
+      const n = sendmsgPart(this.p, this.fd, msg);
       if (n < 0) return n === -EAGAIN || this.sent === 0 ? n : this.sent;
       this.sent += n;
       if (this.sent >= this.len || n === 0 || !this.stream) return this.sent;
@@ -200,6 +207,7 @@ class Sending implements Work {
   }
 
   expired(): number {
+    if (this.msg.ubuf !== null) sendmsgEnd(this.p, this.msg, this.sent);
     return this.sent > 0 ? this.sent : -EAGAIN;
   }
 }
@@ -266,7 +274,9 @@ class Receiving implements Work {
 export function waitRecvmsg(p: Process, fd: number, msg: MsgHdr): Promise<number> {
   const sk = fdSock(p, fd);
   if (sk === null) return Promise.resolve(badSock(p, fd));
-  if (!mayWait(p, fd, msg.flags)) return Promise.resolve(sysRecvmsg(p, fd, msg));
+  // The error queue and the urgent byte are looked at; nobody waits for them.
+  const now = (msg.flags & (MSG_ERRQUEUE | MSG_OOB)) !== 0 || !mayWait(p, fd, msg.flags);
+  if (now) return Promise.resolve(sysRecvmsg(p, fd, msg));
   const work = new Receiving(p, fd, sk, msg);
   const ret = work.attempt();
   return ret === -EAGAIN ? sleep(p, fd, 'recv', READABLE, sk.rcvtimeoNs, work) : Promise.resolve(ret);

@@ -18,6 +18,7 @@ import {
 import { inetPeername, inetSockname } from '../sock/name.ts';
 import { InetSock, type Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
+import { msgZerocopyEnd } from '../sock/zerocopy.ts';
 import { SocketFile } from './file.ts';
 import type { Process } from './process.ts';
 import { scmCollect, scmInstall } from './scm.ts';
@@ -192,6 +193,20 @@ export function sysConnect(p: Process, fd: number, addr: SockAddr): number {
 
 /** sendmsg(2): how many bytes were taken, maybe fewer than offered on a stream, or -EAGAIN when there is no room. */
 export function sysSendmsg(p: Process, fd: number, msg: MsgHdr): number {
+  const n = sendmsgPart(p, fd, msg);
+  if (msg.ubuf !== null) sendmsgEnd(p, msg, n);
+  return n;
+}
+
+/** A call that lent its memory (MSG_ZEROCOPY) is over: `sent` bytes were taken. */
+export function sendmsgEnd(p: Process, msg: MsgHdr, sent: number): void {
+  p.enter();
+  msgZerocopyEnd(msg, sent);
+  p.leave();
+}
+
+/** One attempt of a call that may go on: `msg.ubuf` stays the caller's to end. */
+export function sendmsgPart(p: Process, fd: number, msg: MsgHdr): number {
   const sk = fdSock(p, fd);
   if (sk === null) return badSock(p, fd);
   if (msg.hasName && msg.name.family !== sk.family && sk.type !== SOCK_STREAM && !speaksV4(sk, msg.name)) return -EAFNOSUPPORT;

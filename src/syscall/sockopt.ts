@@ -10,10 +10,14 @@ import type { Net } from '../dev/net.ts';
 import {
   SOCK_STREAM, SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU,
   SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MEMINFO, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT,
-  SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TYPE,
+  SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TIMESTAMPING,
+  SO_TIMESTAMPING_NEW, SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW, SO_TIMESTAMP_NEW, SO_TYPE, SO_ZEROCOPY, SOF_TIMESTAMPING_OPT_ID_TCP,
   SOL_SOCKET, TCP_LISTEN,
 } from '../sock/constants.ts';
 import { SockoptError, type Sock, type SockoptValue } from '../sock/sock.ts';
+import { sockSetTimestamp, sockSetTimestamping } from '../sock/timestamping.ts';
+import { TcpSock } from '../tcp/sock.ts';
+import { UdpSock } from '../udp/sock.ts';
 import { fdSock } from './socket.ts';
 import type { Process } from './process.ts';
 
@@ -88,10 +92,29 @@ function setIntOption(net: Net, sk: Sock, name: number, value: number): number {
     case SO_RCVLOWAT: sk.rcvlowat = value < 0 ? INT_MAX : value === 0 ? 1 : value; return 0;
     case SO_PRIORITY: sk.priority = value; return 0;
     case SO_MARK: sk.mark = value; return 0;
-    case SO_DEBUG: case SO_DONTROUTE: case SO_OOBINLINE: case SO_TIMESTAMP: case SO_INCOMING_CPU: return 0;
+    case SO_OOBINLINE: sk.urgInline = on; return 0;
+    case SO_TIMESTAMP: case SO_TIMESTAMP_NEW: sockSetTimestamp(sk, on ? 1 : 0); return 0;
+    case SO_TIMESTAMPNS: case SO_TIMESTAMPNS_NEW: sockSetTimestamp(sk, on ? 2 : 0); return 0;
+    case SO_TIMESTAMPING: case SO_TIMESTAMPING_NEW: return setTimestamping(sk, value);
+    case SO_ZEROCOPY: return setZerocopy(sk, value);
+    case SO_DEBUG: case SO_DONTROUTE: case SO_INCOMING_CPU: return 0;
     case SO_TYPE: case SO_PROTOCOL: case SO_DOMAIN: case SO_ERROR: case SO_ACCEPTCONN: case SO_SNDLOWAT: return -ENOPROTOOPT;
     default: return -ENOPROTOOPT;
   }
+}
+
+/** Where OPT_ID begins to count: a stream's bytes from what is written next, or (as it was first) from what is not acknowledged. */
+function setTimestamping(sk: Sock, value: number): number {
+  const from = sk instanceof TcpSock ? ((value & SOF_TIMESTAMPING_OPT_ID_TCP) !== 0 ? sk.writeSeq : sk.sndUna) : 0;
+  return sockSetTimestamping(sk, value, from);
+}
+
+/** Only TCP and UDP can lend a writer's memory to their packets. */
+function setZerocopy(sk: Sock, value: number): number {
+  if (!(sk instanceof TcpSock) && !(sk instanceof UdpSock)) return -EOPNOTSUPP;
+  if (value < 0 || value > 1) return -EINVAL;
+  sk.zerocopy = value === 1;
+  return 0;
 }
 
 /** The kernel doubles what it is given: the book-keeping of skbs counts, too (socket(7)). */
@@ -159,7 +182,12 @@ function getSocketOption(net: Net, sk: Sock, name: number): SockoptValue | Socko
     case SO_SNDTIMEO: return sk.sndtimeoNs;
     case SO_BINDTODEVICE: return net.devices[sk.boundDevIf]?.name ?? '';
     case SO_MEMINFO: return memInfo(sk);
-    case SO_DEBUG: case SO_DONTROUTE: case SO_OOBINLINE: case SO_TIMESTAMP: case SO_INCOMING_CPU: return 0;
+    case SO_OOBINLINE: return Number(sk.urgInline);
+    case SO_TIMESTAMP: case SO_TIMESTAMP_NEW: return Number(sk.rcvtstamp === 1);
+    case SO_TIMESTAMPNS: case SO_TIMESTAMPNS_NEW: return Number(sk.rcvtstamp === 2);
+    case SO_TIMESTAMPING: case SO_TIMESTAMPING_NEW: return sk.tsflags;
+    case SO_ZEROCOPY: return Number(sk.zerocopy);
+    case SO_DEBUG: case SO_DONTROUTE: case SO_INCOMING_CPU: return 0;
     default: return sk.prot.getsockopt(sk, SOL_SOCKET, name);
   }
 }
@@ -181,7 +209,7 @@ function memInfo(sk: Sock): MemInfo {
     sndbuf: sk.sndbuf,
     fwdAlloc: 0,
     wmemQueued: sk.wmemQueued,
-    optmem: 0,
+    optmem: sk.omemAlloc,
     backlog: 0,
     drops: sk.drops,
   };

@@ -44,6 +44,7 @@ import {
   type TcpSock,
 } from './sock.ts';
 import { clearXmitTimer, resetXmitTimer, tcpProbe0Clamped, tcpSetXmitTimer } from './timer.ts';
+import { tcpAckTstamp } from './tstamp.ts';
 import { tcpPushPendingWith } from './xmit.ts';
 
 const HP_ACKS: number = Mib.TcpExtTCPHPAcks;
@@ -270,6 +271,7 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
       tp.retransStamp = 0;
     }
     if (!fullyAcked) break;
+    if (skb.txFlags !== 0) tcpAckTstamp(tp, skb, priorSndUna);
     const next: SkBuff | null = skb.next;
     if (skb === tp.retransmitSkbHint) tp.retransmitSkbHint = null;
     if (skb === tp.highestSack) tp.highestSack = next;
@@ -279,6 +281,7 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
   tcpMemReclaim(tp);
   if (skb === null) tcpChronoStop(tp, TCP_CHRONO_BUSY);
   else if ((skb.sacked & TCPCB_SACKED_ACKED) !== 0) st.flag |= FLAG_SACK_RENEGING;
+  if (skb !== null && skb.txFlags !== 0) tcpAckTstamp(tp, skb, priorSndUna);
   // The urgent byte has been acknowledged.
   if (((sndUna - tp.sndUp) >>> 0) <= ((sndUna - priorSndUna) >>> 0)) tp.sndUp = sndUna;
   ackSamples(tp, skb, firstAckt, lastAckt, pktsAcked, fullyAcked, priorSacked, priorSndUna, priorDelivered, st);

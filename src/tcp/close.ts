@@ -17,7 +17,9 @@ import {
   TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../sock/constants.ts';
+import { sockPurgeErrors } from '../sock/error-queue.ts';
 import { portsUnbind } from '../sock/ports.ts';
+import { sockEndTimestamping } from '../sock/timestamping.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { TCP_INIT_CWND } from './cwnd.ts';
 import { tcpPurgeQueues } from './data.ts';
@@ -104,6 +106,8 @@ export function tcpDestroySock(tp: TcpSock): void {
   tcpClearXmitTimers(tp);
   tp.pacingTimer.del();
   tcpPurgeQueues(tp);
+  if (tp.errorQueue !== null) sockPurgeErrors(tp);
+  if (tp.rxStamped) sockEndTimestamping(tp);
   tcpMemDestroy(tp);
   tcpPutPort(tp);
   tp.dst = null;

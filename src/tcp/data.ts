@@ -168,6 +168,7 @@ export function tcpTryCoalesce(tp: TcpSock, to: SkBuff, from: SkBuff): boolean {
   to.endSeq = from.endSeq;
   to.ackSeq = from.ackSeq;
   to.tcpFlags |= from.tcpFlags;
+  to.tstamp = from.tstamp;
   tp.net.mib[RCV_COALESCE]!++;
   consumeSkb(from);
   return true;
@@ -246,7 +247,7 @@ function checkUrg(tp: TcpSock, skb: SkBuff): void {
   if (((tp.copiedSeq - ptr) | 0) > 0 || ((ptr - tp.rcvNxt) | 0) < 0) return;
   if (tp.urgData !== 0 && ((ptr - tp.urgSeq) | 0) <= 0) return;
   // An urgent byte that the reader has come to and not read is skipped now.
-  if (tp.urgSeq === tp.copiedSeq && tp.urgData !== 0 && tp.copiedSeq !== tp.rcvNxt) {
+  if (tp.urgSeq === tp.copiedSeq && tp.urgData !== 0 && !tp.urgInline && tp.copiedSeq !== tp.rcvNxt) {
     tp.copiedSeq = (tp.copiedSeq + 1) | 0;
     const head = tp.receiveQueue.head;
     if (head !== null && ((tp.copiedSeq - head.endSeq) | 0) >= 0) {

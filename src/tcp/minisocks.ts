@@ -11,6 +11,7 @@ import { between } from '../lib/seq.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_SYN_RECV } from '../sock/constants.ts';
 import { portsInherit } from '../sock/ports.ts';
+import { sockInheritTimestamping } from '../sock/timestamping.ts';
 import { tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
@@ -237,6 +238,9 @@ function inheritOptions(tp: TcpSock, child: TcpSock): void {
   child.freebind = tp.freebind;
   child.bindAddressNoPort = tp.bindAddressNoPort;
   child.bindAddrLock = tp.bindAddrLock;
+  child.zerocopy = tp.zerocopy;
+  child.urgInline = tp.urgInline;
+  if (tp.tsflags !== 0 || tp.rcvtstamp !== 0) sockInheritTimestamping(tp, child);
   child.userMss = tp.userMss;
   child.nonagle = tp.nonagle;
   child.keepaliveTimeMs = tp.keepaliveTimeMs;

@@ -11,8 +11,9 @@ import { inet6Bind } from '../ip/v6/bind.ts';
 import { ENOTTY, EINVAL } from '../lib/errno.ts';
 import {
   EPOLLERR, POLLHUP, POLLIN, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK,
-  SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
+  SIOCATMARK, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, TCP_CLOSE, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../sock/constants.ts';
+import { hasQueuedError } from '../sock/error-queue.ts';
 import type { Proto, Sock, SockoptError, SockoptValue } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { tcpClose, tcpDisconnect, tcpShutdown } from './close.ts';
@@ -26,9 +27,8 @@ import { tcpSendmsg } from './send.ts';
 import type { TcpSock } from './sock.ts';
 import { SS_UNCONNECTED } from './sock-state.ts';
 import { tcpGetsockopt, tcpSetsockopt } from './sockopt.ts';
+import { tcpTstampStats } from './tstamp.ts';
 
-/** At the urgent mark? (SIOCATMARK) */
-const SIOCATMARK = 0x8905;
 /** The table of a TCP socket. */
 export const tcpProt: Proto = {
   name: 'TCP',
@@ -76,6 +76,9 @@ export const tcpProt: Proto = {
   ioctl(sk: Sock, cmd: number): number {
     return tcpIoctl(sk as TcpSock, cmd);
   },
+  tstampStats(sk: Sock): object {
+    return tcpTstampStats(sk as TcpSock);
+  },
 };
 
 /** The table of a TCP socket of AF_INET6. */
@@ -98,13 +101,13 @@ export function tcpPoll(tp: TcpSock): number {
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
   if (tp.state !== TCP_SYN_SENT && tp.state !== TCP_SYN_RECV) {
     let target = tp.rcvlowat > 0 ? tp.rcvlowat : 1;
-    if (tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq) target++;
+    if (tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq && !tp.urgInline) target++;
     if (tcpReadable(tp, target)) mask |= POLLIN | POLLRDNORM;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpWriteable(tp, 1)) mask |= POLLOUT | POLLWRNORM;
     else tp.noSpace = true;
     if ((tp.urgData & TCP_URG_VALID) !== 0) mask |= POLLPRI;
   }
-  if (tp.err !== 0) mask |= EPOLLERR;
+  if (tp.err !== 0 || hasQueuedError(tp)) mask |= EPOLLERR;
   return mask;
 }
 
@@ -118,7 +121,7 @@ export function tcpReadable(tp: TcpSock, target: number): boolean {
 /** Bytes to be read: up to an urgent one, and without the FIN's number (Linux: tcp_inq). */
 export function tcpInq(tp: TcpSock): number {
   if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) return 0;
-  const urgentAhead = tp.urgData !== 0 && ((tp.urgSeq - tp.copiedSeq) | 0) >= 0 && ((tp.urgSeq - tp.rcvNxt) | 0) < 0;
+  const urgentAhead = tp.urgData !== 0 && !tp.urgInline && ((tp.urgSeq - tp.copiedSeq) | 0) >= 0 && ((tp.urgSeq - tp.rcvNxt) | 0) < 0;
   if (urgentAhead) return (tp.urgSeq - tp.copiedSeq) | 0;
   const bytes = (tp.rcvNxt - tp.copiedSeq) | 0;
   return bytes > 0 && tp.finReceived ? bytes - 1 : bytes;

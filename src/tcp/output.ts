@@ -111,11 +111,21 @@ function writeHeader(tp: TcpSock, out: SkBuff, seq: number, flags: number, optSi
   let wireFlags = flags;
   if (tp.ecnFlags !== 0 && !syn) wireFlags |= tcpEcnSend(tp, seq, payload);
   let urgPtr = 0;
-  if (tp.sndUp !== tp.sndUna && ((tp.sndUp - seq - 1) >>> 0) < 0xffff) {
-    urgPtr = (tp.sndUp - seq) & 0xffff; // RFC 9293 §3.8.5: the byte behind the urgent one, as everybody reads it
-    wireFlags |= TCP_FLAG_URG;
+  if (tp.sndUp !== tp.sndUna && ((tp.sndUp - seq) | 0) > 0) {
+    urgPtr = urgentPointer(tp, seq);
+    if (urgPtr !== 0) wireFlags |= TCP_FLAG_URG;
   }
   tcpWriteHeader(out.buf, out.data, tp.num, tp.dport, seq, ack, TCP_HLEN_MIN + optSize, wireFlags, window, urgPtr);
+}
+
+/**
+ * RFC 9293 §3.8.5: the byte behind the urgent one, as everybody reads it. One that lies too far ahead for the field is announced
+ * by the largest pointer, unless later segments can say it better (RFC 9293 §3.8.5, MUST-62). 0: this segment says nothing.
+ */
+function urgentPointer(tp: TcpSock, seq: number): number {
+  const ahead = tp.sndUp - seq;
+  if ((ahead >>> 0) < 0x10000) return ahead & 0xffff;
+  return ((seq + 0xffff - tp.sndNxt) | 0) > 0 ? 0xffff : 0;
 }
 
 function dataOptionsSize(tp: TcpSock, sacks: number): number {

@@ -10,8 +10,12 @@ import { EAGAIN, EINVAL, ENOTCONN } from '../lib/errno.ts';
 import { copyBits } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, TCP_CLOSE, TCP_LISTEN } from '../sock/constants.ts';
+import {
+  MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SOL_TCP, TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN,
+} from '../sock/constants.ts';
+import { inetRecvError } from '../sock/error-queue.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
+import { sockRecvRxTimestamp } from '../sock/timestamping.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { TCP_URG_NOTYET, TCP_URG_READ, TCP_URG_VALID } from './data.ts';
@@ -28,7 +32,15 @@ import { tcpRcvSpaceAdjust, tcpSelectNewWindow } from './window.ts';
  */
 export function tcpRecvmsg(tp: TcpSock, msg: MsgHdr): number {
   if (tp.state === TCP_LISTEN) return -ENOTCONN;
-  if ((msg.flags & MSG_OOB) !== 0) return tcpRecvUrg(tp, msg);
+  if ((msg.flags & (MSG_OOB | MSG_ERRQUEUE)) !== 0) {
+    return (msg.flags & MSG_ERRQUEUE) !== 0 ? inetRecvError(tp, msg) : tcpRecvUrg(tp, msg);
+  }
+  const n = recvBytes(tp, msg);
+  if (n >= 0 && (tp.inq || tp.rxStamped)) tellMore(tp, msg);
+  return n;
+}
+
+function recvBytes(tp: TcpSock, msg: MsgHdr): number {
   if ((msg.flags & MSG_PEEK) !== 0) {
     const peeked = peek(tp, msg);
     return peeked > 0 ? peeked : nothingToRead(tp, msg);
@@ -42,6 +54,18 @@ export function tcpRecvmsg(tp: TcpSock, msg: MsgHdr): number {
   const result = nothingToRead(tp, msg);
   tcpCleanupRbuf(tp, 0);
   return result;
+}
+
+/** Control messages: when the last of the bytes came, how many are left (TCP_CM_INQ). */
+function tellMore(tp: TcpSock, msg: MsgHdr): void {
+  const { scratch } = tp.tcp;
+  msg.control = [];
+  if (scratch.rcvStampNs !== 0) sockRecvRxTimestamp(tp, scratch.rcvStampNs, msg.control);
+  scratch.rcvStampNs = 0;
+  if (!tp.inq) return;
+  // A FIN counts, before it is read and afterwards, so that the reader comes again.
+  const inq = (tp.rcvNxt - tp.copiedSeq) | 0;
+  msg.control.push({ level: SOL_TCP, type: TCP_CM_INQ, data: inq === 0 && tp.finReceived ? 1 : inq });
 }
 
 /** The order of Linux: data (there is none), the FIN, the error (once), then 0 for ever. */
@@ -70,6 +94,7 @@ function take(tp: TcpSock, msg: MsgHdr): number {
     if (n > 0) {
       if (!skip) copyBits(skb, off, msg.buf, msg.off + copied, n);
       copied += n;
+      if (tp.rxStamped) tp.tcp.scratch.rcvStampNs = skb.tstamp;
       tp.copiedSeq = (tp.copiedSeq + n) | 0;
       if (tp.urgData !== 0 && ((tp.copiedSeq - tp.urgSeq) | 0) > 0) tp.urgData = 0;
     }
@@ -91,6 +116,7 @@ function take(tp: TcpSock, msg: MsgHdr): number {
 
 /** At the urgent byte: steps over it. The pointer may stand where a FIN is, and no byte. */
 function skipUrgent(tp: TcpSock, skb: SkBuff): void {
+  if (tp.urgInline) return;
   if (tp.urgSeq !== tp.copiedSeq || ((tp.copiedSeq - skb.seq) | 0) >= skb.len) return;
   tp.copiedSeq = (tp.copiedSeq + 1) | 0;
   tp.urgData = 0;
@@ -111,7 +137,7 @@ function peek(tp: TcpSock, msg: MsgHdr): number {
   for (let skb: SkBuff | null = tp.receiveQueue.head; skb !== null && copied < msg.len; skb = skb.next) {
     if (tp.urgData !== 0 && tp.urgSeq === seq) {
       if (copied > 0) break;
-      seq = (seq + 1) | 0;
+      if (!tp.urgInline) seq = (seq + 1) | 0;
     }
     const off = (seq - skb.seq) | 0;
     const want = Math.min(skb.len - off, msg.len - copied);
@@ -127,7 +153,7 @@ function peek(tp: TcpSock, msg: MsgHdr): number {
 
 /** MSG_OOB: the urgent byte itself. */
 function tcpRecvUrg(tp: TcpSock, msg: MsgHdr): number {
-  if (tp.urgData === 0 || tp.urgData === TCP_URG_READ) return -EINVAL;
+  if (tp.urgInline || tp.urgData === 0 || tp.urgData === TCP_URG_READ) return -EINVAL;
   if (tp.state === TCP_CLOSE && !tp.finReceived) return -ENOTCONN;
   if ((tp.urgData & TCP_URG_VALID) !== 0) {
     msg.msgFlags |= MSG_OOB;

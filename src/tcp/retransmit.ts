@@ -86,7 +86,7 @@ function tryCollapse(tp: TcpSock, skb: SkBuff, size: number): void {
 }
 
 function mayCollapse(skb: SkBuff): boolean {
-  return skb.gsoSegs === 1 && (skb.sacked & TCPCB_SACKED_ACKED) === 0;
+  return skb.gsoSegs === 1 && skb.ubuf === null && (skb.sacked & TCPCB_SACKED_ACKED) === 0;
 }
 
 /** Sends an skb again and notes it in the scoreboard. 0, or why not. */

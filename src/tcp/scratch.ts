@@ -60,6 +60,8 @@ export class AckState {
 }
 
 export class TcpScratch {
+  /** When the bytes that a reader has just been given came, host nanoseconds; 0: nobody asked. */
+  rcvStampNs = 0;
   readonly ack: AckState = new AckState();
   readonly sample: AckSample = new AckSample();
   /** SACK blocks of the segment being processed, sorted, and how many. Pairs left, right. */

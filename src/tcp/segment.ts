@@ -13,6 +13,7 @@ import { tcpMemReclaim } from './memory.ts';
 import {
   TCPCB_EVER_RETRANS, TCPCB_LOST, TCPCB_SACKED_ACKED, TCPCB_SACKED_RETRANS, TCP_NAGLE_PUSH, type TcpSock,
 } from './sock.ts';
+import { tcpCollapseTstamp, tcpFragmentTstamp } from './tstamp.ts';
 
 /** An empty skb for the send queues, not yet charged. */
 export function tcpAllocSkb(tp: TcpSock): SkBuff {
@@ -107,6 +108,7 @@ export function tcpFragment(tp: TcpSock, skb: SkBuff, len: number, mss: number):
   rest.inRtx = skb.inRtx;
   rest.cb0 = skb.cb0;
   rest.cb1 = skb.cb1;
+  if (skb.txFlags !== 0) tcpFragmentTstamp(skb, rest);
 
   const before = skb.gsoSegs;
   const after = tcpSetSkbTsoSegs(skb, mss) + tcpSetSkbTsoSegs(rest, mss);
@@ -125,8 +127,9 @@ export function tcpTrimHead(tp: TcpSock, skb: SkBuff, len: number): void {
   if (skb.gsoSegs > 1) tcpSetSkbTsoSegs(skb, skb.gsoSize);
 }
 
-/** May bytes of `next` be joined to `skb`? Not across a record mark. */
+/** May bytes of `next` be joined to `skb`? Not across a record mark, nor bytes that are lent. */
 export function tcpSkbCanCollapse(skb: SkBuff, next: SkBuff): boolean {
+  if (skb.ubuf !== null || next.ubuf !== null) return false;
   return !skb.eor && skb.nrFrags + next.nrFrags <= MAX_SKB_FRAGS && (skb.tcpFlags & (TCP_FLAG_SYN | TCP_FLAG_FIN)) === 0;
 }
 
@@ -149,6 +152,7 @@ export function tcpGrowSkb(tp: TcpSock, skb: SkBuff, amount: number): void {
   skb.endSeq = next.endSeq; // a FIN that rode on it
   skb.tcpFlags |= next.tcpFlags;
   skb.eor = next.eor;
+  if (next.txFlags !== 0) tcpCollapseTstamp(skb, next);
   tp.writeQueue.unlink(next);
   tp.wmemQueued -= next.truesize;
   consumeSkb(next);
@@ -164,6 +168,7 @@ export function tcpCollapseRetrans(tp: TcpSock, skb: SkBuff, next: SkBuff): void
   skb.tcpFlags |= next.tcpFlags;
   skb.sacked |= next.sacked & TCPCB_EVER_RETRANS;
   skb.eor = next.eor;
+  if (next.txFlags !== 0) tcpCollapseTstamp(skb, next);
   if (next === tp.retransmitSkbHint) tp.retransmitSkbHint = skb;
   if (next === tp.highestSack) tp.highestSack = next.next;
   tcpAdjustPcount(tp, next, next.gsoSegs);

@@ -9,14 +9,15 @@
  * may be) before another is begun, and only beginning one needs free send buffer.
  */
 import { Mib } from '../dev/mib.ts';
-import { EAGAIN, EPIPE } from '../lib/errno.ts';
+import { EAGAIN, ENOBUFS, EPIPE } from '../lib/errno.ts';
 import { addOrExtend, canAddFrag, copyBytes } from '../skb/copy.ts';
 import type { Page } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import {
-  MSG_EOR, MSG_MORE, MSG_OOB, SEND_SHUTDOWN, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_SYN_RECV, TCP_SYN_SENT,
+  MSG_EOR, MSG_MORE, MSG_OOB, MSG_ZEROCOPY, SEND_SHUTDOWN, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
+import { sockTsflags } from '../sock/timestamping.ts';
 import { TCP_FLAG_PSH } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpSlowStartAfterIdleCheck } from './cwnd.ts';
@@ -26,7 +27,9 @@ import { tcpRateCheckAppLimited } from './rate.ts';
 import { tcpEntail, tcpRemoveEmptySkb } from './segment.ts';
 import { tcpMemoryFree } from './sndbuf.ts';
 import { TCP_NAGLE_CORK, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
+import { tcpTxTimestamp } from './tstamp.ts';
 import { tcpPushOne, tcpPushPendingWith } from './xmit.ts';
+import { tcpZerocopyBegin, tcpZerocopyFill } from './zerocopy.ts';
 
 /** From this size on a write gets a page of its own. */
 const OWN_PAGE_MIN = 8192;
@@ -45,9 +48,13 @@ export function tcpSendmsg(tp: TcpSock, msg: MsgHdr): number {
   const err = mayWrite(tp);
   if (err !== 0) return err;
   const { flags } = msg;
+  const tsflags = tp.tsflags !== 0 || msg.control !== null ? sockTsflags(tp, msg) : 0;
+  if (tsflags < 0) return tsflags;
+  if ((flags & MSG_ZEROCOPY) !== 0 && tcpZerocopyBegin(tp, msg) < 0) return -ENOBUFS;
   const mss = tcpCurrentMss(tp);
   const goal = tcpXmitSizeGoal(tp, mss, (flags & MSG_OOB) === 0);
   const copied = fill(tp, msg, mss, goal);
+  if (tsflags !== 0 && copied > 0) tcpTxTimestamp(tp, tsflags);
   if (copied === msg.len) {
     if (copied === 0) return 0;
     if ((flags & MSG_EOR) !== 0 && tp.writeQueue.tail !== null) tp.writeQueue.tail.eor = true;
@@ -88,6 +95,10 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
   let noMemory = false;
   while (copied < len) {
     let skb = tp.writeQueue.tail;
+    if (skb !== null && msg.ubuf !== null && skb.ubuf !== null && skb.ubuf !== msg.ubuf) {
+      tcpMarkPush(tp, skb); // its memory was lent by another send
+      skb = null;
+    }
     if (skb === null || skb.len >= goal || skb.eor) {
       if (!tcpMemoryFree(tp, 0)) break;
       if (tp.packetsOut === 0) tcpSlowStartAfterIdleCheck(tp);
@@ -98,7 +109,7 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
       noMemory = true;
       break;
     }
-    const n = copyIn(tp, skb, msg, copied, want);
+    const n = msg.ubuf !== null ? lendIn(tp, skb, msg, copied, want) : copyIn(tp, skb, msg, copied, want);
     if (n === 0) {
       // It holds as many references as it can.
       tcpMarkPush(tp, skb);
@@ -109,7 +120,7 @@ function fill(tp: TcpSock, msg: MsgHdr, mss: number, goal: number): number {
     if (skb.trace !== 0) tp.net.trace(skb, 'tcpSendmsg', `${String(n)} bytes`);
     if (copied === 0) skb.tcpFlags &= ~TCP_FLAG_PSH;
     copied += n;
-    if (copied === len || skb.len < goal) continue;
+    if (copied === len || skb.len < goal || (msg.flags & MSG_OOB) !== 0) continue; // urgent: its end is not known yet
     // Full. Half the peer's window without a push: it is time; else one burst, if this is the next to go.
     if (tcpForcedPush(tp)) {
       tcpMarkPush(tp, skb);
@@ -139,14 +150,26 @@ function copyIn(tp: TcpSock, skb: SkBuff, msg: MsgHdr, done: number, n: number):
     copyBytes(msg.buf, msg.off + done, page.bytes, at, take);
     page.fill = at + take;
     addOrExtend(skb, page, at, take);
-    skb.truesize += take;
-    skb.endSeq = (skb.endSeq + take) | 0;
-    skb.gsoSegs = 0;
-    tp.wmemQueued += take;
-    tp.writeSeq = skb.endSeq;
+    grown(tp, skb, take);
   }
   tp.net.pool.putPage(page);
   return fits ? take : 0;
+}
+
+/** The same without a copy: the writer's memory itself. */
+function lendIn(tp: TcpSock, skb: SkBuff, msg: MsgHdr, done: number, n: number): number {
+  const took = tcpZerocopyFill(tp, skb, msg, done, n);
+  if (took > 0) grown(tp, skb, took);
+  return took;
+}
+
+/** The last skb has got `n` bytes more. */
+function grown(tp: TcpSock, skb: SkBuff, n: number): void {
+  skb.truesize += n;
+  skb.endSeq = (skb.endSeq + n) | 0;
+  skb.gsoSegs = 0;
+  tp.wmemQueued += n;
+  tp.writeSeq = skb.endSeq;
 }
 
 /** The page that small writes go to, with a reference for the caller. Nobody else keeps it: unused, it goes back to the pool. */

@@ -22,6 +22,7 @@ import { portsUnbind } from '../sock/ports.ts';
 import type { ReuseportGroup } from '../sock/reuseport.ts';
 import { type Proto, type Sock, SockoptError, type SockoptValue } from '../sock/sock.ts';
 import type { SockAddr } from '../sock/sockaddr.ts';
+import { sockEndTimestamping } from '../sock/timestamping.ts';
 import { sockWriteable } from '../sock/wmem.ts';
 import { udpHashAdd, udpHashRemove, udpRehash } from './demux.ts';
 import { udpHashKey } from './hash.ts';
@@ -131,6 +132,7 @@ function udpClose(sock: Sock): void {
   if (sk.mcList !== null) ipMcDropSocket(sk.udp.ip, sk);
   udpFlushPending(sk);
   sockPurgeErrors(sk);
+  if (sk.rxStamped) sockEndTimestamping(sk);
   udpFreePage(sk);
   udpHashRemove(sk);
   portsUnbind(sk.udp.ports, sk);

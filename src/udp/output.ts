@@ -13,6 +13,7 @@ import {
 import { IPV4_HLEN_MIN } from '../wire/ipv4.ts';
 import { UDP_HLEN, udpWriteHeader } from '../wire/udp.ts';
 import { Drop } from '../skb/drop-reason.ts';
+import { consumeSkb } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { ipCmsgInt, ipCmsgPktInfo } from '../ip/cmsg.ts';
@@ -102,7 +103,11 @@ export function udpV4Sendmsg(sk: UdpSock, msg: MsgHdr, named: boolean, daddr: nu
   if (err < 0) return err;
   const skb = sk.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) sk.net.trace(skb, 'udpSendmsg');
-  addPayload(sk, skb, msg);
+  const noted = addPayload(sk, skb, msg);
+  if (noted < 0) {
+    consumeSkb(skb);
+    return noted;
+  }
   skb.truesize = datagramTruesize(msg.len);
   skbSetOwnerW(skb, sk);
   if (corked) {
@@ -147,7 +152,8 @@ function append(sk: UdpSock, skb: SkBuff, msg: MsgHdr, corked: boolean): number 
     udpFlushPending(sk);
     return -EMSGSIZE;
   }
-  addPayload(sk, skb, msg);
+  const noted = addPayload(sk, skb, msg);
+  if (noted < 0) return noted;
   const size = datagramTruesize(total);
   sk.wmemAlloc += size - skb.truesize;
   skb.truesize = size;

@@ -15,6 +15,7 @@ import { sockFlowLabel } from '../ip/v6/flowlabel.ts';
 import { ip6SendSkb } from '../ip/v6/output.ts';
 import { ipXmitErrno } from '../ip/output.ts';
 import { ip6FlowHash, ip6RouteOutput, ip6RouteSock, type Rt6Info } from '../ip/v6/route.ts';
+import { consumeSkb } from '../skb/pool.ts';
 import { CHECKSUM_PARTIAL, MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { AF_INET, AF_INET6, AF_UNSPEC, MSG_MORE, SEND_SHUTDOWN, TCP_ESTABLISHED } from '../sock/constants.ts';
 import { ipLocalError } from '../sock/error-queue.ts';
@@ -90,7 +91,11 @@ function send(sk: UdpSock, msg: MsgHdr, daddr: In6Addr, dport: number, scopeId: 
   if (refused < 0) return refused;
   const skb = sk.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) sk.net.trace(skb, 'udpv6Sendmsg');
-  addPayload(sk, skb, msg);
+  const noted = addPayload(sk, skb, msg);
+  if (noted < 0) {
+    consumeSkb(skb);
+    return noted;
+  }
   skb.truesize = datagramTruesize(msg.len);
   skbSetOwnerW(skb, sk);
   const saddr = how.saddr ?? sk.v6Saddr ?? rt.src;
@@ -149,7 +154,8 @@ function append(sk: UdpSock, skb: SkBuff, msg: MsgHdr): number {
     udpFlushPending(sk);
     return -EMSGSIZE;
   }
-  addPayload(sk, skb, msg);
+  const noted = addPayload(sk, skb, msg);
+  if (noted < 0) return noted;
   const size = datagramTruesize(total);
   sk.wmemAlloc += size - skb.truesize;
   skb.truesize = size;

@@ -1,18 +1,66 @@
 /**
  * The bytes of a datagram on the way out: copied once, into a page that small datagrams share.
  */
+import { ENOBUFS } from '../lib/errno.ts';
 import { addOrExtend, canAddFrag, copyBits, copyBytes } from '../skb/copy.ts';
 import type { Page } from '../skb/pool.ts';
-import type { SkBuff } from '../skb/sk-buff.ts';
+import { MAX_SKB_FRAGS, SKBTX_SCHED_TSTAMP, SKBTX_SW_TSTAMP, type SkBuff } from '../skb/sk-buff.ts';
+import { skbUbufSet } from '../skb/ubuf.ts';
+import { MSG_ZEROCOPY, SOF_TIMESTAMPING_OPT_ID } from '../sock/constants.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
+import { sockTsflags, sockTxFlags } from '../sock/timestamping.ts';
+import { msgZerocopyRealloc } from '../sock/zerocopy.ts';
 import type { UdpSock } from './sock.ts';
 
 /** Datagrams up to this size share pages. */
 const SHARED_MAX = 8192;
 const SHARED_PAGE = 16384;
 
-/** Copies the writer's bytes into a page and hangs them on the skb. */
-export function addPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): void {
+/**
+ * Hangs the writer's bytes on the skb, copied into a page, or where they are (MSG_ZEROCOPY); and notes what the writer wants to
+ * be told about them. 0, or a negative errno: -EINVAL, -ENOBUFS.
+ */
+export function addPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): number {
+  if (sk.tsflags !== 0 || msg.control !== null) {
+    const tsflags = sockTsflags(sk, msg);
+    if (tsflags < 0) return tsflags;
+    noteTimestamps(sk, skb, tsflags);
+  }
+  if ((msg.flags & MSG_ZEROCOPY) !== 0 && sk.zerocopy && msg.len > 0) return lendPayload(sk, skb, msg);
+  copyPayload(sk, skb, msg);
+  return 0;
+}
+
+/** SO_TIMESTAMPING: a datagram is known by its number. */
+function noteTimestamps(sk: UdpSock, skb: SkBuff, tsflags: number): void {
+  const flags = sockTxFlags(tsflags) & (SKBTX_SCHED_TSTAMP | SKBTX_SW_TSTAMP);
+  if (flags === 0) return;
+  // A datagram in several pieces (MSG_MORE) has the number of its first.
+  if (skb.txFlags === 0 && (tsflags & SOF_TIMESTAMPING_OPT_ID) !== 0) {
+    skb.tskey = sk.tskey;
+    sk.tskey = (sk.tskey + 1) >>> 0;
+  }
+  skb.txFlags |= flags;
+}
+
+/** The writer's memory itself, until the packet has left the host. */
+function lendPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): number {
+  const ubuf = msgZerocopyRealloc(sk, msg.len, skb.ubuf);
+  if (ubuf === null) return -ENOBUFS;
+  msg.ubuf = ubuf;
+  for (const part of msg.iov ?? [msg.buf]) {
+    if (part.length === 0) continue;
+    if (skb.nrFrags === MAX_SKB_FRAGS) gather(skb);
+    const page = sk.net.pool.lendPage(part);
+    if (msg.iov === null) skb.addFrag(page, msg.off, msg.len);
+    else skb.addFrag(page, 0, part.length);
+    sk.net.pool.putPage(page);
+  }
+  skbUbufSet(skb, ubuf);
+  return 0;
+}
+
+function copyPayload(sk: UdpSock, skb: SkBuff, msg: MsgHdr): void {
   const { len } = msg;
   if (len === 0) return;
   if (len > SHARED_MAX) {

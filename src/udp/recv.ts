@@ -11,12 +11,11 @@ import { consumeSkb } from '../skb/pool.ts';
 import { Mib } from '../dev/mib.ts';
 import { ipCmsgRecv } from '../ip/cmsg.ts';
 import { ip6CmsgRecv, ip6RecvName } from '../ip/v6/cmsg.ts';
-import {
-  AF_INET, IPV6_RECVERR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SOL_IPV6,
-} from '../sock/constants.ts';
-import { sockRecvError } from '../sock/error-queue.ts';
+import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN } from '../sock/constants.ts';
+import { inetRecvError } from '../sock/error-queue.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
+import { sockRecvRxTimestamp } from '../sock/timestamping.ts';
 import type { UdpSock } from './sock.ts';
 
 const InDatagrams: number = Mib.UdpInDatagrams;
@@ -32,7 +31,7 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
   const sk = sock as UdpSock;
   msg.msgFlags = 0;
   msg.hasName = false;
-  if ((msg.flags & MSG_ERRQUEUE) !== 0) return recvError(sk, msg);
+  if ((msg.flags & MSG_ERRQUEUE) !== 0) return inetRecvError(sk, msg);
   if (sk.err !== 0) return sk.sockError();
   const skb = sk.receiveQueue.head;
   if (skb === null) {
@@ -52,6 +51,7 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
     ip6RecvName(msg.name, np, skb, get16(skb.buf, skb.th + UDP_SPORT));
     msg.control = ip6CmsgRecv(sk, np, skb);
   }
+  if (sk.rxStamped) sockRecvRxTimestamp(sk, skb.tstamp, msg.control ??= []);
   if ((msg.flags & MSG_PEEK) === 0) {
     sk.receiveQueue.unlink(skb);
     if (skb.trace !== 0) sk.net.trace(skb, 'udpRecvmsg', `${String(copied)} bytes`);
@@ -59,12 +59,4 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
     consumeSkb(skb);
   }
   return (msg.flags & MSG_TRUNC) !== 0 ? len : copied;
-}
-
-/** The error queue, in the words of the socket's family: an IPv4 peer of an AF_INET6 socket has a mapped address. */
-function recvError(sk: UdpSock, msg: MsgHdr): number {
-  if (sk.np === null) return sockRecvError(sk, msg);
-  const n = sockRecvError(sk, msg, SOL_IPV6, IPV6_RECVERR);
-  if (n >= 0 && msg.name.family === AF_INET) msg.name.setMapped(msg.name.addr, msg.name.port);
-  return n;
 }

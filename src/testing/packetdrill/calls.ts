@@ -6,7 +6,7 @@
  *   to    syscall/*       the host's calls
  */
 import { EFAULT } from '../../lib/errno.ts';
-import { AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, SOCK_DGRAM, SOCK_TYPE_MASK } from '../../sock/constants.ts';
+import { AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
@@ -15,12 +15,12 @@ import { fdSock, sysBind, sysClose, sysListen, sysShutdown, sysSocket } from '..
 import type { PollFd } from '../../syscall/poll.ts';
 import type { Process } from '../../syscall/process.ts';
 import type { CallSpec, Expr } from './ast.ts';
-import { compareControl } from './cmsg.ts';
+import { compareControl, type ScriptClock } from './cmsg.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
 import { PIPE_SIZE, type ScriptFds } from './fds.ts';
 import type { Settings } from './mode.ts';
 import { callGetsockopt, callSetsockopt } from './sockopts.ts';
-import { fieldNumber, fieldOf, iovLength, itemsOf, numberOf, showExpr } from './values.ts';
+import { fieldNumber, fieldOf, iovLength, iovParts, itemsOf, numberOf, showExpr } from './values.ts';
 
 /** What calls tell the runner about connections. */
 export interface CallWatcher {
@@ -37,6 +37,7 @@ export interface CallSite {
   readonly fds: ScriptFds;
   readonly settings: Settings;
   readonly watcher: CallWatcher;
+  readonly clock: ScriptClock;
 }
 
 /** What a call answers: the result or negative errno, and in words what was wrong beside it. */
@@ -174,6 +175,7 @@ async function writev(at: CallSite, { args }: CallSpec): Promise<Answer> {
 async function sendmsg(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const fd = liveFd(at, args[0]);
   const msg = outMessage(at, iovLength(fieldOf(args[1], 'msg_iov')?.value), numberOf(args[2]), fdSock(at.p, fd)?.type === SOCK_DGRAM);
+  if ((msg.flags & MSG_ZEROCOPY) !== 0) msg.iov = iovParts(fieldOf(args[1], 'msg_iov')?.value).map((n) => new Uint8Array(n));
   return { ret: await waitSendmsg(at.p, fd, msg) };
 }
 
@@ -183,7 +185,7 @@ async function recvmsg(at: CallSite, { args }: CallSpec): Promise<Answer> {
   if (ret < 0) return { ret };
   const flags = fieldNumber(args[1], 'msg_flags');
   if (msg.msgFlags !== flags) return { ret, wrong: `msg_flags 0x${flags.toString(16)} wanted, got 0x${msg.msgFlags.toString(16)}` };
-  return { ret, wrong: compareControl(fieldOf(args[1], 'msg_control')?.value, msg.control ?? []) };
+  return { ret, wrong: compareControl(fieldOf(args[1], 'msg_control')?.value, msg.control ?? [], at.clock) };
 }
 
 // ---- many descriptors -----------------------------------------------------------------------------------------------

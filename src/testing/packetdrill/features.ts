@@ -5,15 +5,11 @@
 
 const MISSING: readonly (readonly [RegExp, string])[] = [
   [/\bFO(?:EXP)?\b|\bMSG_FASTOPEN\b|\bTCP_FASTOPEN(?:_\w+)?\b/, 'TCP Fast Open'],
-  [/\bMSG_ZEROCOPY\b|\bSO_ZEROCOPY\b/, 'MSG_ZEROCOPY'],
-  [/\bSO_TIMESTAMPING\b|\bSCM_TIMESTAMPING\b/, 'SO_TIMESTAMPING'],
   [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
   [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
   [/\btcp_mtu_probing=[12]\b/, 'MTU probing'],
-  [/\burg [1-9]|\bMSG_OOB\b/, 'urgent data'],
   [/\bTCP_CONGESTION, *"(?!cubic"|reno")/, 'congestion control other than CUBIC and Reno'],
   [/\bmd5\b|\bTCP_MD5SIG\b/, 'TCP MD5 signatures'],
-  [/\bTCP_CM_INQ\b/, 'TCP_INQ control messages'],
   [/\bpsp_[rt]x_assoc\b|\bpsp\b/, 'PSP'],
   [/\bcap_set\b/, 'capabilities'],
   [/[<>]\s+(?:gre|mpls|ipv4|ipv6)\b/, 'encapsulation'],

@@ -21,6 +21,7 @@ import type { CallSpec, Script, ScriptEvent } from './ast.ts';
 import { makeCall, type Answer, type CallWatcher } from './calls.ts';
 import { Capture, type SentPacket } from './capture.ts';
 import { AssertionFailure, CodeRunner } from './code.ts';
+import type { ScriptClock } from './cmsg.ts';
 import { CodeError } from './code-lex.ts';
 import { Conn } from './conn.ts';
 import { errorName } from './constants.ts';
@@ -279,7 +280,7 @@ export class ScriptRun implements CallWatcher {
     if (this.pending !== null) await this.finishCall(call);
     const endNs = call.endNs === null ? this.host.nowNs : base + call.endNs;
     const pending: Pending = { event, call, startNs: this.host.nowNs, endNs, done: null };
-    const site = { p: this.host.kernel.proc, fds: this.fds, settings: this.settings, watcher: this };
+    const site = { p: this.host.kernel.proc, fds: this.fds, settings: this.settings, watcher: this, clock: this.clock() };
     this.pending = pending;
     this.host.waiting++;
     void makeCall(site, call).then(
@@ -293,6 +294,10 @@ export class ScriptRun implements CallWatcher {
     }
     this.checkCall();
     await this.host.spend();
+  }
+
+  private clock(): ScriptClock {
+    return { startNs: this.startNs, toleranceNs: this.settings.toleranceUsecs * 1000 };
   }
 
   /** The call that waits has a second more. */

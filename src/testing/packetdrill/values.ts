@@ -40,7 +40,12 @@ export function fieldNumber(e: Expr | undefined, name: string, other: number = 0
 
 /** The total length of an iovec: `[{..., 1000}, {..., 500}]`. */
 export function iovLength(e: Expr | undefined): number {
-  return itemsOf(e).reduce((n, item) => n + (item.kind === 'struct' ? numberOf(item.fields[1]?.value) : 0), 0);
+  return iovParts(e).reduce((n, part) => n + part, 0);
+}
+
+/** The lengths of its parts. */
+export function iovParts(e: Expr | undefined): number[] {
+  return itemsOf(e).map((item) => (item.kind === 'struct' ? numberOf(item.fields[1]?.value) : 0));
 }
 
 /** A value, as a script writes it. */
