@@ -4,6 +4,7 @@
  */
 import { DEFAULT_QDISCS } from '../dev/sched/kinds.ts';
 import { EINVAL, ENOENT } from '../lib/errno.ts';
+import { FASTOPEN_NO_KEY, fastopenKeyText } from '../tcp/fastopen.ts';
 import { KernelError } from './errors.ts';
 
 /** A value of a sysctl. Some have several numbers. */
@@ -18,10 +19,12 @@ interface Entry {
   readonly factor: number;
   /** For strings: the accepted ones. */
   readonly words?: () => readonly string[];
+  /** For strings of another form: as it is kept, or null; what the form is; and what it reads as while it is empty. */
+  readonly text?: { readonly parse: (value: string) => string | null; readonly form: string; readonly empty: string };
 }
 
 /** What an entry of a room looks like: bounds and unit where they are not "any number from 0". */
-type Shape = Partial<Pick<Entry, 'min' | 'max' | 'factor' | 'words'>>;
+type Shape = Partial<Pick<Entry, 'min' | 'max' | 'factor' | 'words' | 'text'>>;
 
 const INT_MAX = 0x7fffffff;
 const UINT_MAX = 0xffffffff;
@@ -209,6 +212,9 @@ const TCP: Readonly<Record<string, Shape>> = {
   tcp_sack: BOOL,
   tcp_dsack: BOOL,
   tcp_window_scaling: BOOL,
+  tcp_fastopen_key: {
+    text: { parse: fastopenKeyText, form: 'four hexadecimal words with hyphens between them, or two such keys', empty: FASTOPEN_NO_KEY },
+  },
   tcp_ecn: { max: 5 },
   tcp_ecn_fallback: BOOL,
   tcp_early_retrans: { max: 4 },
@@ -297,7 +303,7 @@ export class SysctlTable {
   get(name: string): SysctlValue {
     const entry = this.find(name);
     const value = (entry.owner as Record<string, SysctlValue>)[entry.field]!;
-    if (typeof value === 'string') return value;
+    if (typeof value === 'string') return value === '' && entry.text !== undefined ? entry.text.empty : value;
     return typeof value === 'number' ? Math.floor(value / entry.factor) : value.map((n) => Math.floor(n / entry.factor));
   }
 
@@ -355,7 +361,7 @@ function snakeCase(field: string): string {
 
 function parseNumbers(value: SysctlValue): number[] {
   if (typeof value === 'number') return [value];
-  if (typeof value === 'string') return value.trim().split(/\s+/).map((word) => (/^-?\d+$/.test(word) ? Number(word) : NaN));
+  if (typeof value === 'string') return value.trim().split(/\s+/).map((word) => (/^(-?\d+|0x[\da-f]+)$/i.test(word) ? Number(word) : NaN));
   return Array.isArray(value) ? [...(value as readonly number[])] : [];
 }
 
@@ -367,6 +373,11 @@ function checkNumber(name: string, entry: Entry, n: number): number {
 }
 
 function checkWord(name: string, entry: Entry, value: SysctlValue): string {
+  if (entry.text !== undefined) {
+    const kept = typeof value === 'string' ? entry.text.parse(value) : null;
+    if (kept === null) throw invalid(name, value, entry.text.form);
+    return kept;
+  }
   const words = entry.words?.() ?? [];
   if (typeof value === 'string' && words.includes(value)) return value;
   throw invalid(name, value, words.join(', '));

@@ -45,6 +45,8 @@ export interface RouteMetrics {
   readonly initrwnd: number;
   /** `features ecn`. */
   readonly ecn?: boolean;
+  /** `fastopen_no_cookie 1`. */
+  readonly fastopenNoCookie?: boolean;
 }
 
 /** One route. */

@@ -13,6 +13,8 @@ export interface DstMetrics {
   readonly initrwnd: number;
   /** `features ecn`: connections ask for ECN, whatever net.ipv4.tcp_ecn says. */
   readonly ecn?: boolean;
+  /** `fastopen_no_cookie 1`: data in SYNs needs no cookie on this path. */
+  readonly fastopenNoCookie?: boolean;
 }
 
 export interface Dst {

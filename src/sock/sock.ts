@@ -98,6 +98,8 @@ export class Sock {
   readonly wq: WaitQueue = new WaitQueue();
   /** A writer found the buffer full: tell it when there is room (SOCK_NOSPACE). */
   noSpace = false;
+  /** Writers that wait for a connection to be there: their data will carry the handshake's ACK. */
+  writePending = 0;
   /** Datagrams lost for want of receive buffer. */
   drops = 0;
 

@@ -9,9 +9,9 @@
  */
 import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
-  AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_WAITALL,
+  AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_WAITALL,
   POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
-  RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE,
+  RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE, TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
@@ -177,12 +177,15 @@ class Sending implements Work {
   private readonly stream: boolean;
   private readonly off: number;
   private readonly len: number;
+  private readonly sk: Sock;
+  private opening = false;
   private sent = 0;
 
   constructor(p: Process, fd: number, sk: Sock, msg: MsgHdr) {
     this.p = p;
     this.fd = fd;
     this.msg = msg;
+    this.sk = sk;
     this.stream = sk.type === SOCK_STREAM;
     this.off = msg.off;
     this.len = msg.len;
@@ -196,10 +199,17 @@ class Sending implements Work {
 
   private go(): number {
     const { msg } = this;
+    if (this.opening) {
+      if (this.sk.state === TCP_SYN_SENT) return -EAGAIN;
+      this.opening = false;
+      if (this.sk.state === TCP_CLOSE) return this.failed();
+      if (this.sent >= this.len) return this.sent;
+    }
     for (;;) {
       msg.off = this.off + this.sent;
       msg.len = this.len - this.sent;
       const n = sendmsgPart(this.p, this.fd, msg);
+      msg.flags &= ~MSG_FASTOPEN; // the rest follows as on any connection
       if (n < 0) return n === -EAGAIN || this.sent === 0 ? n : this.sent;
       this.sent += n;
       if (this.sent >= this.len || n === 0 || !this.stream) return this.sent;
@@ -209,6 +219,17 @@ class Sending implements Work {
   expired(): number {
     if (this.msg.ubuf !== null) sendmsgEnd(this.p, this.msg, this.sent);
     return this.sent > 0 ? this.sent : -EAGAIN;
+  }
+
+  /** The SYN has gone, with some of the data or none (Fast Open): a call that may wait, waits for the answer. */
+  openWait(): void {
+    this.opening = true;
+    if (this.sent < this.len) this.sk.writePending++;
+  }
+
+  /** The handshake that the call has begun has failed: connect(2) tells why, and makes the socket good for another try. */
+  private failed(): number {
+    return sysConnect(this.p, this.fd, this.msg.name);
   }
 }
 
@@ -220,7 +241,12 @@ export function waitSendmsg(p: Process, fd: number, msg: MsgHdr): Promise<number
   const sk = fdSock(p, fd);
   if (sk === null) return Promise.resolve(badSock(p, fd));
   const work = new Sending(p, fd, sk, msg);
+  const idle = sk.state === TCP_CLOSE || sk.state === TCP_SYN_SENT;
   const ret = work.attempt();
+  if (idle && sk.state === TCP_SYN_SENT && mayWait(p, fd, msg.flags) && (ret >= 0 || ret === -EAGAIN || ret === -EINPROGRESS)) {
+    work.openWait();
+    return sleep(p, fd, 'send', ANY, sk.sndtimeoNs, work).finally(() => { sk.writePending = 0; });
+  }
   if (ret !== -EAGAIN) return Promise.resolve(ret);
   if (!mayWait(p, fd, msg.flags)) return Promise.resolve(work.expired());
   return sleep(p, fd, 'send', WRITABLE, sk.sndtimeoNs, work);

@@ -13,6 +13,7 @@
 import { Mib } from '../dev/mib.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import { TCP_SYN_SENT } from '../sock/constants.ts';
 import { TCP_FLAG_ECE, TCP_FLAG_SYN, thWindow } from '../wire/tcp.ts';
 import { TCP_CHRONO_BUSY, tcpChronoStop } from './chrono.ts';
 import { tcpJiffies, tcpMstampRefresh } from './clock.ts';
@@ -223,7 +224,8 @@ function mayRaiseCwnd(tp: TcpSock, flag: number): boolean {
 
 /** What the ACK asks for: retransmissions first, then new data. */
 function tcpXmitRecovery(tp: TcpSock, rexmit: number): void {
-  if (rexmit === REXMIT_NONE) return;
+  // In SYN_SENT the peer's SYN has not been taken in yet: there is nothing that a segment could acknowledge.
+  if (rexmit === REXMIT_NONE || tp.state === TCP_SYN_SENT) return;
   if (rexmit === REXMIT_NEW) {
     tcpPushPendingWith(tp, tcpCurrentMss(tp), TCP_NAGLE_OFF);
     if (((tp.sndNxt - tp.highSeq) | 0) > 0) return;

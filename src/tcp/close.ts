@@ -24,6 +24,8 @@ import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { TCP_INIT_CWND } from './cwnd.ts';
 import { tcpPurgeQueues } from './data.ts';
 import { tcpEcnSetMode } from './ecn.ts';
+import { tcpFastopenOfoCheck } from './fastopen-active.ts';
+import { tcpFastopenRemove } from './fastopen.ts';
 import { tcpListenStop } from './listen.ts';
 import { tcpMemDestroy, tcpMemReclaim, tcpOutOfMemory } from './memory.ts';
 import { TCP_MIN_MSS } from './mss.ts';
@@ -72,6 +74,7 @@ function tcpPutPort(tp: TcpSock): void {
 /** The connection is over, for whatever reason: CLOSE; an orphan is destroyed, an owner told. */
 export function tcpDone(tp: TcpSock): void {
   if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) tp.net.inc(Mib.TcpAttemptFails);
+  tcpFastopenRemove(tp, false);
   tcpSetState(tp, TCP_CLOSE);
   tcpClearXmitTimers(tp);
   tp.shutdown = SHUTDOWN_MASK;
@@ -99,6 +102,8 @@ export function tcpDestroySock(tp: TcpSock): void {
   assert(tp.state === TCP_CLOSE && tp.dead, 'only a closed orphan is destroyed');
   if (tp.destroyed) return;
   tp.destroyed = true;
+  tcpFastopenRemove(tp, false);
+  tcpFastopenOfoCheck(tp);
   if (tp.orphanCounted) {
     tp.orphanCounted = false;
     tp.tcp.orphanCount--;
@@ -325,6 +330,8 @@ export function tcpDisconnect(tp: TcpSock): number {
   }
   tcpClearXmitTimers(tp);
   tp.pacingTimer.del();
+  tcpFastopenRemove(tp, false);
+  tp.fastopen?.reset();
   tcpPurgeQueues(tp);
   tcpResetState(tp);
   if (!tp.dead) tp.stateChange(POLLERR | POLLHUP);

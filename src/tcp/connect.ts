@@ -20,6 +20,8 @@ import type { InetSock } from '../sock/sock.ts';
 import type { SockAddr } from '../sock/sockaddr.ts';
 import { tcpDisconnect, tcpSetState } from './close.ts';
 import { tcpSetupCaps } from './dst.ts';
+import { tcpFastopenDeferConnect } from './fastopen-active.ts';
+import { tcpConnectDeferred } from './fastopen-sock.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpSendSyn } from './output.ts';
@@ -89,9 +91,11 @@ export function tcpConnect(tp: TcpSock, addr: SockAddr): number {
       const err = tp.af.connect(tp, addr);
       if (err < 0) return err;
       tp.sockState = SS_CONNECTING;
-      return -EINPROGRESS;
+      // TCP_FASTOPEN_CONNECT: as if connected; the first write sends the SYN.
+      return tcpConnectDeferred(tp) ? 0 : -EINPROGRESS;
     }
     case SS_CONNECTING:
+      if (tcpConnectDeferred(tp)) return -EISCONN;
       if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) return -EALREADY;
       if (tp.state !== TCP_CLOSE) {
         tp.sockState = SS_CONNECTED;
@@ -205,5 +209,9 @@ function sendFirst(tp: TcpSock, dst: Dst): number {
   tp.tsoffset = secureTcpTsOffset(tcp, tp);
   tp.iss = tp.writeSeq;
   if (tp.v6Daddr === null) tp.inetId = tp.net.random.next32() & 0xffff;
-  return tcpSendSyn(tp);
+  if (tcpFastopenDeferConnect(tp)) return 0;
+  const err = tcpSendSyn(tp);
+  // Only the option was wanted; a write is another matter.
+  if (tp.fastopen !== null && tp.fastopen.req !== null && tp.fastopen.req.msg === null) tp.fastopen.req = null;
+  return err;
 }

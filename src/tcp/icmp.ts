@@ -23,6 +23,7 @@ import { iphDaddr, iphHlen, iphSaddr } from '../wire/ipv4.ts';
 import { thDport, thSeq, thSport } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
+import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { tcpSyncMss } from './mss.ts';
 import { tcpSimpleRetransmit } from './retransmit.ts';
 import type { EhashEntry } from './hashtables.ts';
@@ -76,7 +77,9 @@ export function tcpErrSock(entry: EhashEntry, seq: number, abort: boolean): TcpS
   }
   const tp = entry as TcpSock;
   if (tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return null;
-  if (between(seq, tp.sndUna, tp.sndNxt)) return tp;
+  // The SYN-ACK of a Fast Open's child lies below its SND.UNA.
+  const una = tcpFastopenRsk(tp)?.sntIsn ?? tp.sndUna;
+  if (between(seq, una, tp.sndNxt)) return tp;
   tp.net.inc(Mib.TcpExtOutOfWindowIcmps);
   return null;
 }
@@ -110,7 +113,9 @@ function icmpErrno(type: number, code: number): number {
 
 /** RFC 1122 §4.2.3.9: during the handshake the error ends it; afterwards TCP goes on trying and only remembers it. */
 export function tcpIcmpError(tp: TcpSock, err: number, recverr: boolean): void {
-  if (tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) {
+  // A Fast Open's child that is in somebody's hands counts as connected.
+  const inUse = tcpFastopenRsk(tp) !== null && tp.listener === null;
+  if ((tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) && !inUse) {
     tcpDoneWithError(tp, err);
     return;
   }

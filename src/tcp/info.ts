@@ -10,6 +10,7 @@ export const TCPI_OPT_WSCALE = 4;
 export const TCPI_OPT_ECN = 8;
 export const TCPI_OPT_ECN_SEEN = 16;
 export const TCPI_OPT_SYN_DATA = 32;
+export const TCPI_OPT_TFO_CHILD = 128;
 
 /** `struct tcp_info`. Times are microseconds, but `tcpi_last_*`, which are milliseconds; windows are bytes, `tcpi_snd_cwnd` segments. */
 export interface TcpInfo {
@@ -98,7 +99,7 @@ export function tcpGetInfo(tp: TcpSock): TcpInfo {
     tcpi_snd_wscale: tp.wscaleOk ? tp.sndWscale : 0,
     tcpi_rcv_wscale: tp.wscaleOk ? tp.rcvWscale : 0,
     tcpi_delivery_rate_app_limited: tp.rateAppLimited ? 1 : 0,
-    tcpi_fastopen_client_fail: 0,
+    tcpi_fastopen_client_fail: tp.fastopen === null ? 0 : tp.fastopen.clientFail,
     tcpi_rto: only(tp.rtoUs),
     tcpi_ato: only(tp.atoUs),
     tcpi_snd_mss: only(tp.mssCache),
@@ -136,6 +137,8 @@ function options(tp: TcpSock): number {
   if (tp.wscaleOk) bits |= TCPI_OPT_WSCALE;
   if ((tp.ecnFlags & 1) !== 0) bits |= TCPI_OPT_ECN;
   if ((tp.ecnFlags & 8) !== 0) bits |= TCPI_OPT_ECN_SEEN;
+  if (tp.fastopen !== null && tp.fastopen.synDataAcked) bits |= TCPI_OPT_SYN_DATA;
+  if (tp.fastopen !== null && tp.fastopen.isChild) bits |= TCPI_OPT_TFO_CHILD;
   return bits;
 }
 

@@ -6,6 +6,7 @@ import { EADDRINUSE, EAGAIN, EINVAL } from '../lib/errno.ts';
 import { TCP_CLOSE, TCP_LISTEN } from '../sock/constants.ts';
 import { portsBind } from '../sock/ports.ts';
 import { tcpDestroySock, tcpDisconnect, tcpOrphan, tcpSetState } from './close.ts';
+import { tcpFastopenListen } from './fastopen.ts';
 import { reqskDropAll } from './request.ts';
 import type { TcpSock } from './sock.ts';
 import { SS_CONNECTED, SS_UNCONNECTED } from './sock-state.ts';
@@ -21,6 +22,7 @@ export function tcpListen(tp: TcpSock, backlog: number): number {
   const max = tp.net.sysctl.somaxconn;
   tp.maxAckBacklog = backlog < 0 || backlog > max ? max : backlog;
   if (tp.state === TCP_LISTEN) return 0;
+  tcpFastopenListen(tp, tp.maxAckBacklog);
   tp.ackBacklog = 0;
   tp.synQueueLen = 0;
   tp.youngLen = 0;

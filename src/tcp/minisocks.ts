@@ -18,6 +18,8 @@ import { tcpMstampRefresh } from './clock.ts';
 import { tcpCreateSock } from './init.ts';
 import { tcpSetupCaps } from './dst.ts';
 import { tcpEcnOpenreqChild } from './ecn.ts';
+import { tcpFastopenRemove } from './fastopen.ts';
+import { tcpResetSock } from './input.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { oowRateLimited } from './oow.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
@@ -34,10 +36,11 @@ import { tcpResetKeepaliveTimer } from './timer.ts';
  * A segment for a half-open connection: RFC 9293 §3.10.7.4 for SYN-RECEIVED, for something that is less than a socket.
  * The skb stays the caller's.
  *
+ * @param fastopen `tp` is the child of a Fast Open: it is there already, and returned when the segment may go on
  * @returns the new connection; `tp` when the segment acknowledges what we never sent (it is to be reset); null when there
  *   is nothing more to do, and `tcp.dropReason` says why
  */
-export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null {
+export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen: boolean = false): TcpSock | null {
   const { tcp, net } = tp;
   let flags = skb.tcpFlags & (TCP_FLAG_RST | TCP_FLAG_SYN | TCP_FLAG_ACK);
   const hlen = thHlen(skb.buf, skb.th);
@@ -59,12 +62,12 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock
     // The SYN once more: our answer was lost, or is late. Answer again, though not too often.
     if (!oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
       tcpRtxSynack(tp, req);
-      reqskArm(req);
+      if (!fastopen) reqskArm(req);
     }
     return null;
   }
   // RFC 9293 §3.10.7.4, fifth, SYN-RECEIVED: an unacceptable ACK is answered with a reset, before anything else is looked at.
-  if ((flags & TCP_FLAG_ACK) !== 0 && skb.ackSeq !== ((req.sntIsn + 1) | 0)) return tp;
+  if ((flags & TCP_FLAG_ACK) !== 0 && !fastopen && skb.ackSeq !== ((req.sntIsn + 1) | 0)) return tp;
   // First: is it in the window?
   if (paws || tsecrBad || !tcpInWindow(skb.seq, skb.endSeq, req.rcvNxt, (req.rcvNxt + synackWindow(req)) | 0)) {
     if ((flags & TCP_FLAG_RST) === 0 && !oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
@@ -80,13 +83,14 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock
   if (skb.seq === req.rcvIsn) flags &= ~TCP_FLAG_SYN;
   // Second and fourth: RST and SYN end it.
   if ((flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) !== 0) {
-    embryonicReset(tp, skb, req, (flags & TCP_FLAG_RST) !== 0);
+    embryonicReset(tp, skb, req, (flags & TCP_FLAG_RST) !== 0, fastopen);
     return null;
   }
   if ((flags & TCP_FLAG_ACK) === 0) {
     tcp.dropReason = Drop.TcpFlags;
     return null;
   }
+  if (fastopen) return tp;
   if (req.numTimeout < tp.deferAccept && skb.endSeq === ((req.rcvIsn + 1) | 0)) {
     req.acked = true; // TCP_DEFER_ACCEPT: the connection is made when there is something to read
     net.inc(Mib.TcpExtTCPDeferAcceptDrop);
@@ -114,9 +118,19 @@ function abortOnOverflow(tp: TcpSock, skb: SkBuff, req: RequestSock): void {
   if (reqskDrop(req)) tp.net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
-function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean): void {
+function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean, fastopen: boolean): void {
   const { net, tcp } = tp;
   tcp.dropReason = rst ? Drop.TcpReset : Drop.TcpInvalidSyn;
+  if (fastopen) {
+    // A SYN may be spoofed, and the child is in use: only a good reset ends it.
+    if (rst) {
+      tcpFastopenRemove(tp, true);
+      tcpResetSock(tp);
+    } else {
+      tcpSendReset(tcp, true, skb);
+    }
+    return;
+  }
   net.inc(Mib.TcpAttemptFails);
   if (!rst) tcpSendReset(tcp, true, skb);
   if (reqskDrop(req)) net.inc(Mib.TcpExtEmbryonicRsts);

@@ -19,6 +19,7 @@ import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { tcpClose, tcpDisconnect, tcpShutdown } from './close.ts';
 import { tcpConnect } from './connect.ts';
 import { TCP_URG_VALID } from './data.ts';
+import { tcpConnectDeferred, tcpFastopenRsk } from './fastopen-sock.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpAccept, tcpListen } from './listen.ts';
 import { tcpRecvmsg } from './recv.ts';
@@ -99,13 +100,15 @@ export function tcpPoll(tp: TcpSock): number {
   let mask = 0;
   if (shutdown === SHUTDOWN_MASK || tp.state === TCP_CLOSE) mask |= POLLHUP;
   if ((shutdown & RCV_SHUTDOWN) !== 0) mask |= POLLIN | POLLRDNORM | POLLRDHUP;
-  if (tp.state !== TCP_SYN_SENT && tp.state !== TCP_SYN_RECV) {
+  if (tp.state !== TCP_SYN_SENT && (tp.state !== TCP_SYN_RECV || tcpFastopenRsk(tp) !== null)) {
     let target = tp.rcvlowat > 0 ? tp.rcvlowat : 1;
     if (tp.urgData !== 0 && tp.urgSeq === tp.copiedSeq && !tp.urgInline) target++;
     if (tcpReadable(tp, target)) mask |= POLLIN | POLLRDNORM;
     if ((shutdown & SEND_SHUTDOWN) !== 0 || tcpWriteable(tp, 1)) mask |= POLLOUT | POLLWRNORM;
     else tp.noSpace = true;
     if ((tp.urgData & TCP_URG_VALID) !== 0) mask |= POLLPRI;
+  } else if (tp.state === TCP_SYN_SENT && tcpConnectDeferred(tp)) {
+    mask |= POLLOUT | POLLWRNORM; // a write sends the SYN
   }
   if (tp.err !== 0 || hasQueuedError(tp)) mask |= EPOLLERR;
   return mask;

@@ -16,7 +16,8 @@ import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
 import type { Dst } from '../sock/dst.ts';
 import {
-  TCPOLEN_TSTAMP_ALIGNED, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks, tcpWriteTimestamp, type TcpOptionsOut,
+  MAX_TCP_OPTION_SPACE, TCPOLEN_TSTAMP_ALIGNED, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks, tcpWriteTimestamp,
+  type TcpOptionsOut,
 } from '../wire/tcp-options.ts';
 import {
   TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN,
@@ -25,6 +26,8 @@ import {
 import { CA_EVENT_TX_START } from './cong/cong.ts';
 import { tcpMstampRefresh, tcpTimeStampTs } from './clock.ts';
 import { tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn } from './ecn.ts';
+import { tcpSendSynData } from './fastopen-active.ts';
+import type { FastopenSock } from './fastopen-sock.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpCurrentMss, tcpEffSacks, tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpRateSkbSent } from './rate.ts';
@@ -144,7 +147,21 @@ function synOptions(tp: TcpSock, flags: number): number {
   txOpt.tsecr = tp.tsRecent;
   if (synack ? tp.wscaleOk : sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
   txOpt.sackPerm = synack ? tp.sackOk : sysctl.tcpSack !== 0;
+  if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt);
   return tcpOptionsSize(txOpt);
+}
+
+/** RFC 7413 §4.1.1: the cookie, or the wish for one, when there is room. */
+function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut): void {
+  if (fo.req === null || fo.req.cookie === null) return;
+  txOpt.foCookie = fo.req.cookie;
+  txOpt.foExp = fo.req.exp;
+  if (tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) {
+    txOpt.foCookie = null;
+    return;
+  }
+  fo.synFastopen = true;
+  fo.synFastopenExp = fo.req.exp;
 }
 
 function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, syn: boolean): void {
@@ -329,14 +346,16 @@ export function tcpSendSyn(tp: TcpSock): number {
   skb.inRtx = true;
   tp.rtxQueue.pushTail(skb);
   tp.packetsOut = 1;
-  const err = tcpTransmitSkb(tp, skb, true);
+  const fastopen = tp.fastopen !== null && tp.fastopen.req !== null;
+  const err = fastopen ? tcpSendSynData(tp, skb) : tcpTransmitSkb(tp, skb, true);
   // A SYN that this host could not send counts as sent and is retransmitted.
   if (err !== 0) {
     skb.sentUs = tp.mstampUs;
     tsortedMoveTail(tp, skb);
   }
-  tp.sndNxt = tp.writeSeq;
-  tp.pushedSeq = tp.writeSeq;
+  const unsent = tp.writeQueue.head; // Fast Open data that this host could not send
+  tp.sndNxt = unsent === null ? tp.writeSeq : unsent.seq;
+  tp.pushedSeq = tp.sndNxt;
   tp.net.inc(Mib.TcpActiveOpens);
   resetXmitTimer(tp, ICSK_TIME_RETRANS, tp.rtoUs);
   return 0;
@@ -352,6 +371,10 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   txOpt.tsecr = req.tsRecent;
   txOpt.wscale = req.wscaleOk ? req.rcvWscale : -1;
   txOpt.sackPerm = req.sackOk;
+  txOpt.foCookie = req.foCookie;
+  txOpt.foExp = req.foExp;
+  if (tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) txOpt.foCookie = null;
+  req.foCookie = null; // in the first SYN-ACK alone
   const hlen = TCP_HLEN_MIN + tcpOptionsSize(txOpt);
   const skb = tp.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpMakeSynack');
@@ -361,7 +384,7 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   skb.seq = req.sntIsn;
   const window = Math.min(req.rcvWnd, 65535);
   tcpWriteHeader(
-    skb.buf, th, req.num, req.dport, req.sntIsn, (req.rcvIsn + 1) | 0, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req),
+    skb.buf, th, req.num, req.dport, req.sntIsn, req.rcvNxt, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req),
     window, 0,
   );
   tcpOptionsWrite(skb.buf, th + TCP_OPTIONS, txOpt);

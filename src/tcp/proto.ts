@@ -13,10 +13,12 @@ import { Timer } from '../time/timer.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
+import { FastopenKeys } from './fastopen.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
 import type { TcpAfOps } from './af.ts';
 import { tcpV4Ops } from './ipv4.ts';
 import { wakeWaiters } from './memory.ts';
+import { TcpMetrics } from './metrics.ts';
 import { TcpScratch } from './scratch.ts';
 import type { TcpSock } from './sock.ts';
 import { TimewaitDeathRow } from './timewait-sock.ts';
@@ -46,7 +48,12 @@ export class TcpSysctl {
   /** Answers to segments out of the window, per socket: at most one in this time. */
   tcpInvalidRatelimit = 500;
   tcpMigrateReq = 0;
+  /** Bits TFO_* of `tcp/fastopen-sock.ts`. */
   tcpFastopen = 1;
+  /** One key or two, '' while there is none: one is drawn when it is needed. */
+  tcpFastopenKey = '';
+  /** How long clients go without Fast Open when it seems to be swallowed on the way, seconds; 0: they do not look. */
+  tcpFastopenBlackholeTimeoutSec = 0;
   tcpReflectTos = 0;
   tcpFwmarkAccept = 0;
   tcpL3mdevAccept = 0;
@@ -152,6 +159,12 @@ export class TcpProto {
   v6: TcpAfOps | null = null;
   /** What an AF_INET socket can do (IPV6_ADDRFORM); set by `tcpInit`. */
   v4Prot: Proto | null = null;
+  /** Keys of Fast Open; how often and since when (host milliseconds) clients pause it. */
+  readonly fastopenKeys: FastopenKeys = new FastopenKeys();
+  tfoDisableTimes = 0;
+  tfoDisableStampMs = 0;
+  /** What is remembered of other hosts. */
+  readonly metrics: TcpMetrics = new TcpMetrics();
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
   /** Why the segment that `tcpCheckReq` or `cookieCheck` made nothing of is to be dropped; NotDropped when it did its work. */

@@ -65,6 +65,9 @@ export class RequestSock implements EhashEntry {
   /** Host milliseconds of the first SYN-ACK and of the last: what a timestamp echoed to us may be. */
   firstTsval = 0;
   lastTsval = 0;
+  /** The Fast Open cookie that the next SYN-ACK offers, and in which form; null: none. */
+  foCookie: Uint8Array | null = null;
+  foExp = false;
   /** The data-less ACK came, but the listener waits for data (TCP_DEFER_ACCEPT). */
   acked = false;
   /** Throttle of answers to segments out of the window. */

@@ -12,13 +12,15 @@
 import { Mib } from '../dev/mib.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { TCP_LISTEN } from '../sock/constants.ts';
+import { POLLIN, POLLRDNORM, TCP_LISTEN } from '../sock/constants.ts';
 import type { Dst } from '../sock/dst.ts';
 import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
 import { tcpEcnCreateRequest } from './ecn.ts';
+import { tcpTryFastopen } from './fastopen.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
+import { acceptQueueAdd } from './listen.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpMakeSynack } from './output.ts';
 import type { TcpProto } from './proto.ts';
@@ -78,11 +80,17 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
     req.sntIsn = twIsn !== 0 ? twIsn : secureTcpSeq(tcp, req);
   }
   reqskInitWindow(tp, req, rt);
-  if (!wantCookie) reqskAdd(tp, req);
+  const child = wantCookie ? null : tcpTryFastopen(tp, skb, req, rt);
+  if (!wantCookie && child === null) reqskAdd(tp, req);
   req.sntSynackUs = net.nowUs;
   req.firstTsval = net.jiffies;
   req.lastTsval = req.firstTsval;
-  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req));
+  const from = child ?? tp;
+  req.af.sendSynack(from, req, tcpMakeSynack(from, req));
+  if (child !== null) {
+    acceptQueueAdd(tp, child);
+    tp.stateChange(POLLIN | POLLRDNORM);
+  }
   return Drop.NotDropped;
 }
 

@@ -179,6 +179,11 @@ export function tcpSimpleRetransmit(tp: TcpSock): void {
   }
   if (tp.lostOut === 0) return;
   if (tcpIsReno(tp)) tcpLimitRenoSacked(tp);
+  tcpNonCongestionLossRetransmit(tp);
+}
+
+/** Sends again what is marked lost, though no congestion has lost it: a path that takes less, a SYN whose data was refused. */
+export function tcpNonCongestionLossRetransmit(tp: TcpSock): void {
   if (tp.caState !== TCP_CA_Loss) {
     // The window stays: the same bytes in more segments. But it is no time to open it either.
     tp.highSeq = tp.sndNxt;

@@ -14,13 +14,16 @@ import { addOrExtend, canAddFrag, copyBytes } from '../skb/copy.ts';
 import type { Page } from '../skb/pool.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import {
-  MSG_EOR, MSG_MORE, MSG_OOB, MSG_ZEROCOPY, SEND_SHUTDOWN, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_SYN_RECV, TCP_SYN_SENT,
+  MSG_EOR, MSG_FASTOPEN, MSG_MORE, MSG_OOB, MSG_ZEROCOPY, SEND_SHUTDOWN, TCP_CLOSE_WAIT, TCP_ESTABLISHED, TCP_SYN_RECV,
+  TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { sockTsflags } from '../sock/timestamping.ts';
 import { TCP_FLAG_PSH } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpSlowStartAfterIdleCheck } from './cwnd.ts';
+import { tcpSendmsgFastopen } from './fastopen-active.ts';
+import { tcpConnectDeferred, tcpFastopenRsk } from './fastopen-sock.ts';
 import { tcpSendOutOfMemory, tcpWmemSchedule } from './memory.ts';
 import { tcpBoundToHalfWnd, tcpCurrentMss } from './mss.ts';
 import { tcpRateCheckAppLimited } from './rate.ts';
@@ -45,6 +48,10 @@ const SHARED_PAGE_SIZE = 16384;
 export function tcpSendmsg(tp: TcpSock, msg: MsgHdr): number {
   tcpMstampRefresh(tp);
   tcpRateCheckAppLimited(tp);
+  if ((msg.flags & MSG_FASTOPEN) !== 0 || tcpConnectDeferred(tp)) {
+    const n = tcpSendmsgFastopen(tp, msg);
+    if (n !== 0) return n;
+  }
   const err = mayWrite(tp);
   if (err !== 0) return err;
   const { flags } = msg;
@@ -75,6 +82,8 @@ function mayWrite(tp: TcpSock): number {
   if (tp.state === TCP_ESTABLISHED || tp.state === TCP_CLOSE_WAIT) {
     if (tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) return 0;
   } else if ((tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) && tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) {
+    // The child of a Fast Open may answer at once.
+    if (tp.state === TCP_SYN_RECV && tcpFastopenRsk(tp) !== null) return 0;
     return -EAGAIN; // the handshake is not over
   }
   const err = tp.sockError();

@@ -12,6 +12,7 @@ import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK } from '../wire/tcp.ts';
 import type { TcpAfOps } from './af.ts';
 import type { CongestionOps } from './cong/cong.ts';
+import type { FastopenSock } from './fastopen-sock.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -285,6 +286,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Seconds·1000; -1 none; 0 the sysctl's. */
   linger2Ms = 0;
   synRetries = 0;
+  /** Fast Open, where somebody uses it (`tcp/fastopen-sock.ts`). */
+  fastopen: FastopenSock | null = null;
   deferAccept = 0;
   nonagle = 0;
   /** Time spent busy, limited by the peer's window, by our send buffer (TCP_INFO), microseconds; `tcp/chrono.ts` keeps them. */

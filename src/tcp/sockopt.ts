@@ -1,14 +1,19 @@
 /** Options of SOL_TCP (tcp(7)), with Linux's ranges; what TCP has to do about some of SOL_SOCKET. */
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
-import { EINVAL, ENOENT, ENOPROTOOPT } from '../lib/errno.ts';
+import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP } from '../lib/errno.ts';
 import {
   IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
-  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
+  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
+  TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
+import {
+  fastopenKeysFromBytes, TCP_FASTOPEN_KEY_LENGTH, TCP_FASTOPEN_KEY_MAX, tcpFastopenInitKeyOnce,
+} from './fastopen.ts';
+import { tcpFastopenOf, TFO_CLIENT_ENABLE } from './fastopen-sock.ts';
 import { tcpGetInfo } from './info.ts';
 import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
@@ -34,6 +39,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
   if (level === SOL_IPV6 && tp.np !== null) return ipv6Setsockopt(tp.tcp.ip6!, tp, name, value, tp.tcp.v4Prot);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
+  if (name === TCP_FASTOPEN_KEY) return setFastopenKey(tp, value);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
   const val = value | 0;
   switch (name) {
@@ -72,6 +78,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
       tp.notsentLowat = val >>> 0;
       tp.writeSpace();
       return 0;
+    case TCP_FASTOPEN: case TCP_FASTOPEN_CONNECT: case TCP_FASTOPEN_NO_COOKIE: return setFastopen(tp, name, val);
     case TCP_INQ:
       if (val < 0 || val > 1) return -EINVAL;
       tp.inq = val === 1;
@@ -110,6 +117,10 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_CONGESTION: return tp.ca.name;
     case TCP_USER_TIMEOUT: return tp.userTimeoutMs;
     case TCP_NOTSENT_LOWAT: return tp.notsentLowat | 0;
+    case TCP_FASTOPEN: return tp.fastopen?.maxQlen ?? 0;
+    case TCP_FASTOPEN_CONNECT: return Number(tp.fastopen?.connect ?? false);
+    case TCP_FASTOPEN_NO_COOKIE: return Number(tp.fastopen?.noCookie ?? false);
+    case TCP_FASTOPEN_KEY: return tp.fastopen?.keyBytes?.slice() ?? hostFastopenKey(tp);
     case TCP_INQ: return Number(tp.inq);
     case TCP_INFO: return tcpGetInfo(tp);
     default: return new SockoptError(-ENOPROTOOPT);
@@ -174,6 +185,49 @@ function setQuickack(tp: TcpSock, val: number): void {
     tcpCleanupRbuf(tp, 1);
     if ((val & 1) === 0) tp.pingpong = thresh; // an even value: this once
   }
+}
+
+/** Fast Open: how many children may wait at a listener; for connect(), to be put off; no cookies. */
+function setFastopen(tp: TcpSock, name: number, val: number): number {
+  const closed = tp.state === TCP_CLOSE;
+  const listenable = ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0;
+  if (name === TCP_FASTOPEN) {
+    if (val < 0 || !listenable) return -EINVAL;
+    tcpFastopenInitKeyOnce(tp.net, tp.tcp);
+    tcpFastopenOf(tp).maxQlen = Math.min(val, tp.net.sysctl.somaxconn);
+    return 0;
+  }
+  if (val < 0 || val > 1) return -EINVAL;
+  if (name === TCP_FASTOPEN_NO_COOKIE) {
+    if (!listenable) return -EINVAL;
+    tcpFastopenOf(tp).noCookie = val === 1;
+    return 0;
+  }
+  if ((tp.tcp.sysctl.tcpFastopen & TFO_CLIENT_ENABLE) === 0) return -EOPNOTSUPP;
+  if (!closed) return -EINVAL;
+  tcpFastopenOf(tp).connect = val === 1;
+  return 0;
+}
+
+/** One key or two, 16 bytes each: the listener's own. */
+function setFastopenKey(tp: TcpSock, value: SockoptValue): number {
+  if (!(value instanceof Uint8Array)) return -EINVAL;
+  const { length } = value;
+  if (length !== TCP_FASTOPEN_KEY_LENGTH && length !== TCP_FASTOPEN_KEY_LENGTH * TCP_FASTOPEN_KEY_MAX) return -EINVAL;
+  const fo = tcpFastopenOf(tp);
+  fo.keyBytes = value.slice();
+  fo.keys = fastopenKeysFromBytes(value);
+  return 0;
+}
+
+/** The host's keys as bytes; none: nothing. */
+function hostFastopenKey(tp: TcpSock): Uint8Array {
+  const words = tp.tcp.sysctl.tcpFastopenKey.split(/[-,]/).filter((word) => word !== '');
+  const bytes = new Uint8Array(words.length * 4);
+  words.forEach((word, i) => {
+    for (let at = 0; at < 4; at++) bytes[4 * i + at] = parseInt(word, 16) >>> (8 * at);
+  });
+  return bytes;
 }
 
 function setCongestion(tp: TcpSock, value: SockoptValue): number {

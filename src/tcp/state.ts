@@ -25,12 +25,17 @@ import { tcpDone, tcpFinWait2Orphan, tcpSetState, tcpShutdownSend } from './clos
 import { tcpDataQueue, tcpUrg } from './data.ts';
 import { tcpAckSndCheck, tcpEnterQuickackMode, tcpInPingpongMode, TCP_MAX_QUICKACKS } from './delack.ts';
 import { tcpEcnRcvSyn, tcpEcnRcvSynack } from './ecn.ts';
+import { tcpRcvFastopenSynack } from './fastopen-active.ts';
+import { tcpRcvSynrecvFastopen } from './fastopen.ts';
+import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReset, tcpResetSock, tcpSendChallengeAck, tcpStoreTsRecent, tcpValidateIncoming } from './input.ts';
+import { tcpCheckReq } from './minisocks.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpSendAck, tcpSendSynack } from './output.ts';
 import { pawsReject } from './paws.ts';
 import { tcpAcceptOptions } from './request.ts';
+import { tcpSynackRttMeas } from './rtt.ts';
 import { ICSK_ACK_SCHED, ICSK_ACK_TIMER, ICSK_TIME_RETRANS, type TcpSock } from './sock.ts';
 import { keepaliveTimeMs } from './sockopt.ts';
 import { resetXmitTimer, TCP_DELACK_MAX_US, TCP_TIMEOUT_MIN_US, tcpResetKeepaliveTimer } from './timer.ts';
@@ -51,6 +56,11 @@ export function tcpRcvStateProcess(tp: TcpSock, skb: SkBuff): number {
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpRcvStateProcess', tcpStateName(tp.state));
   tcpMstampRefresh(tp);
   if (tp.state === TCP_SYN_SENT) return synSentRcv(tp, skb);
+  const req = tcpFastopenRsk(tp);
+  if (req !== null && tcpCheckReq(tp, skb, req, true) === null) {
+    tp.net.drop(skb, tp.tcp.dropReason);
+    return 0;
+  }
   if ((skb.tcpFlags & (TCP_FLAG_ACK | TCP_FLAG_RST | TCP_FLAG_SYN)) === 0) {
     tp.net.drop(skb, Drop.TcpFlags);
     return 0;
@@ -127,9 +137,15 @@ function hasNewData(tp: TcpSock, skb: SkBuff): boolean {
 /** SYN_RECV: the ACK of our SYN has come, the connection is established. */
 function synRecvAcked(tp: TcpSock, skb: SkBuff): void {
   tp.delivered++; // the SYN-ACK's delivery is not seen by tcpAck
-  tp.retransStamp = 0;
-  tcpInitTransfer(tp);
-  tp.copiedSeq = tp.rcvNxt;
+  const req = tcpFastopenRsk(tp);
+  if (req !== null) {
+    if (tp.srttUs === 0) tcpSynackRttMeas(tp, req);
+    tcpRcvSynrecvFastopen(tp);
+  } else {
+    tp.retransStamp = 0;
+    tcpInitTransfer(tp);
+    tp.copiedSeq = tp.rcvNxt;
+  }
   tcpSetState(tp, TCP_ESTABLISHED);
   tp.stateChange(POLLOUT | POLLWRNORM); // only a crossed SYN finds somebody waiting here
   tp.sndUna = skb.ackSeq;
@@ -147,6 +163,7 @@ function synRecvAcked(tp: TcpSock, skb: SkBuff): void {
  * @returns -1: go on with the text; else what tcpRcvStateProcess is to return
  */
 function finWait1Acked(tp: TcpSock, skb: SkBuff): number {
+  if (tcpFastopenRsk(tp) !== null) tcpRcvSynrecvFastopen(tp);
   if (tp.sndUna !== tp.writeSeq) return -1;
   tcpSetState(tp, TCP_FIN_WAIT2);
   tp.shutdown |= SEND_SHUTDOWN;
@@ -232,9 +249,17 @@ function synAcked(tp: TcpSock, skb: SkBuff): void {
   tcpSyncMss(tp, tp.pmtuCookie);
   tcpInitializeRcvMss(tp);
   tcpFinishConnect(tp);
+  const { fastopen } = tp;
+  const again = fastopen !== null && (fastopen.synFastopen || fastopen.synData) && tcpRcvFastopenSynack(tp, skb, tp.rxOpt);
   tp.stateChange(POLLOUT | POLLWRNORM);
-  if (tp.deferAccept !== 0 || tcpInPingpongMode(tp)) {
-    // TCP_DEFER_ACCEPT, or TCP_QUICKACK off: the handshake's ACK waits for data to ride on, but not for long.
+  if (again) {
+    // What was in the SYN has just been sent again, and its ACK with it.
+    consumeSkb(skb);
+    tcpDataSndCheck(tp);
+    return;
+  }
+  if (tp.writePending > 0 || tp.deferAccept !== 0 || tcpInPingpongMode(tp)) {
+    // A writer that waits, TCP_DEFER_ACCEPT, or TCP_QUICKACK off: the handshake's ACK waits for data to ride on, but not for long.
     tp.ackPending |= ICSK_ACK_SCHED | ICSK_ACK_TIMER;
     tcpEnterQuickackMode(tp, TCP_MAX_QUICKACKS);
     tp.delackTimer.mod(tickExpiry(tp, usecsToTicks(TCP_DELACK_MAX_US)));

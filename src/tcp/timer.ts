@@ -12,6 +12,9 @@ import { Mib } from '../dev/mib.ts';
 import { TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
 import { tcpJiffies, tcpMstampRefresh, tcpTimeStampTs, tickExpiry, usecsToTicks } from './clock.ts';
 import { tcpDone, tcpOrphanOutOfResources, tcpWriteErr, tcpFinTime } from './close.ts';
+import { tcpFastopenDetectBlackhole } from './fastopen-active.ts';
+import { tcpFastopenSynackTimer } from './fastopen.ts';
+import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { tcpIsReno, tcpStreamIsThin } from './flight.ts';
 import { tcpSendAck, tcpSendActiveReset, tcpWriteWakeup } from './output.ts';
 import { tcpRackReoTimeout } from './rack.ts';
@@ -86,6 +89,8 @@ function rtoDeltaUs(tp: TcpSock): number {
 
 /** RFC 6298 (5.2), (5.3): off when nothing is out, else a full timeout from now; less what a probe has already waited. */
 export function tcpRearmRto(tp: TcpSock): void {
+  // It runs for the SYN-ACK.
+  if (tp.fastopen !== null && tp.fastopen.rsk !== null) return;
   if (tp.packetsOut === 0) {
     clearXmitTimer(tp);
     return;
@@ -98,7 +103,7 @@ export function tcpRearmRto(tp: TcpSock): void {
 /** Two round trips, and time for a delayed ACK when a single segment is out (RFC 8985 §7.2). False: no probe now. */
 export function tcpScheduleLossProbe(tp: TcpSock, advancingRto: boolean): boolean {
   const { sysctl } = tp.tcp;
-  if (sysctl.tcpEarlyRetrans < 3 || tp.packetsOut === 0 || tcpIsReno(tp)) return false;
+  if (sysctl.tcpEarlyRetrans < 3 || tp.packetsOut === 0 || tcpIsReno(tp) || tcpFastopenRsk(tp) !== null) return false;
   if (tp.caState !== TCP_CA_Open && tp.caState !== TCP_CA_CWR) return false;
   let timeout = TCP_TIMEOUT_INIT_US;
   if (tp.srttUs > 0) timeout = (tp.srttUs >> 2) + (tp.packetsOut === 1 ? sysctl.tcpRtoMinUs : TCP_TIMEOUT_MIN_US);
@@ -187,6 +192,7 @@ function tcpWriteTimeout(tp: TcpSock): boolean {
     }
   }
   if (!expired) expired = retransmitsTimedOut(tp, retryUntil, tp.userTimeoutMs);
+  tcpFastopenDetectBlackhole(tp, expired);
   if (expired) tcpWriteErr(tp);
   return expired;
 }
@@ -195,6 +201,11 @@ function tcpWriteTimeout(tp: TcpSock): boolean {
 
 /** Nothing has been acknowledged for a whole timeout (RFC 6298 (5.4) to (5.7)). */
 function tcpRetransmitTimer(tp: TcpSock): void {
+  const req = tcpFastopenRsk(tp);
+  if (req !== null) {
+    tcpFastopenSynackTimer(tp, req);
+    return;
+  }
   const head = tp.rtxQueue.head;
   if (tp.packetsOut === 0 || head === null) return;
   const handshake = tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV;

@@ -109,7 +109,6 @@ test('what the host does not have is skipped by name, before anything has run', 
   for (const [line, feature] of [
     ['> SEWA 0:0(0) <...>', 'Accurate ECN'],
     ['< . 1:1(0) ack 1 win 1 <ECN e1b 1,nop,nop,nop>', 'Accurate ECN'],
-    ['> S 0:0(0) <mss 1460,FO,nop,nop>', 'TCP Fast Open'],
     ['setsockopt(4, SOL_TCP, TCP_CONGESTION, "bbr", 3) = 0', 'congestion control other than CUBIC and Reno'],
     ['< ipv4 1.2.3.4 > 5.6.7.8: . 1:1(0) ack 1 win 1', 'encapsulation'],
   ] as const) assert.equal((await one(`${SERVER} +0 ${line}`)).message, feature);

@@ -4,7 +4,7 @@
  *     ip route [show] [[root|match|exact] PREFIX] [table T] [dev DEV] [via ADDR] [src ADDR] [proto P] [scope S] [type T]
  *     ip route add|replace|change|append|prepend|del [TYPE] PREFIX [via ADDR] [dev DEV] [src ADDR] [metric N] [proto P] [scope S]
  *              [onlink] [mtu [lock] N] [advmss N] [window N] [initcwnd N] [initrwnd N] [features ecn]
- *              [table T]
+ *              [fastopen_no_cookie N] [table T]
  *     ip route flush SELECTOR | cache                 ip route get ADDR [from ADDR] [iif DEV] [oif DEV]
  */
 import { formatIpv4, formatIpv4Prefix, ipv4InPrefix, ipv4Mask, type Ipv4Prefix } from '../../lib/addr.ts';
@@ -128,7 +128,8 @@ function showMetrics(m: RouteMetrics | null): string {
   if (m === null) return '';
   const mtu = m.mtu === 0 ? '' : ` mtu ${m.mtuLock ? 'lock ' : ''}${String(m.mtu)}`;
   const rest = (['window', 'advmss', 'initcwnd', 'initrwnd'] as const).filter((name) => m[name] !== 0);
-  return mtu + rest.map((name) => ` ${name} ${String(m[name])}`).join('') + (m.ecn === true ? ' features ecn' : '');
+  return mtu + rest.map((name) => ` ${name} ${String(m[name])}`).join('') + (m.ecn === true ? ' features ecn' : '')
+    + (m.fastopenNoCookie === true ? ' fastopen_no_cookie 1' : '');
 }
 
 /** The name of a value. */
@@ -170,7 +171,7 @@ interface Parsed {
 
 const ROUTE_WORDS: readonly string[] = [
   'to', 'via', 'dev', 'oif', 'src', 'metric', 'priority', 'preference', 'protocol', 'scope', 'table', 'onlink', 'mtu', 'advmss', 'window',
-  'initcwnd', 'initrwnd', 'features', 'nexthop', 'tos', 'dsfield', 'nhid', 'congctl', 'realms',
+  'initcwnd', 'initrwnd', 'features', 'fastopen_no_cookie', 'nexthop', 'tos', 'dsfield', 'nhid', 'congctl', 'realms',
 ];
 
 function parseRoute(w: IpWords): Parsed {
@@ -200,6 +201,7 @@ function parseRoute(w: IpWords): Parsed {
       case 'onlink': route.onlink = true; break;
       case 'mtu': m = { ...m, mtuLock: w.accept(['lock'], 4) !== '', mtu: w.number('mtu', 68, 65535) }; break;
       case 'advmss': case 'window': case 'initcwnd': case 'initrwnd': m = { ...m, [key]: w.number(key, 0, 0xffffff) }; break;
+      case 'fastopen_no_cookie': m = { ...m, fastopenNoCookie: w.number(key, 0, 1) === 1 }; break;
       case 'features':
         if (w.accept(['ecn'], 3) === '') throw w.error('Error: argument "features" is wrong: ecn is expected');
         m = { ...m, ecn: true };

@@ -3,6 +3,7 @@
  *
  *     ip addr [show] [DEV]        ip -br addr          ip [-s] link [show] [DEV]
  *     ip neigh [show]             ip -s neigh          ip maddr [show] [DEV]
+ *     ip tcp_metrics [show|delete ADDR|flush]
  *
  * `-4` and `-6` choose a family. Routes are in `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in
  * `ip-change.ts`, `ip6-addr.ts` and `ip-neigh.ts`.
@@ -33,6 +34,7 @@ import { ipRoute } from './ip-route.ts';
 import { speaksIpv6 } from './ip-words.ts';
 import { addr6Change } from './ip6-addr.ts';
 import { ip6Route } from './ip6-route.ts';
+import { ipTcpMetrics } from './ip-tcp-metrics.ts';
 
 const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', 6: '6', o: 'o', oneline: 'o' };
 
@@ -65,7 +67,8 @@ export function ip(host: ToolHost, args: readonly string[]): string {
     return isChange('neigh', verb) ? neighChange(host, words, family) : neigh(host, words, flags);
   }
   if (is(object, 'maddress', 'maddr')) return maddr(host, words);
-  throw unknownWord('ip', object, 'an object: addr, link, route, neigh or maddr');
+  if (is(object, 'tcp_metrics', 'tcpmetrics')) return ipTcpMetrics(host, words);
+  throw unknownWord('ip', object, 'an object: addr, link, route, neigh, maddr or tcp_metrics');
 }
 
 /** 4 or 6: by the option, else by the addresses on the line; 0 when nothing says which. */

@@ -6,7 +6,7 @@
  *   to    syscall/*       the host's calls
  */
 import { EFAULT } from '../../lib/errno.ts';
-import { AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK } from '../../sock/constants.ts';
+import { AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
@@ -174,7 +174,8 @@ async function writev(at: CallSite, { args }: CallSpec): Promise<Answer> {
 
 async function sendmsg(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const fd = liveFd(at, args[0]);
-  const msg = outMessage(at, iovLength(fieldOf(args[1], 'msg_iov')?.value), numberOf(args[2]), fdSock(at.p, fd)?.type === SOCK_DGRAM);
+  const named = fdSock(at.p, fd)?.type === SOCK_DGRAM || (numberOf(args[2]) & MSG_FASTOPEN) !== 0;
+  const msg = outMessage(at, iovLength(fieldOf(args[1], 'msg_iov')?.value), numberOf(args[2]), named);
   if ((msg.flags & MSG_ZEROCOPY) !== 0) msg.iov = iovParts(fieldOf(args[1], 'msg_iov')?.value).map((n) => new Uint8Array(n));
   return { ret: await waitSendmsg(at.p, fd, msg) };
 }

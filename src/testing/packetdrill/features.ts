@@ -4,7 +4,6 @@
  */
 
 const MISSING: readonly (readonly [RegExp, string])[] = [
-  [/\bFO(?:EXP)?\b|\bMSG_FASTOPEN\b|\bTCP_FASTOPEN(?:_\w+)?\b/, 'TCP Fast Open'],
   [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
   [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
   [/\btcp_mtu_probing=[12]\b/, 'MTU probing'],

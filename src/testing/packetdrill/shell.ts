@@ -13,13 +13,16 @@ const DEFAULTS: Readonly<Record<string, string>> = {
   tcp_rmem: '4096 540000 15728640', tcp_wmem: '4096 262144 4194304', tcp_timestamps: '1', tcp_syn_retries: '5', tcp_synack_retries: '5',
   tcp_frto: '2', tcp_sack: '1', tcp_dsack: '1', tcp_reordering: '3', tcp_congestion_control: 'cubic', tcp_slow_start_after_idle: '0',
   tcp_early_retrans: '4', tcp_recovery: '1', tcp_tso_win_divisor: '3', tcp_ecn: '0', tcp_pacing_ss_ratio: '200', tcp_pacing_ca_ratio: '120',
-  tcp_notsent_lowat: '4294967295', tcp_syncookies: '1',
+  tcp_notsent_lowat: '4294967295', tcp_syncookies: '1', tcp_fastopen_key: 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4',
 };
+
+/** net.ipv4.tcp_fastopen in the kernel's own suite, and in the older one, whose helpers are in a folder of that name. */
+const FASTOPEN = '0x3';
+const FASTOPEN_COMMON = '0x70403';
 
 /** Settings of a Linux that scripts write and that have no effect there any more, or none on what packets show. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'net.ipv4.tcp_fack', 'net.ipv4.tcp_fastopen_key', 'net.ipv4.tcp_fastopen', 'net.ipv4.tcp_ecn_option', 'net.ipv4.tcp_low_latency',
-  'net.ipv4.tcp_fastopen_blackhole_timeout_sec',
+  'net.ipv4.tcp_fack', 'net.ipv4.tcp_ecn_option', 'net.ipv4.tcp_low_latency',
 ]);
 
 /** Cuts a line at what `at` (sticky) matches outside of quotes; the cuts themselves are parts, too. */
@@ -103,7 +106,7 @@ export class ScriptShell {
     switch (name) {
       case '': case 'true': case ':': case 'set': case 'cd': case 'modprobe': case 'sync': return OK;
       case 'false': return { status: 1, out: '' };
-      case 'defaults.sh': return this.defaults();
+      case 'defaults.sh': return this.defaults(words[0]!);
       case 'set_sysctls.py': return this.setSysctls(args);
       case 'sleep': await this.host.advance(this.host.nowNs + Number(args[0]) * 1e9); return OK;
       case 'echo': return this.echo(args, target);
@@ -111,7 +114,7 @@ export class ScriptShell {
       case 'dd': return this.dd(args);
       case 'rm': for (const path of args) this.fds.disk.delete(path); return OK;
       case 'sysctl': return this.sysctl(args);
-      case 'ip': return args.some((word) => word.startsWith('tcp_metrics')) ? OK : this.tool(name, args);
+      case 'ip': return this.tool(name, args);
       case 'nstat': return args.includes('-n') ? OK : this.tool(name, args); // a fresh host counts from 0 anyhow
       case 'tc': case 'iptables': case 'ip6tables': case 'ethtool': case 'ss': case 'netstat': return this.tool(name, args);
       case 'sh': case 'bash': return { status: await this.script(args[0] ?? ''), out: '' };
@@ -124,14 +127,15 @@ export class ScriptShell {
 
   /** A shell script: one of the suites' helpers, or a file of the same kind of lines. */
   async script(path: string): Promise<number> {
-    if (path.endsWith('defaults.sh')) return this.defaults().status;
+    if (path.endsWith('defaults.sh')) return this.defaults(path).status;
     if (/sysctl_restore_/.test(path)) return 0;
     const text = this.readFile(path);
     if (text === null) throw new ScriptSkipped(`shell script '${path}'`);
     return await this.run(text);
   }
 
-  private defaults(): Ran {
+  private defaults(path: string): Ran {
+    this.set('net.ipv4.tcp_fastopen', path.includes('common/') ? FASTOPEN_COMMON : FASTOPEN);
     for (const [name, value] of Object.entries(DEFAULTS)) this.set(`net.ipv4.${name}`, value);
     return this.tool('tc', ['qdisc', 'replace', 'dev', 'tun0', 'root', 'pfifo']);
   }

@@ -1,6 +1,8 @@
 /** setsockopt and getsockopt of a script: `[4]`, `"reno"`, `{onoff=1, linger=0}`, and lengths as written. */
 import { EINVAL } from '../../lib/errno.ts';
-import { SO_BINDTODEVICE, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, SOL_TCP, TCP_CONGESTION } from '../../sock/constants.ts';
+import {
+  SO_BINDTODEVICE, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET, SOL_TCP, TCP_CONGESTION, TCP_FASTOPEN_KEY,
+} from '../../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../../sock/sock.ts';
 import type { Process } from '../../syscall/process.ts';
 import { type Linger, sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
@@ -17,7 +19,8 @@ function tooShort(level: number, len: number): boolean {
 }
 
 function isText(level: number, name: number): boolean {
-  return (level === SOL_TCP && name === TCP_CONGESTION) || (level === SOL_SOCKET && name === SO_BINDTODEVICE);
+  if (level === SOL_TCP) return name === TCP_CONGESTION || name === TCP_FASTOPEN_KEY;
+  return level === SOL_SOCKET && name === SO_BINDTODEVICE;
 }
 
 export function callSetsockopt(p: Process, fd: number, args: readonly Expr[]): Answer {
@@ -28,12 +31,18 @@ export function callSetsockopt(p: Process, fd: number, args: readonly Expr[]): A
 }
 
 function optionValue(level: number, name: number, value: Expr | undefined): SockoptValue {
+  if (value?.kind === 'text' && level === SOL_TCP && name === TCP_FASTOPEN_KEY) return bytesOf(value.value);
   if (value?.kind === 'text') return value.value.replace(/\0[\s\S]*$/, '');
   if (level === SOL_SOCKET && name === SO_LINGER) return { on: fieldNumber(value, 'onoff') !== 0, seconds: fieldNumber(value, 'linger') };
   if (level === SOL_SOCKET && (name === SO_RCVTIMEO || name === SO_SNDTIMEO)) {
     return fieldNumber(value, 'tv_sec') * 1e9 + fieldNumber(value, 'tv_usec') * 1000;
   }
   return numberOf(value) | 0;
+}
+
+/** The bytes of a string with escapes. */
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
 
 export function callGetsockopt(p: Process, fd: number, args: readonly Expr[]): Answer {
@@ -48,7 +57,8 @@ export function callGetsockopt(p: Process, fd: number, args: readonly Expr[]): A
     return { ret: 0, wrong: alike ? undefined : `${showExpr(want)} wanted, got {onoff=${Number(linger.on)}, linger=${linger.seconds}}` };
   }
   if (want.kind === 'text') {
-    return { ret: 0, wrong: got === want.value ? undefined : `${showExpr(want)} wanted, got ${JSON.stringify(got)}` };
+    const text = got instanceof Uint8Array ? String.fromCharCode(...got) : got;
+    return { ret: 0, wrong: text === want.value ? undefined : `${showExpr(want)} wanted, got ${JSON.stringify(got)}` };
   }
   const n = numberOf(want);
   return { ret: 0, wrong: got === n ? undefined : `[${n}] wanted, got [${JSON.stringify(got)}]` };
