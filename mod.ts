@@ -4,7 +4,9 @@
  * The public face. `World` joins hosts by cables under one virtual clock and one seed; `Kernel` is one host by itself.
  */
 export { Host, World } from './src/node/world.ts';
-export { install } from './src/node/install.ts';
+export { install, type Installed, type InstallOptions } from './src/node/install.ts';
+export type { ConfiguredCable, ConfiguredHost, KernetConfig } from './src/node/config.ts';
+export type { Passthrough, PassthroughOption, Target } from './src/node/passthrough.ts';
 export { RUN_UNTIL_IDLE_MAX_MS, type CableOptions, type LeakReport, type Plug, type WorldOptions } from './src/world/world.ts';
 export type { HostOptions, RouteOptions } from './src/world/host.ts';
 export { Interface, type InterfaceOptions, type VlanInterfaceOptions } from './src/world/interface.ts';

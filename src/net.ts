@@ -10,7 +10,10 @@ export { createTls, type NodeTls } from './node/tls.ts';
 export {
   createConnector, createFetch, type Connector, type ConnectorOptions, type ConnectorRequest, type NodeFetch, type WebSocketClass,
 } from './node/fetch.ts';
-export { install } from './node/install.ts';
+export { install, type Installed, type InstallOptions } from './node/install.ts';
+export { selfTest } from './node/self-test.ts';
+export type { ConfiguredCable, ConfiguredHost, KernetConfig } from './node/config.ts';
+export type { Passthrough, PassthroughOption, Target } from './node/passthrough.ts';
 export { UdpTap, type UdpTapOptions } from './node/udp-tap.ts';
 export type { HostLike } from './node/sockets.ts';
 export type { Names } from './node/lookup.ts';

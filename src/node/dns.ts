@@ -28,6 +28,9 @@ export type NodeDns = typeof nodeDns;
 
 type Callback = (error: Error | null, result?: unknown) => void;
 
+/** Of `--dns-result-order`; taken when this module is loaded, for `dns` itself may be led to a host later. */
+const initialOrder: string = (nodeDns as { getDefaultResultOrder?: () => string }).getDefaultResultOrder?.() ?? 'verbatim';
+
 const EINVAL = -22;
 
 // ---- argument checks ------------------------------------------------------------------------------------------------
@@ -276,7 +279,7 @@ export function createDns(host: HostLike | NodeHost): NodeDns {
   if (node.resolver === null) throw new TypeError('createDns: expected a Kernel or another host with a resolver');
   const resolverOf = (): HostResolver => node.resolver!; // of this boot
   const channel = new Channel(resolverOf);
-  let order = 'verbatim';
+  let order = initialOrder;
   const lookup = (name: unknown, given: unknown, callback?: unknown): void => {
     const done = checkCallback(typeof given === 'function' ? given : callback) as LookupCallback;
     if (name !== undefined && name !== null && name !== '') checkString(name, 'hostname');

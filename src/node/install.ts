@@ -1,11 +1,12 @@
 /**
- * `install()`: Node's own net, http, https, tls and dgram mean a host's while code runs that `host.run(fn)` began, or that
- * came of it by callbacks, promises and timers. All other code keeps the machine's network.
+ * `install()`: Node's own net, http, https, tls, dgram and dns mean a kernet host's, and nothing reaches the machine's network.
  *
- * A handful of hooks on prototypes and on `dns`, each of which asks AsyncLocalStorage for the host. They are looked for one
- * by one before the first is put in place; what is missing is named. `uninstall` restores exactly what was there.
+ * Code that `host.run(fn)` began has that host, as far as callbacks, promises and timers carry it. All other code has the host
+ * that the installation names: of the world that was given, or the default world's (a host with a loopback).
+ *
+ * Hooks on prototypes and on modules (node/hook/*). They are looked for one by one before the first is put in place; what is
+ * missing is named. The end of the last installation restores exactly what was there.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import dgram from 'node:dgram';
 import dns from 'node:dns';
 import http from 'node:http';
@@ -13,82 +14,170 @@ import { syncBuiltinESMExports } from 'node:module';
 import net from 'node:net';
 import process from 'node:process';
 import tls from 'node:tls';
-import { adoptDatagramSocket } from './dgram.ts';
-import { datagramState, hookTlsWrap, reinitializeHandle, type HandleHolder } from './handle/runtime.ts';
-import { frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
-import { tlsHandle } from './handle/tls.ts';
-import { UdpHandle } from './handle/udp.ts';
-import { dnsOf } from './dns.ts';
-import { METHODS } from './dns-records.ts';
-import type { LookupCallback, LookupOptions } from './lookup.ts';
-import { listen2, type NodeHost, prepareConnect } from './sockets.ts';
+import { inspect } from 'node:util';
+import { checkOptions } from '../lib/units.ts';
+import { checkConfig, CONFIG_OPTIONS, configOfEnv, type KernetConfig } from './config.ts';
+import { beInstalled, installationCount, type Outside } from './current.ts';
+import { DefaultWorld } from './default-world.ts';
+import { hookGuard } from './guard.ts';
+import { reinitializeHandle } from './handle/runtime.ts';
+import { hookDatagrams } from './hook/dgram.ts';
+import { hookNames } from './hook/dns.ts';
+import { hookAgentNames } from './hook/http.ts';
+import { hookIpc } from './hook/ipc.ts';
+import { hookNet } from './hook/net.ts';
+import { hookOs } from './hook/os.ts';
+import type { Undo } from './hook/wrap.ts';
+import { parsePassthrough, type PassthroughOption } from './passthrough.ts';
+import { admitTcpHandles } from './handle/tcp.ts';
+import { Host, World } from './world.ts';
 
-type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
-type Undo = () => void;
-
-const currentHost = new AsyncLocalStorage<NodeHost>();
-
-/** Milliseconds by which the wall clock of the host that code runs on is off. */
-export function currentSkewMs(): number {
-  return currentHost.getStore()?.skewMs() ?? 0;
+/** What `install` may be told. */
+export interface InstallOptions extends Omit<KernetConfig, 'host' | 'setup'> {
+  /** The world of the program. Without one, a default world is made when it is first needed, as the other options say. */
+  readonly world?: World;
+  /**
+   * What code outside of `host.run` has: a host or its name; or `'machine'`, the machine's own network. Default: the only host
+   * of the world, the first of the default world. A world of several hosts has no default: code outside gets an error.
+   */
+  readonly host?: Host | string;
+  /** Who may reach the machine's own network, wherever it runs. Default: nobody. */
+  readonly passthrough?: PassthroughOption;
 }
 
-/** Runs `fn` on a host: what it starts, and what comes of that, has the host's network. Needs `install()`. */
-export function runOn<T>(host: NodeHost, fn: () => T): T {
-  if (installs === 0) {
-    throw new Error('host.run: Node\'s modules are untouched; call install() first, or start with --import kernet/register');
-  }
-  return currentHost.run(host, fn);
+/** Ends an installation: by a call, by `end()`, or with its scope (`using`). */
+export interface Installed {
+  (): void;
+  end(): void;
+  [Symbol.dispose](): void;
+  /** The world; a default world is made by asking. */
+  readonly world: World;
 }
 
-let installs = 0;
-let undoAll: Undo = () => undefined;
+const OPTIONS: readonly string[] = ['world', ...CONFIG_OPTIONS.filter((name) => name !== 'setup')];
+
+let unhook: Undo = () => undefined;
 
 /**
- * Puts the hooks in place. They do nothing outside `host.run`. Returns what takes them away again; after as many calls of
- * it as of `install`, everything is as it was.
+ * Leads Node's own modules to kernet's hosts, for the whole process, until the returned function is called. Several may be in
+ * force at a time; the last one says what code outside of `host.run` has.
  *
+ *   using installed = install(world);
+ *
+ * At its end the default world, if there is one, ends: sockets in it are closed. Sockets in worlds of the user's stay as they are.
+ *
+ * @throws TypeError that names the option and the accepted form
  * @throws Error that names the hook when this version of Node has not got one
  */
-export function install(): Undo {
-  if (installs++ === 0) {
-    try {
-      undoAll = installAll();
-    } catch (error) {
-      installs = 0;
-      throw error;
-    }
+export function install(given: World | InstallOptions = {}): Installed {
+  const options = given instanceof World ? { world: given } : checkInstall(given);
+  const { world, host, passthrough, ...config } = options;
+  const own = world === undefined ? new DefaultOutside(config, host) : null;
+  const outside = own === null ? outsideOf(world!, host) : (): ReturnType<Outside> => own.outside();
+  const passes = passthrough === undefined ? null : parsePassthrough(passthrough, 'install: passthrough');
+  if (installationCount() === 0) unhook = hookAll();
+  const leave = beInstalled({ outside, passthrough: passes });
+  let ended = false;
+  const end = (): void => {
+    if (ended) return;
+    ended = true;
+    own?.end();
+    leave();
+    if (installationCount() === 0) unhook();
+  };
+  const made = Object.assign((): void => end(), { end });
+  Object.defineProperty(made, 'world', { get: () => world ?? own!.made().world });
+  Object.defineProperty(made, Symbol.dispose, { value: end });
+  return made as unknown as Installed;
+}
+
+/** Installs a default world that is there from the beginning; its programs are started by `start`. */
+export function installConfigured(config: KernetConfig, where: string): DefaultWorld {
+  const made = new DefaultWorld(config, where);
+  const { passthrough } = config;
+  const passes = passthrough === undefined ? null : parsePassthrough(passthrough, `${where}: passthrough`);
+  if (installationCount() === 0) unhook = hookAll();
+  beInstalled({ outside: () => made.host.node, passthrough: passes });
+  return made;
+}
+
+function checkInstall(given: unknown): InstallOptions {
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(`install: ${inspect(given)} is not understood; expected a World or options`);
   }
-  let done = false;
+  checkOptions(given, OPTIONS, 'install');
+  const { world, host, ...rest } = given as InstallOptions;
+  const show = (value: unknown): string => inspect(value, { depth: 0 });
+  if (world !== undefined && !(world instanceof World)) throw new TypeError(`install: world: ${show(world)} is not a World`);
+  if (host !== undefined && typeof host !== 'string' && !(host instanceof Host)) {
+    throw new TypeError(`install: host: ${show(host)} is not understood; expected a host, its name, or 'machine'`);
+  }
+  if (world !== undefined) {
+    const alone = Object.keys(rest).find((name) => name !== 'passthrough');
+    if (alone !== undefined) throw new TypeError(`install: ${alone}: of a default world, but a world is given; say it to that one`);
+  } else if (host instanceof Host) {
+    return { ...checkConfig(rest, 'install'), world: host.world as World, host };
+  }
+  return { ...checkConfig(rest, 'install'), ...(world === undefined ? {} : { world }), ...(host === undefined ? {} : { host }) };
+}
+
+/** What code outside of `host.run` has in a world of the user's. */
+function outsideOf(world: World, host: Host | string | undefined): Outside {
+  if (host === 'machine') return () => null;
+  const chosen = typeof host === 'string' ? world.hosts.find(({ name }) => name === host) : host;
+  if (host !== undefined && (chosen === undefined || chosen.world !== world)) {
+    const names = world.hosts.map(({ name }) => name).join(', ');
+    const name = typeof host === 'string' ? host : host.name;
+    throw new TypeError(`install: host: ${inspect(name)} is not in this world; expected one of ${names}`);
+  }
+  if (chosen !== undefined) return () => chosen.node;
   return () => {
-    if (done) return;
-    done = true;
-    if (--installs === 0) undoAll();
+    const [only, another] = world.hosts;
+    if (only !== undefined && another === undefined) return only.node;
+    const has = only === undefined ? 'no host' : 'several hosts';
+    const error = new Error(`kernet: code outside of host.run used the network, and the installed world has ${has}; `
+      + 'wrap it in host.run(() => …), or name one: install({ world, host: \'…\' })');
+    throw Object.assign(error, { code: 'ERR_KERNET_NO_HOST' });
   };
 }
 
-function installAll(): Undo {
-  for (const [name, owner, key] of hookPoints()) {
-    if (typeof Reflect.get(owner, key) === 'function') continue;
-    throw new Error(`install: Node ${process.version} has no ${name}; its sockets cannot be led to a kernet host. Please report it`);
+/** The default world, made when code outside of `host.run` first uses the network. */
+class DefaultOutside {
+  private readonly config: KernetConfig;
+  private readonly isMachine: boolean;
+  private world: DefaultWorld | null = null;
+  private ended = false;
+
+  constructor(config: KernetConfig, host: string | Host | undefined) {
+    this.isMachine = host === 'machine';
+    const env = this.isMachine ? {} : configOfEnv(process.env);
+    this.config = { ...env, ...config, ...(typeof host === 'string' && !this.isMachine ? { host } : {}) };
+    const isDescribed = Object.keys(this.config).some((name) => name !== 'seed');
+    if (!this.isMachine && isDescribed) this.world = new DefaultWorld(this.config, 'install');
   }
-  const undo = [
-    hookConnect(), hookReinitialize(), hookListen(), hookTls(), hookDatagrams(), hookLookup(dns), hookPromisesLookup(),
-    ...hookQuestions(), ...hookResolvers(), hookAgentNames(),
-  ];
-  syncBuiltinESMExports();
-  return () => {
-    for (const step of undo.reverse()) step();
-    syncBuiltinESMExports();
-  };
+
+  outside(): ReturnType<Outside> {
+    return this.isMachine || this.ended ? null : this.made().host.node;
+  }
+
+  made(): DefaultWorld {
+    return this.world ??= new DefaultWorld(this.config, 'install');
+  }
+
+  end(): void {
+    this.ended = true;
+    this.world?.end();
+  }
 }
 
-/** Everything that is touched: a name for the message, and where it is. */
+/** Everything that cannot do without: a name for the message, and where it is. */
 function hookPoints(): [name: string, owner: object, key: PropertyKey][] {
   return [
     ['net.Socket.prototype.connect', net.Socket.prototype, 'connect'],
     ['net.Socket.prototype[kReinitializeHandle]', net.Socket.prototype, reinitializeHandle],
+    ['net.Server.prototype.listen', net.Server.prototype, 'listen'],
     ['net.Server.prototype._listen2', net.Server.prototype, '_listen2'],
+    ['tls.connect', tls, 'connect'],
     ['tls.TLSSocket.prototype._wrapHandle', tls.TLSSocket.prototype, '_wrapHandle'],
     ['dgram.Socket.prototype.bind', dgram.Socket.prototype, 'bind'],
     ['dns.lookup', dns, 'lookup'],
@@ -99,165 +188,16 @@ function hookPoints(): [name: string, owner: object, key: PropertyKey][] {
   ];
 }
 
-/** Replaces a function by what `make` makes of it, as the same kind of property. */
-function wrap(owner: object, key: PropertyKey, make: (real: AnyFunction) => AnyFunction): Undo {
-  const old = Object.getOwnPropertyDescriptor(owner, key);
-  const real = Reflect.get(owner, key) as AnyFunction;
-  const hook = make(real);
-  Object.defineProperty(hook, 'name', { value: real.name, configurable: true });
-  Object.defineProperty(hook, 'length', { value: real.length, configurable: true });
-  Object.defineProperty(owner, key, { writable: true, configurable: true, enumerable: old?.enumerable ?? true, value: hook });
-  return () => {
-    if (Reflect.get(owner, key) !== hook) return; // somebody has put another hook on top: it stays, and finds no host
-    if (old === undefined) Reflect.deleteProperty(owner, key);
-    else Object.defineProperty(owner, key, old);
-  };
-}
-
-// ---- TCP
-
-function hookConnect(): Undo {
-  return wrap(net.Socket.prototype, 'connect', (real) => function connect(...args) {
-    const host = currentHost.getStore();
-    return Reflect.apply(real, this, host === undefined ? args : prepareConnect(host, this as net.Socket, args));
-  });
-}
-
-/** Happy eyeballs makes a native handle for the second address and on. */
-function hookReinitialize(): Undo {
-  return wrap(net.Socket.prototype, reinitializeHandle, (real) => function reinitialize(handle, ...rest) {
-    const old = (this as HandleHolder)._handle;
-    if (!isTcpHandle(old) || isTcpHandle(handle)) return real.call(this, handle, ...rest);
-    const { host } = old instanceof TcpHandle ? old : old.handle;
-    return real.call(this, frontOf(new TcpHandle(host)), ...rest);
-  });
-}
-
-function hookListen(): Undo {
-  return wrap(net.Server.prototype, '_listen2', (real) => function listen(...args) {
-    const host = currentHost.getStore();
-    if (host === undefined) return real.apply(this, args);
-    return listen2(host, this as net.Server, args as Parameters<typeof listen2>[2]);
-  });
-}
-
-/** A TLS socket that is to connect makes a native handle, unless it is given one. */
-function hookTls(): Undo {
-  return hookTlsWrap((socket, given, below) => {
-    const host = currentHost.getStore();
-    if (host === undefined || below !== null || isTcpHandle(given)) return undefined;
-    return tlsHandle(host.handles, socket);
-  });
-}
-
-// ---- UDP
-
-/** Every use of a datagram socket binds it first. */
-function hookDatagrams(): Undo {
-  return wrap(dgram.Socket.prototype, 'bind', (real) => function bind(...args) {
-    const host = currentHost.getStore();
-    const socket = this as dgram.Socket;
-    if (host !== undefined) {
-      const { handle } = datagramState(socket);
-      if (handle !== null && !(handle instanceof UdpHandle)) adoptDatagramSocket(host, socket);
-    }
-    return real.apply(this, args);
-  });
-}
-
-// ---- names
-
-function hookLookup(owner: object): Undo {
-  return wrap(owner, 'lookup', (real) => function lookup(name, given, callback, ...rest) {
-    const host = currentHost.getStore();
-    if (host === undefined || typeof name !== 'string') return real.call(this, name, given, callback, ...rest);
-    const done = (typeof given === 'function' ? given : callback) as LookupCallback;
-    const options = (typeof given === 'function' ? {} : given ?? {}) as LookupOptions;
-    host.lookup(name, options, done);
-    return {};
-  });
-}
-
-function hookPromisesLookup(): Undo {
-  return wrap(dns.promises, 'lookup', (real) => function lookup(name, given, ...rest) {
-    const host = currentHost.getStore();
-    if (host === undefined || typeof name !== 'string') return real.call(this, name, given, ...rest);
-    const options = (typeof given === 'number' ? { family: given } : given ?? {}) as LookupOptions;
-    return new Promise((resolve, reject) => {
-      host.lookup(name, options, (error, address, family) => {
-        if (error !== null) reject(error);
-        else resolve(options.all === true ? address : { address, family });
-      });
-    });
-  });
-}
-
-/** Questions to name servers, and what else of `dns` has a host's meaning, in both forms. */
-const QUESTIONS: readonly string[] = [...Object.values(METHODS), 'resolve', 'reverse', 'lookupService', 'getServers', 'setServers'];
-
-function hookQuestions(): Undo[] {
-  const forms: readonly (readonly [owner: object, ofHost: (host: NodeHost) => object])[] = [
-    [dns, dnsOf], [dns.promises, (host) => dnsOf(host).promises],
-  ];
-  return forms.flatMap(([owner, ofHost]) => methodsIn(owner, QUESTIONS).map((name) =>
-    wrap(owner, name, (real) => function question(...args) {
-      const host = currentHost.getStore();
-      if (host === undefined || host.resolver === null) return real.apply(this, args);
-      return (Reflect.get(ofHost(host), name) as AnyFunction).apply(undefined, args);
-    })));
-}
-
-function methodsIn(owner: object, names: readonly string[]): readonly string[] {
-  return names.filter((name) => Object.hasOwn(owner, name) && typeof Reflect.get(owner, name) === 'function');
-}
-
-/** A `dns.Resolver` that is first used on a host asks there, from then on. */
-const hostResolvers = new WeakMap<object, object>();
-const RESOLVER_METHODS: readonly string[] = [
-  ...Object.values(METHODS), 'resolve', 'reverse', 'getServers', 'setServers', 'cancel', 'setLocalAddress',
-];
-
-function hookResolvers(): Undo[] {
-  const prototypes = new Set<object>();
-  for (const Resolver of [dns.Resolver, dns.promises.Resolver]) {
-    const own = Resolver.prototype as object;
-    prototypes.add(own).add(Object.getPrototypeOf(own) as object);
+function hookAll(): Undo {
+  for (const [name, owner, key] of hookPoints()) {
+    if (typeof Reflect.get(owner, key) === 'function') continue;
+    throw new Error(`install: Node ${process.version} has no ${name}; its sockets cannot be led to a kernet host. Please report it`);
   }
-  return [...prototypes].flatMap((owner) => methodsIn(owner, RESOLVER_METHODS).map((name) =>
-    wrap(owner, name, (real) => function method(...args) {
-      const mine = resolverOf(this as object);
-      return mine === null ? real.apply(this, args) : (Reflect.get(mine, name) as AnyFunction).apply(mine, args);
-    })));
-}
-
-/** What stands for a resolver on its host; null outside of all hosts. */
-function resolverOf(real: object): object | null {
-  const known = hostResolvers.get(real);
-  if (known !== undefined) return known;
-  const host = currentHost.getStore();
-  if (host === undefined || host.resolver === null) return null;
-  const of = dnsOf(host);
-  const mine = real instanceof dns.promises.Resolver ? new of.promises.Resolver() : new of.Resolver();
-  hostResolvers.set(real, mine);
-  return mine;
-}
-
-// ---- http
-
-const hostIds = new WeakMap<NodeHost, number>();
-let nextHostId = 1;
-
-function idOf(host: NodeHost): number {
-  let id = hostIds.get(host);
-  if (id === undefined) hostIds.set(host, id = nextHostId++);
-  return id;
-}
-
-/** A connection of one host is not reused for another's request. */
-function hookAgentNames(): Undo {
-  return wrap(http.Agent.prototype, 'getName', (real) => function getName(...args) {
-    const name = real.apply(this, args) as string;
-    const host = currentHost.getStore();
-    return host === undefined ? name : `${name}:kernet-${idOf(host)}`;
-  });
+  admitTcpHandles();
+  const undo = [...hookNet(), ...hookDatagrams(), ...hookNames(), hookAgentNames(), ...hookOs(), ...hookIpc(), ...hookGuard()];
+  syncBuiltinESMExports();
+  return () => {
+    for (const step of undo.reverse()) step();
+    syncBuiltinESMExports();
+  };
 }

@@ -14,7 +14,7 @@ import timersPromises from 'node:timers/promises';
 import { NS_PER_SEC } from '../lib/units.ts';
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
 import { isTcpHandle } from './handle/tcp.ts';
-import { currentSkewMs } from './install.ts';
+import { currentSkewMs } from './current.ts';
 import { socketTimer, type HandleHolder } from './handle/runtime.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
@@ -32,14 +32,10 @@ function replace(owner: object, name: PropertyKey, value: unknown): () => void {
 /** Whose code runs, when several programs do. */
 const currentProgram = new AsyncLocalStorage<ProgramClock>();
 
-/** Timers of programs that are over and that go on: they belong to the modules that made them, so to this process. */
-const outside = new Set<VirtualTimer>();
-
 /** The hook that node/ puts into `world.programHooks`. */
 export function nodeProgram(clock: ProgramClock): () => void {
   const { runtime } = clock;
   runtime.contexts = currentProgram;
-  runtime.outside = outside;
   runtime.skewMs = currentSkewMs;
   runtime.bind = (callback) => AsyncResource.bind(callback);
   const undo: (() => void)[] = [];

@@ -5,7 +5,6 @@
  *   from  net.ts, http.ts, install.ts
  *   to    handle/tcp.ts
  */
-import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
@@ -15,11 +14,10 @@ import { restProbe } from './real-work.ts';
 import { PipeHandle } from './handle/pipe.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { admitTlsHandles } from './handle/tls.ts';
-import { createLookup, type Later, type Lookup, type Names } from './lookup.ts';
+import { createLookup, type Lookup, type Names } from './lookup.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
 import type { Process } from '../syscall/process.ts';
 import type { Pump } from '../time/pump.ts';
-import { Task } from '../time/task.ts';
 
 /** What node/ needs of a host. A Kernel is one. */
 export interface HostLike {
@@ -49,9 +47,7 @@ export class NodeHost {
     admitTlsHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
     this.resolver = host.resolver ?? null;
-    const { sim } = host.parts.pump;
-    const later: Later = (answer) => sim.ready(new Task(AsyncResource.bind(answer)));
-    this.lookup = createLookup(host.hosts, later, () => this.resolver);
+    this.lookup = createLookup(host.hosts, () => this.resolver);
     this.clock = host.clock ?? null;
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();
@@ -86,6 +82,12 @@ export type ConnectArgs = readonly unknown[];
  * but with the host's lookup in place of the machine's.
  */
 export function prepareConnect(host: NodeHost, socket: net.Socket, args: ConnectArgs): readonly unknown[] {
+  giveConnectHandle(host, socket, args);
+  return withLookup(host.lookup, args);
+}
+
+/** Puts a handle under `socket`, which is about to connect. */
+export function giveConnectHandle(host: NodeHost, socket: net.Socket, args: ConnectArgs): void {
   noticeHttp2();
   const holder = socket as unknown as HandleHolder;
   if (socket.destroyed) {
@@ -100,7 +102,6 @@ export function prepareConnect(host: NodeHost, socket: net.Socket, args: Connect
   }
   // A timeout that was set before now counts by the clock that this socket's host has.
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
-  return withLookup(host, args);
 }
 
 /** Is it a path that connect() is called with? */
@@ -111,7 +112,8 @@ function toPath(args: ConnectArgs): boolean {
     && (first as { path: string }).path !== '';
 }
 
-function withLookup(host: NodeHost, args: ConnectArgs): readonly unknown[] {
+/** The arguments of connect(), with `lookup` for a name that the caller has no function for. */
+export function withLookup(lookup: unknown, args: ConnectArgs): readonly unknown[] {
   const [first, second] = args;
   if (Array.isArray(first)) {
     // Arguments that lib/net.js has put in order already; it knows them by a symbol.
@@ -119,18 +121,18 @@ function withLookup(host: NodeHost, args: ConnectArgs): readonly unknown[] {
     if (!needsLookup(options)) return args;
     const normal = [...first as unknown[]];
     for (const key of Object.getOwnPropertySymbols(first)) Reflect.set(normal, key, Reflect.get(first, key));
-    normal[0] = { ...options, lookup: host.lookup };
+    normal[0] = { ...options, lookup };
     return [normal, ...args.slice(1)];
   }
   if (typeof first === 'object' && first !== null) {
     const options = first as ConnectOptions;
-    return needsLookup(options) ? [{ ...options, lookup: host.lookup }, ...args.slice(1)] : args;
+    return needsLookup(options) ? [{ ...options, lookup }, ...args.slice(1)] : args;
   }
   if (typeof first === 'string' && !isPort(first)) return args; // a path
   const name = typeof second === 'string' ? second : undefined;
   if (name !== undefined && net.isIP(name) !== 0) return args;
   const last = args.at(-1);
-  const options = name === undefined ? { port: first, lookup: host.lookup } : { port: first, host: name, lookup: host.lookup };
+  const options = name === undefined ? { port: first, lookup } : { port: first, host: name, lookup };
   return typeof last === 'function' && args.length > 1 ? [options, last] : [options];
 }
 

@@ -10,9 +10,9 @@ import { createDgram, type NodeDgram } from './dgram.ts';
 import { dnsOf, type NodeDns } from './dns.ts';
 import { createConnector, createFetch, type Connector, type ConnectorOptions, type NodeFetch } from './fetch.ts';
 import { createHttp, type NodeHttp } from './http.ts';
+import { runOn } from './current.ts';
 import { createHttp2, type NodeHttp2 } from './http2.ts';
 import { createHttps, type NodeHttps } from './https.ts';
-import { runOn } from './install.ts';
 import { createNet, type NodeNet } from './net.ts';
 import { nodeProgram } from './program.ts';
 import { realWork } from './real-work.ts';
@@ -107,6 +107,11 @@ export class Host extends BaseHost {
     return dnsOf(this.node);
   }
 
+  /** @internal Does a socket of the runtime's hold the process? */
+  isHeld(): boolean {
+    return this.nodeHost !== null && this.nodeHost.handles.liveness.holds > 0;
+  }
+
   /** @internal The world has stopped: the sockets of this host keep the process no longer. */
   ended(): void {
     this.nodeHost?.handles.liveness.end();
@@ -127,6 +132,18 @@ export class World extends BaseWorld {
     super(options);
     this.programHooks.push(nodeProgram);
     this.parts.pump.realWork = realWork;
+  }
+
+  /**
+   * @internal The process ends when nothing of its programs holds it, whatever the kernels still have to do: as with the machine's
+   * own kernel. (A world by itself keeps the process until it has come to rest.)
+   */
+  heldByPrograms(): void {
+    const { pump } = this.parts;
+    const waiting = (): number => this.hosts.reduce((n, host) => n + host.kernel.stack.layer.waiting.size, 0);
+    const servants = waiting(); // name servers and the like, which wait as long as the world lasts
+    pump.held = (): boolean => this.hosts.some((host) => host.isHeld());
+    pump.waits = (): boolean => waiting() > servants;
   }
 
   protected override makeHost(name: string, options: HostOptions, plan: AddressPlan): Host {

@@ -30,6 +30,9 @@ export const HOUSEKEEPING_LIMIT_NS: number = 4 * 3600 * 1e9;
 /** Turns that look again at once whether real work is done, before it is looked at by the millisecond. */
 const EAGER_TURNS = 64;
 
+/** The longest sleep of the runtime's timers. */
+const MAX_SLEEP_MS = 0x7fffffff;
+
 export type PumpMode = 'virtual' | 'real' | 'manual';
 
 const realSetTimeout: (f: () => void, ms: number) => unknown = globalThis.setTimeout;
@@ -87,6 +90,13 @@ export class Pump {
    * costs no macrotask.
    */
   resting: (() => boolean) | null = null;
+  /**
+   * Asks whether something of the program holds the process (node/ sets it for worlds that do not keep it by themselves). Then
+   * the timers of the runtime keep nothing alive, and what the kernels have left to do when nobody holds it comes in between.
+   */
+  held: (() => boolean) | null = null;
+  /** Likewise: a call of the program's waits, which nothing of the runtime's stands for. Then the timers do keep the process. */
+  waits: () => boolean = () => false;
   /** Programs that wait (`world.run`): they keep the world running on housekeeping alone, up to a limit. */
   programs = 0;
   /** Called once when programs wait and nothing will ever happen again. */
@@ -103,7 +113,8 @@ export class Pump {
   private scheduled = false;
   private stopped = false;
   private timeout: unknown = null;
-  private running = false;
+  /** A turn is under way. */
+  running = false;
   private quietTurns = 0;
   private patient = false;
   private housekeepingFrom = -1;
@@ -219,6 +230,7 @@ export class Pump {
       this.sim.sleepsUntil = -Infinity;
       this.turn();
     }, ms);
+    if (this.held !== null && !this.waits()) (this.timeout as { unref?(): void }).unref?.();
   }
 
   private cancelTimeout(): void {
@@ -242,8 +254,14 @@ export class Pump {
       again = this.work();
     } finally {
       this.running = false;
-      if (again) this.schedule();
+      if (again) this.comeBack();
     }
+  }
+
+  /** Another turn at once; or, by the wall clock and when nobody holds the process, as soon as it is there for something else. */
+  private comeBack(): void {
+    if (this.mode === 'real' && this.held !== null && !this.held() && !this.waits()) this.scheduleIn(1);
+    else this.schedule();
   }
 
   /** One turn's work. True when another turn is to follow at once. */
@@ -329,6 +347,7 @@ export class Pump {
   /** A program waits, and only housekeeping can still wake it: a keepalive may find the peer dead. */
   private housekeep(): boolean {
     const { sim } = this;
+    if (this.held !== null && !this.held() && !this.waits()) return false;
     if (this.housekeepingFrom < 0) this.housekeepingFrom = sim.now;
     const end = this.housekeepingFrom + HOUSEKEEPING_LIMIT_NS;
     for (let events = 0; events < EVENT_BUDGET; events++) {
@@ -356,8 +375,8 @@ export class Pump {
       const next = sim.nextTime();
       if (next > now) {
         if (now > sim.now) sim.advanceTo(now);
-        if (sim.live === 0) return this.idle();
-        const ms = Math.floor((next - now) / 1e6);
+        if (sim.live === 0 && (this.held === null || next === Infinity || this.idleListeners.length > 0)) return this.idle();
+        const ms = Math.min(Math.floor((next - now) / 1e6), MAX_SLEEP_MS);
         if (ms < 1) return true; // closer than a timer can aim
         this.scheduleIn(ms);
         sim.sleepsUntil = next; // what is called meanwhile from outside (a tap, user code) may make something due before

@@ -1,7 +1,7 @@
 // install(): programs that have never heard of kernet, on hosts. Node's own modules, express, ws, fetch; and everything as it
 // was afterwards.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { ChildProcess, execFileSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import dns, { lookup as namedLookup } from 'node:dns';
 import { once } from 'node:events';
@@ -9,13 +9,14 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { connect as namedConnect } from 'node:net';
-import { tmpdir } from 'node:os';
+import os, { hostname as namedHostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import tls from 'node:tls';
+import tls, { connect as tlsConnect } from 'node:tls';
 import express from 'express';
 import WebSocket, { WebSocketServer } from 'ws';
 import { install } from '../../src/node/install.ts';
+import { selfTest } from '../../src/node/self-test.ts';
 import { World, type Host } from '../../src/node/world.ts';
 
 let uninstall: () => void;
@@ -76,17 +77,105 @@ void test('net by default and by named import, in callbacks and timers', async (
   });
 });
 
-void test('outside of host.run the machine\'s own network is used', async () => {
-  const { bob } = lan();
-  const server = net.createServer((s) => s.end('real')).listen(0, '127.0.0.1');
+/** A server that says `word`, and a way to ask it from elsewhere. */
+async function serverThatSays(word: string): Promise<{ port: number; server: net.Server }> {
+  const server = net.createServer((s) => s.end(word)).listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const { port } = server.address() as net.AddressInfo;
-  const [data] = await once(net.connect(port, '127.0.0.1'), 'data') as [Buffer];
-  assert.equal(String(data), 'real');
-  const refused = bob.run(() => net.connect(port, '127.0.0.1'));
-  const [error] = await once(refused, 'error') as [NodeJS.ErrnoException];
-  assert.equal(error.code, 'ECONNREFUSED');
+  return { server, port: (server.address() as net.AddressInfo).port };
+}
+
+async function answerAt(port: number): Promise<string> {
+  const socket = net.connect(port, '127.0.0.1');
+  try {
+    const [data] = await once(socket, 'data') as [Buffer];
+    return String(data);
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  } finally {
+    socket.destroy();
+  }
+}
+
+void test('outside of host.run there is a default host, which hosts of worlds do not see', async () => {
+  const { bob } = lan();
+  const { port, server } = await serverThatSays('default');
+  assert.equal(await answerAt(port), 'default');
+  assert.equal(await bob.run(() => answerAt(port)), 'ECONNREFUSED');
+  assert.deepEqual(Object.keys(os.networkInterfaces()), ['lo']);
+  assert.deepEqual(Object.keys(bob.run(() => os.networkInterfaces())), ['lo', 'eth0']);
+  assert.equal(bob.run(() => os.hostname()), 'bob');
   server.close();
+});
+
+void test('the machine\'s own network: for code outside, or for those who are let through', async () => {
+  const machine = install({ host: 'machine' });
+  const { port, server } = await serverThatSays('machine');
+  assert.equal(await answerAt(port), 'machine');
+  machine();
+  assert.equal(await answerAt(port), 'ECONNREFUSED', 'the default host has no such server');
+  const { bob } = lan();
+  using _some = install({ passthrough: [`127.0.0.1:${port}`, `listen:${port + 1}`] });
+  assert.equal(await answerAt(port), 'machine');
+  assert.equal(await bob.run(() => answerAt(port)), 'machine', 'on a host, too');
+  assert.equal(await answerAt(port === 65535 ? port - 1 : port + 1), 'ECONNREFUSED');
+  server.close();
+});
+
+void test('install(world): its only host is what code outside has; of several, one is named', async () => {
+  const world = new World();
+  const only = world.host('only');
+  {
+    using installed = install(world);
+    assert.equal(installed.world, world);
+    const { port, server } = await serverThatSays('only');
+    assert.equal(await only.run(() => answerAt(port)), 'only');
+    server.close();
+    const another = world.host('another');
+    assert.throws(() => net.connect(port, '127.0.0.1'), { code: 'ERR_KERNET_NO_HOST', message: /several hosts.*host\.run/ });
+    using _named = install({ world, host: 'another' });
+    const second = await serverThatSays('another');
+    assert.equal(await another.run(() => answerAt(second.port)), 'another');
+    second.server.close();
+  }
+  assert.equal(os.hostname() === 'another', false);
+});
+
+void test('a default world of several hosts, as the options describe it', async () => {
+  using installed = install({ hosts: ['left', 'right'], host: 'right', time: 'real', weather: { delay: '5ms' } });
+  assert.equal(os.hostname(), 'right');
+  const { world } = installed;
+  assert.deepEqual(world.hosts.map(({ name }) => name), ['left', 'right']);
+  const started = world.now;
+  const pinged = await world.hosts[1]!.ping('left', { count: 1 });
+  assert.ok(String(pinged).includes('1 received') && world.now - started >= 10);
+});
+
+void test('what is wrong is named, and nothing is installed', () => {
+  const world = new World();
+  const wrong: [unknown, RegExp][] = [
+    [null, /expected a World or options/], [{ wrold: 1 }, /install: wrold/],
+    [{ world: {} }, /is not a World/], [{ host: 5 }, /install: host/],
+    [{ world, host: 'nobody' }, /'nobody' is not in this world/], [{ world, seed: 1 }, /install: seed: of a default world/],
+    [{ passthrough: 'a b' }, /passthrough: 'a b' is not understood/], [{ passthrough: ['10.0.0.0/33'] }, /10\.0\.0\.0.33/],
+    [{ passthrough: 'x:70000' }, /above 65535/], [{ hosts: [] }, /hosts: none/], [{ hosts: ['a'], host: 'b' }, /no host 'b'/],
+    [{ seed: 1.5 }, /seed/], [{ time: 'soon' }, /expected real or virtual/], [{ hosts: ['a', 'b'], cables: [['a']] }, /two ends/],
+    [{ hosts: ['a', 'b'], cables: [['a', 'c']] }, /'c'/], [{ weather: { delay: 'x' } }, /delay/],
+  ];
+  uninstall();
+  const clean = Object.getOwnPropertyDescriptor(net.Socket.prototype, 'connect');
+  for (const [options, message] of wrong) assert.throws(() => install(options as never), message);
+  assert.deepEqual(Object.getOwnPropertyDescriptor(net.Socket.prototype, 'connect'), clean);
+  uninstall = install();
+});
+
+void test('the guard: a native handle that no hook has seen gets nowhere', { skip: !('binding' in process) }, async () => {
+  const { TCP, constants } = (process as unknown as { binding(name: string): Record<string, never> }).binding('tcp_wrap') as unknown as {
+    TCP: new (type: number) => { bind(address: string, port: number): number; close(): void }; constants: { SOCKET: number };
+  };
+  const handle = new TCP(constants.SOCKET);
+  assert.throws(() => handle.bind('127.0.0.1', 0), { code: 'ERR_KERNET_GUARD' });
+  handle.close();
+  await selfTest();
 });
 
 void test('dns.lookup, dns.promises.lookup and a named import know the world\'s names', async () => {
@@ -246,21 +335,33 @@ void test('https', withTls, async () => {
 
 // ---- in and out
 
-void test('install twice, uninstall twice: everything is as it was', () => {
-  const points: [object, PropertyKey][] = [
-    [net.Socket.prototype, 'connect'], [net.Server.prototype, '_listen2'], [tls.TLSSocket.prototype, '_wrapHandle'],
-    [dgram.Socket.prototype, 'bind'], [dns, 'lookup'], [dns.promises, 'lookup'], [http.Agent.prototype, 'getName'],
-  ];
+/** All that is hooked: every property of these objects is looked at. */
+const HOOKED: readonly object[] = [
+  net, net.Socket.prototype, net.Server.prototype, tls, tls.TLSSocket.prototype, dgram.Socket.prototype, dns, dns.promises,
+  dns.Resolver.prototype, Object.getPrototypeOf(dns.Resolver.prototype) as object, dns.promises.Resolver.prototype,
+  http, http.Agent.prototype, https, os, ChildProcess.prototype, process,
+];
+
+function snapshot(): unknown[] {
+  const all = (owner: object): unknown[] => Reflect.ownKeys(owner).map((key) => [key, Object.getOwnPropertyDescriptor(owner, key)]);
+  return HOOKED.flatMap(all);
+}
+
+void test('install twice, uninstall twice: everything is as it was, for CommonJS and for named imports', () => {
   uninstall();
-  const clean = points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key));
+  const clean = snapshot();
+  const { lookup, hostname, connect } = { lookup: namedLookup, hostname: namedHostname, connect: tlsConnect };
   const first = install();
   const second = install();
-  assert.notDeepEqual(points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key)), clean);
+  assert.notDeepEqual(snapshot(), clean);
+  assert.notEqual(namedLookup, lookup);
+  assert.equal(namedLookup, dns.lookup, 'named imports follow');
   first();
   first();
-  assert.notEqual(Reflect.get(net.Socket.prototype, 'connect'), clean[0]!.value, 'still installed once');
+  assert.notDeepEqual(snapshot(), clean, 'still installed once');
   second();
-  assert.deepEqual(points.map(([owner, key]) => Object.getOwnPropertyDescriptor(owner, key)), clean);
+  assert.deepEqual(snapshot(), clean);
+  assert.deepEqual([namedLookup, namedHostname, tlsConnect], [lookup, hostname, connect]);
   assert.throws(() => lan().alice.run(() => 1), /install\(\)/);
   uninstall = install();
 });

@@ -54,6 +54,15 @@ export class HandleHost {
     this.sim = process.net.sim;
   }
 
+  /**
+   * Lines up the callback of a close, which libuv makes at the end of a turn: closed by a callback of a socket, before whoever is
+   * woken by the close itself (he has the next turn); closed by other code, after him.
+   */
+  lateInTurn(task: Task): void {
+    if (this.pump.running) this.sim.ready(task);
+    else this.cpu.wake(task);
+  }
+
   /** Room for a small read, at `slab[slabUsed]`; how many bytes. */
   slabRoom(): number {
     if (SLAB_BYTES - this.slabUsed < SLAB_MIN) {

@@ -526,8 +526,7 @@ export abstract class StreamHandle {
       this.kfd = -1;
     }
     this.updateLive();
-    // As late as whoever was woken by this close: libuv tells its callbacks at the end of a turn.
-    this.host.cpu.wake(this.task);
+    this.host.lateInTurn(this.task);
   }
 
   private callClosed(): boolean {

@@ -188,7 +188,6 @@ export class TcpHandle extends StreamHandle {
     if (err === 0) err = this.ensureSocket(family);
     if (err < 0) return uv(err);
     this.mode = MODE_CONNECTING;
-    this.watch.interest = POLLOUT | POLLWRNORM;
     if (this.delayedError === 0) {
       host.setAddr(family, address, port);
       err = sysConnect(host.process, this.kfd, host.addr);
@@ -198,6 +197,8 @@ export class TcpHandle extends StreamHandle {
         return uv(err);
       }
     }
+    // From here on, as libuv has it: who was woken by the handshake itself (a server on this host) has his turn before.
+    this.watch.interest = POLLOUT | POLLWRNORM;
     this.connectReq = new Pending(req, false);
     this.updateLive();
     if (this.delayedError !== 0 || !this.handshaking()) this.host.cpu.wake(this.task);

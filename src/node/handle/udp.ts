@@ -435,7 +435,7 @@ export class UdpHandle {
       this.kfd = -1;
     }
     this.updateLive();
-    if (this.firstSend !== null || this.onclose !== null) this.host.cpu.wake(this.task);
+    if (this.firstSend !== null || this.onclose !== null) this.host.lateInTurn(this.task);
   }
 
   private callClosed(): boolean {
@@ -506,7 +506,9 @@ export class UdpHandle {
   }
 
   private membership(name: number, group: string, address: string | undefined, source?: string): number {
-    if (this.sk === null) return uv(-EBADF);
+    // As libuv: a socket that is not bound yet is bound now.
+    const err = this.sk === null ? this.bindTo(this.usual, this.usual === AF_INET6 ? '::' : '0.0.0.0', 0, 0) : 0;
+    if (err < 0) return err;
     if (this.family === AF_INET6) return uv(this.membership6(name, group, address, source));
     const device = address ?? '0.0.0.0';
     const value = source === undefined

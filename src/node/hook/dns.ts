@@ -1,0 +1,66 @@
+/** `dns`: names are looked up, and asked for, on the host that the code runs on. */
+import dns from 'node:dns';
+import { hostHere } from '../current.ts';
+import { METHODS } from '../dns-records.ts';
+import { dnsOf } from '../dns.ts';
+import type { NodeHost } from '../sockets.ts';
+import { passes } from './net.ts';
+import { methodsIn, wrap, type AnyFunction, type Undo } from './wrap.ts';
+
+export function hookNames(): Undo[] {
+  return [...hookQuestions(), ...hookResolvers()];
+}
+
+/** Lookups, questions to name servers, and what else of `dns` has a host's meaning, in both forms. */
+const QUESTIONS: readonly string[] = [
+  'lookup', ...Object.values(METHODS), 'resolve', 'reverse', 'lookupService', 'getServers', 'setServers', 'getDefaultResultOrder',
+  'setDefaultResultOrder',
+];
+
+function hookQuestions(): Undo[] {
+  const forms: readonly (readonly [owner: object, ofHost: (host: NodeHost) => object])[] = [
+    [dns, dnsOf], [dns.promises, (host) => dnsOf(host).promises],
+  ];
+  return forms.flatMap(([owner, ofHost]) => methodsIn(owner, QUESTIONS).map((name) =>
+    wrap(owner, name, (real) => function question(...args) {
+      const host = hostHere();
+      if (host === null || host.resolver === null || passesName(args[0])) return real.apply(this, args);
+      const result = (Reflect.get(ofHost(host), name) as AnyFunction).apply(undefined, args);
+      return result === undefined && name === 'lookup' ? {} : result; // a request, of which nothing is promised
+    })));
+}
+
+function passesName(name: unknown): boolean {
+  return typeof name === 'string' && passes({ kind: 'lookup', host: name });
+}
+
+/** A `dns.Resolver` that is first used on a host asks there, from then on. */
+const hostResolvers = new WeakMap<object, object>();
+const RESOLVER_METHODS: readonly string[] = [
+  ...Object.values(METHODS), 'resolve', 'reverse', 'getServers', 'setServers', 'cancel', 'setLocalAddress',
+];
+
+function hookResolvers(): Undo[] {
+  const prototypes = new Set<object>();
+  for (const Resolver of [dns.Resolver, dns.promises.Resolver]) {
+    const own = Resolver.prototype as object;
+    prototypes.add(own).add(Object.getPrototypeOf(own) as object);
+  }
+  return [...prototypes].flatMap((owner) => methodsIn(owner, RESOLVER_METHODS).map((name) =>
+    wrap(owner, name, (real) => function method(...args) {
+      const mine = passesName(args[0]) ? null : resolverOf(this as object);
+      return mine === null ? real.apply(this, args) : (Reflect.get(mine, name) as AnyFunction).apply(mine, args);
+    })));
+}
+
+/** What stands for a resolver on its host; null outside of all hosts. */
+function resolverOf(real: object): object | null {
+  const known = hostResolvers.get(real);
+  if (known !== undefined) return known;
+  const host = hostHere();
+  if (host === null || host.resolver === null) return null;
+  const of = dnsOf(host);
+  const mine = real instanceof dns.promises.Resolver ? new of.promises.Resolver() : new of.Resolver();
+  hostResolvers.set(real, mine);
+  return mine;
+}
