@@ -11,10 +11,9 @@
 import { MIB_NAMES, type MibName } from '../dev/mib.ts';
 import { devGetByName } from '../dev/registry.ts';
 import type { QdiscOptions } from '../dev/sched/kinds.ts';
-import { inetAddrs } from '../ip/devinet.ts';
-import type { Ip6Conf, Ipv6Mode } from '../ip/v6/conf.ts';
+import { inDeviceOf, inetAddrs } from '../ip/devinet.ts';
+import type { Ipv6Mode } from '../ip/v6/conf.ts';
 import { in6DevOf } from '../ip/v6/inet6-dev.ts';
-import type { Ipv6 } from '../ip/v6/ipv6.ts';
 import { formatIpv4 } from '../lib/addr.ts';
 import { checkOptions, NS_PER_MS } from '../lib/units.ts';
 import { SkbPool } from '../skb/pool.ts';
@@ -79,12 +78,19 @@ export function costModel(costs: Costs | undefined): CostModel {
   return { ...DEFAULT_COSTS, ...costs };
 }
 
-/** `net.ipv6.conf.*`: of all devices, of those to come, of one. */
-function conf6Of(ip6: Ipv6, name: string): Ip6Conf | null {
-  if (name === 'all') return ip6.confAll;
-  if (name === 'default') return ip6.confDefault;
-  const dev = devGetByName(ip6.net, name);
-  return dev === null ? null : in6DevOf(dev)?.conf ?? null;
+/** The settings of `all`, `default` or a device, of each family; null: there is no such device, or it has no part in the family. */
+function confOf(stack: HostStack, family: 4 | 6, name: string): object | null {
+  const { ip, ip6, net } = stack;
+  const { confAll, confDefault } = family === 4 ? ip : ip6;
+  if (name === 'all') return confAll;
+  if (name === 'default') return confDefault;
+  const dev = devGetByName(net, name);
+  if (dev === null) return null;
+  return family === 4 ? inDeviceOf(dev).conf : in6DevOf(dev)?.conf ?? null;
+}
+
+function confNames({ net }: HostStack, family: 4 | 6): string[] {
+  return ['all', 'default', ...net.devices.flatMap((dev) => (dev === null || (family === 6 && dev.in6Dev === null) ? [] : [dev.name]))];
 }
 
 /** Checks the option `ipv6`. */
@@ -147,13 +153,12 @@ export class Kernel extends KernelProcess {
       core: net.sysctl,
       ipv4: ip.sysctl,
       neigh: ip.arp.table.parms,
-      arp: ip.arp.sysctl,
       ipfrag: ip.frags.sysctl,
       ipv6: ip6.sysctl,
       neigh6: ip6.ndisc.table.parms,
       ip6frag: ip6.frags.sysctl,
-      conf6: (device) => conf6Of(ip6, device),
-      conf6Names: () => ['all', 'default', ...net.devices.flatMap((dev) => (dev === null || dev.in6Dev === null ? [] : [dev.name]))],
+      conf: (family, name) => confOf(stack, family, name),
+      confNames: (family) => confNames(stack, family),
       udp: udp.sysctl,
       ping: stack.ping,
       unix: stack.unix.sysctl,

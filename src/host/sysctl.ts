@@ -49,7 +49,6 @@ const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
 /** net.ipv4.*: name → field of IpSysctl. */
 const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   ip_default_ttl: ['ipDefaultTtl', { min: 1, max: 255 }],
-  ip_forward: ['ipForward', BOOL],
   ip_forward_update_priority: ['ipFwdUpdatePriority', BOOL],
   ip_no_pmtu_disc: ['ipNoPmtuDisc', { max: 3 }],
   ip_nonlocal_bind: ['ipNonlocalBind', BOOL],
@@ -58,9 +57,6 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   igmp_max_msf: ['igmpMaxMsf'],
   igmp_qrv: ['igmpQrv', { min: 1 }],
   igmp_link_local_mcast_reports: ['igmpLinkLocalMcastReports', BOOL],
-  'conf.all.force_igmp_version': ['forceIgmpVersion', { max: 3 }],
-  'conf.all.igmpv2_unsolicited_report_interval': ['igmpv2UnsolicitedReportInterval', { min: 1 }],
-  'conf.all.igmpv3_unsolicited_report_interval': ['igmpv3UnsolicitedReportInterval', { min: 1 }],
   icmp_echo_ignore_all: ['icmpEchoIgnoreAll', BOOL],
   icmp_echo_ignore_broadcasts: ['icmpEchoIgnoreBroadcasts', BOOL],
   icmp_ignore_bogus_error_responses: ['icmpIgnoreBogusErrorResponses', BOOL],
@@ -70,20 +66,11 @@ const IPV4: Readonly<Record<string, readonly [string, Shape?]>> = {
   icmp_msgs_burst: ['icmpMsgsBurst'],
   'route.min_pmtu': ['minPmtu', { min: 68 }],
   'route.mtu_expires': ['mtuExpires'],
-  'conf.all.forwarding': ['ipForward', BOOL],
   'route.redirect_load': ['redirectLoad'],
   'route.redirect_number': ['redirectNumber'],
   'route.redirect_silence': ['redirectSilence'],
   'route.gc_timeout': ['routeGcTimeout'],
   'route.min_adv_mss': ['minAdvMss', { max: 65535 }],
-  'conf.all.send_redirects': ['sendRedirects', BOOL],
-  'conf.all.accept_redirects': ['acceptRedirects', BOOL],
-  'conf.all.secure_redirects': ['secureRedirects', BOOL],
-  'conf.all.log_martians': ['logMartians', BOOL],
-  'conf.all.promote_secondaries': ['promoteSecondaries', BOOL],
-  'conf.all.shared_media': ['sharedMedia', BOOL],
-  'conf.all.rp_filter': ['rpFilter', { max: 2 }],
-  'conf.all.drop_unicast_in_l2_multicast': ['dropUnicastInL2Multicast', BOOL],
 };
 
 /** net.ipv6.*: name → field of Ip6Sysctl. */
@@ -141,13 +128,27 @@ const CONF6: Readonly<Record<string, readonly [string, Shape?]>> = {
   ndisc_notify: ['ndiscNotify', BOOL],
 };
 
-/** net.ipv4.conf.all.*: name → field of ArpSysctl. */
-const ARP: Readonly<Record<string, readonly [string, Shape?]>> = {
+/** net.ipv4.conf.*.*: name → field of IpConf. */
+const CONF4: Readonly<Record<string, readonly [string, Shape?]>> = {
+  forwarding: ['forwarding', BOOL],
+  rp_filter: ['rpFilter', { max: 2 }],
+  shared_media: ['sharedMedia', BOOL],
+  send_redirects: ['sendRedirects', BOOL],
+  accept_redirects: ['acceptRedirects', BOOL],
+  secure_redirects: ['secureRedirects', BOOL],
+  log_martians: ['logMartians', BOOL],
+  promote_secondaries: ['promoteSecondaries', BOOL],
+  drop_unicast_in_l2_multicast: ['dropUnicastInL2Multicast', BOOL],
+  force_igmp_version: ['forceIgmpVersion', { max: 3 }],
+  igmpv2_unsolicited_report_interval: ['igmpv2UnsolicitedReportInterval', { min: 1 }],
+  igmpv3_unsolicited_report_interval: ['igmpv3UnsolicitedReportInterval', { min: 1 }],
   arp_ignore: ['arpIgnore', { max: 8 }],
   arp_announce: ['arpAnnounce', { max: 2 }],
   arp_accept: ['arpAccept', BOOL],
   arp_notify: ['arpNotify', BOOL],
 };
+
+const CONF: Readonly<Record<4 | 6, typeof CONF4>> = { 4: CONF4, 6: CONF6 };
 
 /** net.ipv4.ipfrag_*: name → field of FragSysctl. */
 const IPFRAG: Readonly<Record<string, readonly [string, Shape?]>> = {
@@ -237,14 +238,13 @@ export interface SysctlOwners {
   readonly core: object;
   readonly ipv4: object;
   readonly neigh: object;
-  readonly arp: object;
   readonly ipfrag: object;
   readonly ipv6: object;
   readonly neigh6: object;
   readonly ip6frag: object;
-  /** The settings of `all`, `default` or a device by its name; null: there is none. And all these names. */
-  readonly conf6: (name: string) => object | null;
-  readonly conf6Names: () => readonly string[];
+  /** The settings of `all`, `default` or a device by its name, of each family; null: there is none. And all these names. */
+  readonly conf: (family: 4 | 6, name: string) => object | null;
+  readonly confNames: (family: 4 | 6) => readonly string[];
   readonly udp: object;
   readonly ping: object;
   readonly unix: object;
@@ -266,15 +266,25 @@ const CONNTRACK: Readonly<Record<string, Shape>> = {
 
 /** The settings of one host by name. */
 export class SysctlTable {
-  private readonly entries: Map<string, Entry> = new Map();
+  private made: Map<string, Entry> | null = null;
   private readonly owners: SysctlOwners;
 
   constructor(owners: SysctlOwners) {
     this.owners = owners;
+  }
+
+  /** Made when first asked for: most of a thousand hosts are never asked. */
+  private get entries(): Map<string, Entry> {
+    return this.made ?? this.make();
+  }
+
+  private make(): Map<string, Entry> {
+    const { owners } = this;
+    const entries = this.made = new Map<string, Entry>();
     this.bind('net.core.', owners.core, CORE);
     this.bind('net.ipv4.', owners.ipv4, IPV4);
     this.bind('net.ipv4.neigh.default.', owners.neigh, NEIGH);
-    this.bind('net.ipv4.conf.all.', owners.arp, ARP);
+    this.add('net.ipv4.ip_forward', owners.conf(4, 'all')!, 'forwarding', BOOL);
     this.bind('net.ipv4.', owners.ipfrag, IPFRAG);
     this.bind('net.ipv6.', owners.ipv6, IPV6);
     this.bind('net.ipv6.neigh.default.', owners.neigh6, NEIGH);
@@ -286,18 +296,21 @@ export class SysctlTable {
       const name = snakeCase(field);
       this.add(`net.netfilter.${name}`, owners.conntrack, field, CONNTRACK[name]);
     }
-    if (owners.tcp === null) return;
+    if (owners.tcp === null) return entries;
     for (const field of Object.keys(owners.tcp)) {
       const name = snakeCase(field);
       const shape = name === 'tcp_congestion_control' ? { words: owners.congestion } : TCP[name];
       this.add(`net.ipv4.${name}`, owners.tcp, field, shape);
     }
+    return entries;
   }
 
   /** All names, sorted. */
   names(): string[] {
-    const conf6 = this.owners.conf6Names().flatMap((device) => Object.keys(CONF6).map((key) => `net.ipv6.conf.${device}.${key}`));
-    return [...this.entries.keys(), ...conf6].sort();
+    const conf = ([4, 6] as const).flatMap((family) => this.owners.confNames(family).flatMap(
+      (device) => Object.keys(CONF[family]).map((key) => `net.ipv${String(family)}.conf.${device}.${key}`),
+    ));
+    return [...this.entries.keys(), ...conf].sort();
   }
 
   get(name: string): SysctlValue {
@@ -337,18 +350,20 @@ export class SysctlTable {
     this.entries.set(name, { owner, field, min: 0, max: INT_MAX, factor: 1, ...shape });
   }
 
-  /** net.ipv6.conf.*.*: devices come and go. */
-  private conf6Entry(name: string): Entry | null {
-    const [, device, key] = /^net\.ipv6\.conf\.(.+)\.(\w+)$/.exec(name) ?? [];
-    const known = key === undefined || !Object.hasOwn(CONF6, key) ? undefined : CONF6[key];
-    const owner = known === undefined ? null : this.owners.conf6(device!);
+  /** net.ipv4.conf.*.* and net.ipv6.conf.*.*: devices come and go. */
+  private confEntry(name: string): Entry | null {
+    const [, version, device, key] = /^net\.ipv([46])\.conf\.(.+)\.(\w+)$/.exec(name) ?? [];
+    if (key === undefined) return null;
+    const family = version === '4' ? 4 : 6;
+    const known = Object.hasOwn(CONF[family], key) ? CONF[family][key] : undefined;
+    const owner = known === undefined ? null : this.owners.conf(family, device!);
     return owner === null ? null : { owner, field: known![0], min: 0, max: INT_MAX, factor: 1, ...known![1] };
   }
 
   private find(name: string): Entry {
     const entry = this.entries.get(name);
     if (entry !== undefined) return entry;
-    const device = this.conf6Entry(name);
+    const device = this.confEntry(name);
     if (device !== null) return device;
     throw new KernelError(ENOENT, 'sysctl', { hint: `there is no '${name}'; kernel.sysctls() lists all` });
   }

@@ -9,6 +9,7 @@ import { devMcAdd } from '../dev/mc-list.ts';
 import type { Net } from '../dev/net.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { arpAnnounce } from '../neigh/arp.ts';
+import { IpConf, ipConfMax } from './conf.ts';
 import {
   RT_SCOPE_HOST, RT_SCOPE_LINK, RT_SCOPE_UNIVERSE, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTPROT_KERNEL,
   type FibFilter, type FibRoute,
@@ -34,6 +35,7 @@ export interface IfAddr {
 /** The IPv4 side of a device (Linux: struct in_device): `dev.inDev`. */
 export class InDevice {
   readonly dev: NetDevice;
+  readonly conf: IpConf;
   readonly addrs: IfAddr[] = [];
   /** Groups that somebody has joined (`ip/mcast.ts`), and what the link is told of them (`ip/igmp.ts`). */
   readonly groups: Map<number, McGroup> = new Map();
@@ -41,6 +43,8 @@ export class InDevice {
 
   constructor(dev: NetDevice) {
     this.dev = dev;
+    const ip = dev.net.inet as Ipv4;
+    this.conf = new IpConf(ip).copy(ip.confDefault);
   }
 }
 
@@ -101,7 +105,7 @@ export function inetAddrDel(dev: NetDevice, addr: number, prefixLen: number): nu
   const mask = ipv4Mask(prefixLen);
   const others = ifa.secondary
     ? [] : inDev.addrs.filter((a) => a.secondary && a.prefixLen === prefixLen && ((a.addr ^ addr) & mask) === 0);
-  const promoted = ip.sysctl.promoteSecondaries !== 0 ? others.shift() ?? null : null;
+  const promoted = ipConfMax(ip, dev, 'promoteSecondaries') !== 0 ? others.shift() ?? null : null;
   for (const gone of promoted === null ? [ifa, ...others] : [ifa]) {
     inDev.addrs.splice(inDev.addrs.indexOf(gone), 1);
     ip.fib.local.remove({ dst: gone.addr, prefixLen: 32, type: RTN_LOCAL, dev });
@@ -173,7 +177,7 @@ export function inetDevUp(ip: Ipv4, dev: NetDevice): void {
     for (const ifa of inetAddrs(dev)) addSubnetRoutes(ip, dev, ifa);
   }
   if (dev.inDev !== null) igmpDevUp(ip, dev.inDev as InDevice);
-  if (ip.arp.sysctl.arpNotify !== 0) for (const ifa of inetAddrs(dev)) arpAnnounce(dev, ifa.addr);
+  if (ipConfMax(ip, dev, 'arpNotify') !== 0) for (const ifa of inetAddrs(dev)) arpAnnounce(dev, ifa.addr);
   ip.fib.generation++;
 }
 

@@ -20,6 +20,7 @@ import { PACKET_HOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { tosPriority } from '../sock/sockopt.ts';
+import { ipConfOf } from './conf.ts';
 import { inetSelectAddr } from './devinet.ts';
 import { icmpSend } from './icmp.ts';
 import type { Ipv4 } from './ipv4.ts';
@@ -62,7 +63,7 @@ export function ipForward(ip: Ipv4, skb: SkBuff, rt: Rtable, from: NetDevice): v
 /** A packet whose route leads nowhere: its sender may be told (Linux: ip_error). Takes the skb. */
 export function ipError(ip: Ipv4, skb: SkBuff, rt: Rtable): void {
   const { net } = ip;
-  const forwards = ip.sysctl.ipForward !== 0;
+  const forwards = ipConfOf(ip, skb.dev as NetDevice).forwarding !== 0;
   let reason: Drop = Drop.IpInNoRoutes;
   if (rt.error === -ENETUNREACH) {
     net.inc(Mib.IpExtInNoRoutes);

@@ -26,6 +26,7 @@ import { MAX_HEADER, PACKET_BROADCAST, PACKET_MULTICAST, type SkBuff } from '../
 import type { NetDevice } from '../dev/net-device.ts';
 import { IPPROTO_IGMP } from '../sock/constants.ts';
 import { IP_DF, IPV4_HLEN_MIN, ipv4WriteHeaderWithOptions } from '../wire/ipv4.ts';
+import { ipConfOf } from './conf.ts';
 import { inetAddrs, type InDevice } from './devinet.ts';
 import { RTN_MULTICAST } from './fib.ts';
 import type { IpProtocol, Ipv4 } from './ipv4.ts';
@@ -78,6 +79,7 @@ export class McGroup {
 
 /** IGMP on a device. */
 export class IgmpDev {
+  readonly dev: NetDevice;
   /** Groups that were left, as long as that must still be told. */
   leaving: McGroup[] = [];
   /** Until when (host time, ns) an old querier is reckoned with. */
@@ -93,6 +95,7 @@ export class IgmpDev {
 
   constructor(dev: NetDevice) {
     const { sim, cpu } = dev.net;
+    this.dev = dev;
     this.generalTimer = new Timer(sim, cpu, generalTimer, false, dev);
     this.changeTimer = new Timer(sim, cpu, changeTimer, false, dev);
   }
@@ -108,8 +111,8 @@ function robustness(ip: Ipv4, igmp: IgmpDev): number {
 
 /** The version that this link speaks now. */
 function version(ip: Ipv4, igmp: IgmpDev): number {
-  const { forceIgmpVersion } = ip.sysctl;
-  if (forceIgmpVersion !== 0) return forceIgmpVersion;
+  const forced = ip.confAll.forceIgmpVersion !== 0 ? ip.confAll.forceIgmpVersion : ipConfOf(ip, igmp.dev).forceIgmpVersion;
+  if (forced !== 0) return forced;
   const { now } = ip.net.cpu;
   if (now < igmp.v1Until) return 1;
   return now < igmp.v2Until ? 2 : 3;
@@ -173,7 +176,7 @@ function changeTimer(dev: NetDevice): void {
   for (const g of [...igmp.leaving, ...inDev.groups.values()]) records.push(...changeRecords(g));
   igmp.leaving = igmp.leaving.filter((g) => g.modeCount > 0 || g.pending.size > 0);
   sendReport(ip, dev, records);
-  if (--igmp.changeCount > 0) startChange(ip, igmp, ip.sysctl.igmpv3UnsolicitedReportInterval);
+  if (--igmp.changeCount > 0) startChange(ip, igmp, ipConfOf(ip, igmp.dev).igmpv3UnsolicitedReportInterval);
 }
 
 function changeRecords(g: McGroup): IgmpRecord[] {
@@ -334,7 +337,7 @@ function groupTimer(g: McGroup): void {
   }
   g.asked = null;
   g.reporter = true;
-  if (g.unsolicited > 0 && --g.unsolicited > 0) startTimer(ip, g, ip.sysctl.igmpv2UnsolicitedReportInterval);
+  if (g.unsolicited > 0 && --g.unsolicited > 0) startTimer(ip, g, ipConfOf(ip, dev).igmpv2UnsolicitedReportInterval);
 }
 
 /** RFC 3376 §5.2: the group's state, or what of the sources asked about is wanted. */

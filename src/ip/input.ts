@@ -24,6 +24,7 @@ import { consumeSkb } from '../skb/pool.ts';
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff } from '../skb/sk-buff.ts';
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
+import { ipConfMax } from './conf.ts';
 import { inetSelectAddr } from './devinet.ts';
 import { RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from './fib.ts';
 import { ipError, ipForward } from './forward.ts';
@@ -102,7 +103,7 @@ function ipRcvFinish(ip: Ipv4, skb: SkBuff, dev: NetDevice, hlen: number): void 
   } else {
     const found = ipRouteInput(ip, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR), dev, get8(buf, nh + IPV4_PROTOCOL));
     if (typeof found === 'number') {
-      if (ip.sysctl.logMartians !== 0 && ip.warn !== null) logMartian(ip.warn, skb, dev, found);
+      if (ip.warn !== null && ipConfMax(ip, dev, 'logMartians') !== 0) logMartian(ip.warn, skb, dev, found);
       ip.net.drop(skb, found);
       return;
     }
@@ -137,7 +138,7 @@ function countMany(ip: Ipv4, skb: SkBuff, rt: Rtable): boolean {
     ip.net.inc(Mib.IpExtInBcastPkts);
   } else if (skb.pktType === PACKET_BROADCAST || skb.pktType === PACKET_MULTICAST) {
     // RFC 1122 §3.3.6: a trick to reach what a firewall hides; Linux accepts it unless drop_unicast_in_l2_multicast is set.
-    if (ip.sysctl.dropUnicastInL2Multicast !== 0) {
+    if (ipConfMax(ip, skb.dev as NetDevice, 'dropUnicastInL2Multicast') !== 0) {
       ip.net.drop(skb, Drop.UnicastInL2Multicast);
       return false;
     }

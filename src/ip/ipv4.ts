@@ -11,6 +11,7 @@ import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { ETH_P_IP } from '../wire/ethernet.ts';
 import { ICMP_DEST_UNREACH, ICMP_HOST_UNREACH } from '../wire/icmp.ts';
+import { IpConf, ipConfMax, ipConfOf, type IpConfOwner } from './conf.ts';
 import { inetAddrType, inetDevDown, inetDevUnregister, inetDevUp, inetIsLocal, inetOnLink, inetSelectAddr } from './devinet.ts';
 import { Fib, RTN_BROADCAST } from './fib.ts';
 import { IcmpState } from './icmp.ts';
@@ -53,21 +54,12 @@ export interface PingDelivery {
 /** `net.ipv4.*`: exact kernel names are bound to these in host/sysctl. */
 export class IpSysctl {
   ipDefaultTtl = 64;
-  ipForward = 0;
   /** Forwarded packets get the priority of their TOS. */
   ipFwdUpdatePriority = 1;
   /** 1: new sockets do not discover the path MTU (IP_PMTUDISC_DONT). */
   ipNoPmtuDisc = 0;
   ipNonlocalBind = 0;
   ipLocalPortRange: [number, number] = [32768, 60999];
-  /** conf.all.send_redirects, conf.all.accept_redirects, conf.all.secure_redirects. */
-  sendRedirects = 1;
-  acceptRedirects = 1;
-  secureRedirects = 1;
-  /** conf.all.log_martians: addresses that cannot be are written to the kernel's log. */
-  logMartians = 0;
-  /** conf.all.promote_secondaries: when the first address of a subnet goes, the next takes its place. */
-  promoteSecondaries = 0;
   /** Milliseconds: between the first redirects to a host; number of them; silence after which it is told anew. */
   redirectLoad = 20;
   redirectNumber = 9;
@@ -76,12 +68,6 @@ export class IpSysctl {
   routeGcTimeout = 300;
   /** The least MSS that is offered (route.min_adv_mss). */
   minAdvMss = 256;
-  /** conf.all.shared_media: hosts of several subnets may be on one link. */
-  sharedMedia = 1;
-  /** conf.all.rp_filter: 0 off, 1 strict, 2 loose (RFC 3704). */
-  rpFilter = 0;
-  /** conf.all.drop_unicast_in_l2_multicast. */
-  dropUnicastInL2Multicast = 0;
   igmpMaxMemberships = 20;
   /** Sources in a filter of a socket. */
   igmpMaxMsf = 10;
@@ -89,11 +75,6 @@ export class IpSysctl {
   igmpQrv = 2;
   /** Groups of 224.0.0.0/24 are reported, too. */
   igmpLinkLocalMcastReports = 1;
-  /** conf.all.force_igmp_version: 0 = what the queriers of the link speak. */
-  forceIgmpVersion = 0;
-  /** Milliseconds. */
-  igmpv2UnsolicitedReportInterval = 10000;
-  igmpv3UnsolicitedReportInterval = 1000;
   icmpEchoIgnoreAll = 0;
   icmpEchoIgnoreBroadcasts = 1;
   icmpIgnoreBogusErrorResponses = 1;
@@ -114,9 +95,12 @@ export interface NfHook {
   run(skb: SkBuff, from: NetDevice | null, to: NetDevice | null): boolean;
 }
 
-export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
+export class Ipv4 implements PacketType, NetdevNotifier, ArpHost, IpConfOwner {
   readonly net: Net;
   readonly sysctl: IpSysctl = new IpSysctl();
+  /** `net.ipv4.conf.all` and `.default`; a device's own is in its `InDevice`. */
+  readonly confAll: IpConf;
+  readonly confDefault: IpConf;
   /** By protocol number. */
   readonly protocols: (IpProtocol | null)[] = new Array<IpProtocol | null>(256).fill(null);
   /** Null while there is no such socket. */
@@ -126,8 +110,6 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   /** Ways out and ways in, by destination. */
   readonly routes: RouteCache = new RouteCache();
   readonly inRoutes: RouteCache = new RouteCache();
-  /** The settings under which `inRoutes` was filled (`ip/route-input.ts`). */
-  inSettings = 0;
   /** Path MTUs learned, by destination. */
   readonly exceptions: Map<number, FibException> = new Map();
   /** When the next learned gateway is forgotten. */
@@ -151,6 +133,8 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
 
   constructor(net: Net) {
     this.net = net;
+    this.confAll = new IpConf(this);
+    this.confDefault = new IpConf(this);
     this.exceptionTimer = new Timer(net.sim, net.cpu, () => exceptionsExpire(this), true);
     this.frags = new IpFrags(net);
     net.halting.push(() => {
@@ -175,9 +159,25 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
     else if (what === 'carrier' && !dev.carrier) this.arp.table.carrierDown(dev);
   }
 
+  // ---- IpConfOwner
+  /** Linux: inet_forward_change. RFC 1812 §5.2.7.2: a router believes no redirects. */
+  forwardingChanged(conf: IpConf): void {
+    if (conf === this.confAll) {
+      const on = conf.forwarding;
+      conf.acceptRedirects = 1 - on;
+      this.confDefault.forwarding = on;
+      for (const dev of this.net.devices) if (dev !== null && dev.inDev !== null) ipConfOf(this, dev).forwarding = on;
+    }
+    this.waysChanged();
+  }
+
+  waysChanged(): void {
+    this.fib.generation++;
+  }
+
   // ---- ArpHost
   answers(dev: NetDevice, sip: number, tip: number): boolean {
-    const { arpIgnore } = this.arp.sysctl;
+    const arpIgnore = ipConfMax(this, dev, 'arpIgnore');
     if (!inetIsLocal(this, tip) || arpIgnore === 8) return false;
     if (arpIgnore === 0) return true;
     const own = inetAddrType(this, tip) !== 0 && this.fib.local.lookup(tip, dev.ifindex) !== null;
@@ -189,11 +189,15 @@ export class Ipv4 implements PacketType, NetdevNotifier, ArpHost {
   }
 
   askFrom(dev: NetDevice, target: number, preferred: number): number {
-    const { arpAnnounce } = this.arp.sysctl;
+    const arpAnnounce = ipConfMax(this, dev, 'arpAnnounce');
     if (arpAnnounce < 2 && preferred !== 0 && inetIsLocal(this, preferred)) {
       if (arpAnnounce === 0 || inetOnLink(dev, target)) return preferred;
     }
     return inetSelectAddr(this, dev, target);
+  }
+
+  learnsAnnounced(dev: NetDevice): boolean {
+    return ipConfMax(this, dev, 'arpAccept') !== 0;
   }
 
   linkFailure(skb: SkBuff): void {

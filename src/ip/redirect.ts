@@ -15,6 +15,7 @@ import { iphDaddr, iphSaddr, IPV4_SADDR } from '../wire/ipv4.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { neighEventSend, NUD_VALID } from '../neigh/neighbour.ts';
+import { ipAcceptsRedirects, ipConfMax } from './conf.ts';
 import { inetAddrType, inetIsLocal, inetOnLink } from './devinet.ts';
 import { RTN_UNICAST } from './fib.ts';
 import { icmpSend } from './icmp.ts';
@@ -35,7 +36,7 @@ export interface RedirectPeer {
 /** The packet was forwarded back to the link of its sender: the sender is told, less and less often while it does not listen. */
 export function ipSendRedirect(ip: Ipv4, skb: SkBuff, rt: Rtable): void {
   const { sysctl, net, redirectPeers } = ip;
-  if (sysctl.sendRedirects === 0) return;
+  if (ipConfMax(ip, rt.dev, 'sendRedirects') === 0) return;
   const { now } = net.cpu;
   const saddr = get32(skb.buf, skb.nh + IPV4_SADDR);
   let peer = redirectPeers.get(saddr);
@@ -80,13 +81,11 @@ export function ipRedirect(ip: Ipv4, skb: SkBuff, code: number, gateway: number)
 }
 
 function acceptable(ip: Ipv4, dev: NetDevice, from: number, gateway: number): boolean {
-  const { acceptRedirects, sharedMedia, secureRedirects, ipForward } = ip.sysctl;
-  // RFC 1812 §5.2.7.2: a router knows better.
-  if (acceptRedirects === 0 || ipForward !== 0 || gateway === from) return false;
+  if (!ipAcceptsRedirects(ip, dev) || gateway === from) return false;
   if (ipv4IsMulticast(gateway) || ipv4IsLbcast(gateway) || ipv4IsZeronet(gateway)) return false;
-  if (sharedMedia !== 0) return inetAddrType(ip, gateway) === RTN_UNICAST;
+  if (ipConfMax(ip, dev, 'sharedMedia') !== 0) return inetAddrType(ip, gateway) === RTN_UNICAST;
   if (!inetOnLink(dev, gateway)) return false;
   // Only to those that are gateways by our own routes.
   const gateways = ip.fib.main.all().filter((route) => route.prefixLen === 0 && route.dev === dev);
-  return secureRedirects === 0 || gateways.some((route) => route.gateway === gateway);
+  return ipConfMax(ip, dev, 'secureRedirects') === 0 || gateways.some((route) => route.gateway === gateway);
 }

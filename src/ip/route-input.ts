@@ -7,6 +7,7 @@ import { EHOSTUNREACH, ENETUNREACH } from '../lib/errno.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../dev/net-device.ts';
 import { IPPROTO_IGMP } from '../sock/constants.ts';
+import { ipConfMax, ipConfOf } from './conf.ts';
 import { inetIsLocal, inetOnLink } from './devinet.ts';
 import { type FibRoute, RTN_BROADCAST, RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST, RTN_UNREACHABLE } from './fib.ts';
 import type { Ipv4 } from './ipv4.ts';
@@ -15,11 +16,6 @@ import { routeError, Rtable, setMetrics } from './route.ts';
 
 /** The way of a packet from `saddr` to `daddr` that came in by `dev`, or the reason (a Drop) why it has none. */
 export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, protocol: number = 0): Rtable | Drop {
-  const settings = inputSettings(ip);
-  if (settings !== ip.inSettings) {
-    ip.inSettings = settings;
-    ip.fib.generation++; // what was found under other settings is worth nothing
-  }
   // IGMP passes the filters of groups: its ways are its own.
   if (protocol === IPPROTO_IGMP) return routeInputSlow(ip, daddr, saddr, dev, protocol);
   const known = ip.inRoutes.find(ip, daddr, saddr, dev.ifindex);
@@ -27,12 +23,6 @@ export function ipRouteInput(ip: Ipv4, daddr: number, saddr: number, dev: NetDev
   const rt = routeInputSlow(ip, daddr, saddr, dev, protocol);
   if (typeof rt !== 'number') ip.inRoutes.add(rt);
   return rt;
-}
-
-/** The settings that decide about ways in, as one number. */
-function inputSettings(ip: Ipv4): number {
-  const { ipForward, rpFilter, sharedMedia } = ip.sysctl;
-  return ipForward | (rpFilter << 1) | (sharedMedia << 3);
 }
 
 function routeInputSlow(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, protocol: number): Rtable | Drop {
@@ -48,7 +38,7 @@ function routeInputSlow(ip: Ipv4, daddr: number, saddr: number, dev: NetDevice, 
     const wrong = validateSource(ip, saddr, dev);
     return wrong === Drop.NotDropped ? toUs(ip, dev, route.type, daddr, saddr) : wrong;
   }
-  if (ip.sysctl.ipForward === 0) return nowhere(ip, dev, daddr, saddr, -EHOSTUNREACH);
+  if (ipConfOf(ip, dev).forwarding === 0) return nowhere(ip, dev, daddr, saddr, -EHOSTUNREACH);
   if (route === null) return nowhere(ip, dev, daddr, saddr, -ENETUNREACH);
   if (route.type !== RTN_UNICAST) return nowhere(ip, dev, daddr, saddr, routeError(route.type));
   const wrong = validateSource(ip, saddr, dev);
@@ -85,7 +75,7 @@ function onward(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, dev: Ne
   if (route.metrics !== null) setMetrics(rt, route.metrics);
   // RFC 1812 §5.2.7.2: out by the link that it came in by, and its sender is on that link: there is a shorter way.
   rt.redirect = out === dev && inetOnLink(dev, saddr)
-    && (ip.sysctl.sharedMedia !== 0 || (route.gateway !== 0 && inetOnLink(dev, route.gateway)));
+    && (ipConfMax(ip, out, 'sharedMedia') !== 0 || (route.gateway !== 0 && inetOnLink(dev, route.gateway)));
   return rt;
 }
 
@@ -93,9 +83,10 @@ function onward(ip: Ipv4, route: FibRoute, daddr: number, saddr: number, dev: Ne
 function validateSource(ip: Ipv4, saddr: number, dev: NetDevice): Drop {
   if ((dev.flags & IFF_LOOPBACK) !== 0) return Drop.NotDropped;
   if (inetIsLocal(ip, saddr)) return Drop.IpLocalSource;
-  if (ip.sysctl.rpFilter === 0) return Drop.NotDropped;
+  const filter = ipConfMax(ip, dev, 'rpFilter');
+  if (filter === 0) return Drop.NotDropped;
   // RFC 3704: strict (1) wants the way back by the same device, loose (2) any way back.
   const back = ip.fib.lookup(saddr, 0);
-  if (back === null || back.type !== RTN_UNICAST) return Drop.IpRpFilter;
-  return ip.sysctl.rpFilter === 1 && back.dev !== dev ? Drop.IpRpFilter : Drop.NotDropped;
+  if (back === null || back.type !== RTN_UNICAST) return Drop.IpRpfilter;
+  return filter === 1 && back.dev !== dev ? Drop.IpRpfilter : Drop.NotDropped;
 }

@@ -33,20 +33,10 @@ export interface ArpHost {
   isBroadcast(dev: NetDevice, addr: number): boolean;
   /** The address to ask from; `preferred` is the source of the packet that waits, or 0 (arp_announce). 0: none. */
   askFrom(dev: NetDevice, target: number, preferred: number): number;
+  /** Are strangers learned who announce themselves on `dev`? (arp_accept) */
+  learnsAnnounced(dev: NetDevice): boolean;
   /** Nobody answered for the next hop of `skb`. The skb stays the caller's. */
   linkFailure(skb: SkBuff): void;
-}
-
-/** `net.ipv4.conf.all.*` as far as ARP reads it. */
-export class ArpSysctl {
-  /** 0: answer for any local address on any device; 1: for the device's own only; 2: and only if the asker is in its net; 8: never. */
-  arpIgnore = 0;
-  /** 0: ask from any local address; 1: avoid those outside the target's subnet; 2: the best for the target. */
-  arpAnnounce = 0;
-  /** Learn from gratuitous ARP about addresses that are not in the table. */
-  arpAccept = 0;
-  /** Announce an address when its device comes up. */
-  arpNotify = 0;
 }
 
 /** Room for the link header in front of the 28 bytes, aligned. */
@@ -57,7 +47,6 @@ export class Arp implements PacketType, NeighOps {
   readonly net: Net;
   readonly host: ArpHost;
   readonly table: NeighTable;
-  readonly sysctl: ArpSysctl = new ArpSysctl();
 
   constructor(net: Net, host: ArpHost) {
     this.net = net;
@@ -184,7 +173,7 @@ function arpProcess(arp: Arp, skb: SkBuff, dev: NetDevice, tip: number): void {
 function arpLearn(arp: Arp, skb: SkBuff, dev: NetDevice, sip: number, tip: number, request: boolean): void {
   const gratuitous = sip === tip;
   const { table } = arp;
-  const neigh = gratuitous && arp.sysctl.arpAccept !== 0 ? table.lookup(dev, sip) : table.find(dev, sip);
+  const neigh = gratuitous && arp.host.learnsAnnounced(dev) ? table.lookup(dev, sip) : table.find(dev, sip);
   if (neigh === null) return;
   // Several answers in a row: the first one wins, until it is older than locktime.
   const override = gratuitous || arp.net.cpu.now > neigh.updated + table.parms.locktimeMs * NS_PER_MS;

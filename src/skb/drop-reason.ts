@@ -15,7 +15,7 @@ export const Drop = {
   OtherHost: 7,
   IpCsum: 8,
   IpInHdr: 9,
-  IpRpFilter: 10,
+  IpRpfilter: 10,
   UnicastInL2Multicast: 11,
   SocketRcvbuff: 12,
   ProtoMem: 13,

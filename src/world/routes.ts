@@ -166,7 +166,7 @@ function inKernel(host: Host, body: () => number): number {
 }
 
 function forwards(host: Host): boolean {
-  return host.kernel.stack.ip.sysctl.ipForward !== 0;
+  return host.kernel.stack.ip.confAll.forwarding !== 0;
 }
 
 /** Of several addresses of the router, the one in a subnet of the host. */

@@ -31,7 +31,7 @@ function bench(): Bench {
   const pool = new SkbPool();
   const [west, east] = [new Wire(sim, pool), new Wire(sim, pool)];
   const r = labHost(sim, pool, 'r');
-  r.ip.sysctl.ipForward = 1;
+  r.ip.confAll.forwarding = 1;
   const inside = plug(r, west, 1, '10.0.0.1/24');
   const outside = plug(r, east, 2, '10.0.1.1/24', 'eth1');
   const peer = labHost(sim, pool, 'w');
@@ -284,4 +284,49 @@ test('log_martians: addresses that cannot be are in the log of the kernel', asyn
   assert.deepEqual(r.dmesg().map((l) => l.replace(/^\[.*\] /, '')), [
     'IPv4: martian source 10.0.1.2 from 127.0.0.5, on dev eth0', 'IPv4: martian destination 127.0.0.9 from 10.0.0.1, on dev eth0',
   ]);
+});
+
+test('net.ipv4.conf.*: a device has settings of its own, and how they work with those of all differs', () => {
+  const world = new World({ seed: 1 });
+  const [a, r, b] = [world.host('a'), world.host('r', { interfaces: [{}, {}] }), world.host('b')];
+  const show = (key: string): string[] => ['all', 'default', 'eth0', 'eth1'].map(
+    (dev) => r.sh(`sysctl -n net.ipv4.conf.${dev}.${key}`).trim(),
+  );
+  world.cable(a, r.interfaces[0]!);
+  world.cable(r.interfaces[1]!, b);
+  assert.deepEqual(show('forwarding'), ['0', '0', '0', '0']);
+  r.sh('sysctl -w net.ipv4.conf.eth0.forwarding=1');
+  assert.deepEqual(show('forwarding'), ['0', '0', '1', '0'], 'what comes by eth0 alone');
+  assert.deepEqual(show('accept_redirects'), ['1', '1', '1', '1']);
+  r.sh('sysctl -w net.ipv4.ip_forward=1');
+  assert.deepEqual(show('forwarding'), ['1', '1', '1', '1']);
+  assert.deepEqual(show('accept_redirects'), ['0', '1', '1', '1'], 'a router believes none: it needs both');
+  r.sh('sysctl -w net.ipv4.conf.eth1.rp_filter=1');
+  assert.deepEqual(show('rp_filter'), ['0', '0', '0', '1']);
+  assert.throws(() => r.sh('sysctl -w net.ipv4.conf.eth7.rp_filter=1'), /'net\.ipv4\.conf\.eth7\.rp_filter' is not understood/);
+  assert.throws(() => r.sysctl('net.ipv4.conf.eth0.rp_filter', 3), /a whole number from 0 to 2/);
+  assert.ok(r.kernel.sysctls().includes('net.ipv4.conf.lo.arp_ignore'));
+  world.stop();
+});
+
+test('RFC 3704: a device with rp_filter 1 takes only what it would answer by itself; the others take all', async () => {
+  const world = new World({ seed: 1 });
+  const a = world.host('a', { interfaces: [{ ip: '10.1.0.2/24' }] });
+  const r = world.router('r', { interfaces: [{ ip: '10.1.0.1/24' }, { ip: '10.2.0.1/24' }] });
+  const b = world.host('b', { interfaces: [{ ip: '10.2.0.2/24' }] });
+  world.cable(a, r.interfaces[0]!);
+  world.cable(r.interfaces[1]!, b);
+  a.route('0.0.0.0/0', { via: '10.1.0.1' });
+  b.route('0.0.0.0/0', { via: '10.2.0.1' });
+  a.interfaces[0]!.addAddress('10.9.0.2/32'); // an address that r has no way to
+  await world.run(async () => {
+    r.sh('sysctl -w net.ipv4.conf.eth0.rp_filter=1');
+    a.sh('ip route replace default via 10.1.0.1 src 10.9.0.2');
+    assert.equal((await a.ping('10.2.0.2', { count: 1, timeout: '100ms' })).received, 0);
+    assert.equal(world.drops()['IP_RPFILTER'], 1);
+    r.sh('sysctl -w net.ipv4.conf.eth0.rp_filter=0');
+    r.sh('sysctl -w net.ipv4.conf.eth1.rp_filter=1');
+    assert.equal((await a.ping('10.2.0.2', { count: 1, timeout: '100ms' })).received, 0, 'nobody knows the way back');
+    assert.equal(world.drops()['IP_RPFILTER'], 1, 'but it was let through');
+  });
 });

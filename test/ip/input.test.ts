@@ -188,11 +188,11 @@ test('options: harmless ones pass, source routes are refused, malformed ones dra
 
 test('rp_filter and drop_unicast_in_l2_multicast, when they are set', () => {
   const p = acquainted();
-  p.a.ip.sysctl.rpFilter = 1;
+  p.a.ip.confAll.rpFilter = 1;
   receive(p.ea, packet(set(12, 8, 8, 8, 8)));
-  p.a.ip.sysctl.dropUnicastInL2Multicast = 1;
+  p.a.ip.confAll.dropUnicastInL2Multicast = 1;
   receive(p.ea, packet((f) => { f.fill(255, 0, 6); }));
-  assert.deepEqual(p.a.drops, ['IP_RP_FILTER', 'UNICAST_IN_L2_MULTICAST']);
+  assert.deepEqual(p.a.drops, ['IP_RPFILTER', 'UNICAST_IN_L2_MULTICAST']);
 });
 
 test('mutated packets never throw and never leak: 20,000 of them, each accounted for', () => {

@@ -130,7 +130,7 @@ function query(code: number, group = '0.0.0.0', sources: string[] = []): Uint8Ar
 /** a is in the group, and everything has been told. */
 function member(version = 0): { p: Pair; sk: UdpSock; said: string[] } {
   const p = pair();
-  p.a.ip.sysctl.forceIgmpVersion = version;
+  p.a.ip.confAll.forceIgmpVersion = version;
   const sk = socket(p);
   assert.equal(set(p, sk, IP_ADD_MEMBERSHIP, { multiaddr: GROUP, address: '10.0.0.1' }), 0);
   run(p.sim, 30000);

@@ -7,6 +7,7 @@ import { icmpSendCheck, icmpWriteHeader } from '../../src/wire/icmp.ts';
 import { ipv4WriteHeader } from '../../src/wire/ipv4.ts';
 import { Simulation } from '../../src/time/simulation.ts';
 import { SkbPool } from '../../src/skb/pool.ts';
+import { ipConfOf } from '../../src/ip/conf.ts';
 import { ipRouteOutput, routeAdd, rtCacheFlush, type Rtable } from '../../src/ip/route.ts';
 import { MsgHdr } from '../../src/sock/sockaddr.ts';
 import { udpCreateSock, type UdpSock } from '../../src/udp/udp.ts';
@@ -22,6 +23,12 @@ interface Link {
   sk: UdpSock;
 }
 
+/** Sets one of net.ipv4.conf.*: for `all` and for the card, for either would do to switch it on. */
+function set(host: LabHost, what: 'acceptRedirects' | 'sendRedirects' | 'sharedMedia', to: number): void {
+  host.ip.confAll[what] = to;
+  ipConfOf(host.ip, host.net.devices[2]!)[what] = to;
+}
+
 /** A host (.1) whose default router is .11; to 172.16/12 that one goes by .12, on the same link. */
 function link(): Link {
   const sim = new Simulation();
@@ -32,7 +39,7 @@ function link(): Link {
   plug(one, wire, 2, '10.0.0.11/24');
   plug(two, wire, 3, '10.0.0.12/24');
   assert.equal(routeAdd(host.ip, { gateway: ip('10.0.0.11') }), 0);
-  one.ip.sysctl.ipForward = 1;
+  one.ip.confAll.forwarding = 1;
   assert.equal(routeAdd(one.ip, { dst: ip('172.16.0.0'), prefixLen: 12, gateway: ip('10.0.0.12') }), 0);
   return { sim, pool, wire, host, one, two, sk: udpCreateSock(host.udp) };
 }
@@ -89,7 +96,7 @@ test('ip route flush cache: what was learned is forgotten', () => {
 
 test('a host that does not listen is told less and less, then not at all until it was quiet for 20 s', () => {
   const l = link();
-  l.host.ip.sysctl.acceptRedirects = 0;
+  set(l.host, 'acceptRedirects', 0);
   const times: number[] = [];
   for (let i = 0; i < 1150; i++) {
     const at = l.sim.now / 1e6;
@@ -101,7 +108,7 @@ test('a host that does not listen is told less and less, then not at all until i
   gaps.forEach((gap, i) => assert.ok(gap > 20 * 2 ** (i + 1) && gap <= 20 * 2 ** (i + 1) + 20, `${String(i)}: ${String(gap)}`));
   run(l.sim, l.sim.now / 1e6 + 20_500);
   assert.equal(send(l).redirects, 1);
-  l.one.ip.sysctl.sendRedirects = 0;
+  set(l.one, 'sendRedirects', 0);
   run(l.sim, l.sim.now / 1e6 + 20_500);
   assert.equal(send(l).redirects, 0);
 });
@@ -127,11 +134,11 @@ test('RFC 1122 §3.2.2.2: only the present gateway is believed, and only about o
     ['to everybody', forged('10.0.0.11', '255.255.255.255'), () => undefined, '10.0.0.11'],
     ['about a packet that is not ours', forged('10.0.0.11', '10.0.0.12', '10.0.0.9'), () => undefined, '10.0.0.11'],
     ['of an unknown kind', forged('10.0.0.11', '10.0.0.12', '10.0.0.1', 4), () => undefined, '10.0.0.11'],
-    ['to a host that forwards', forged('10.0.0.11', '10.0.0.12'), (l) => { l.host.ip.sysctl.ipForward = 1; }, '10.0.0.11'],
+    ['to a host that forwards', forged('10.0.0.11', '10.0.0.12'), (l) => { l.host.ip.confAll.forwarding = 1; }, '10.0.0.11'],
     ['not a gateway of ours, secure_redirects', forged('10.0.0.11', '10.0.0.12'),
-      (l) => { l.host.ip.sysctl.sharedMedia = 0; }, '10.0.0.11'],
+      (l) => set(l.host, 'sharedMedia', 0), '10.0.0.11'],
     ['a gateway of ours, secure_redirects', forged('10.0.0.11', '10.0.0.12'), (l) => {
-      l.host.ip.sysctl.sharedMedia = 0;
+      set(l.host, 'sharedMedia', 0);
       assert.equal(routeAdd(l.host.ip, { gateway: ip('10.0.0.12'), metric: 9 }), 0);
     }, '10.0.0.12'],
   ];

@@ -198,7 +198,7 @@ test('mtu of a route, and mtu lock: what ICMP says does not count, and DF is not
 test('promote_secondaries: when the first address of a subnet goes, the next takes its place', () => {
   for (const promote of [0, 1]) {
     const { h, eth0 } = two();
-    h.ip.sysctl.promoteSecondaries = promote;
+    h.ip.confAll.promoteSecondaries = promote;
     for (const last of ['7', '8']) assert.equal(inetAddrAdd(eth0, ip(`10.0.0.${last}`), 24), 0);
     assert.equal(inetAddrDel(eth0, ip('10.0.0.1'), 24), 0);
     const left = inetAddrs(eth0).map((a) => [formatIpv4(a.addr), a.secondary]);

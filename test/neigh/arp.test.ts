@@ -102,7 +102,7 @@ test('an announcement moves a known neighbour and makes no new one, unless arp_a
   receive(p.ea, arp(ARPOP_REQUEST, '10.0.0.2', '10.0.0.2'));
   assert.deepEqual([...known.ha], [...STRANGER]);
   assert.equal(known.state, NUD_STALE);
-  p.a.ip.arp.sysctl.arpAccept = 1;
+  p.a.ip.confAll.arpAccept = 1;
   receive(p.ea, arp(ARPOP_REPLY, '10.0.0.50', '10.0.0.50'));
   assert.notEqual(p.a.ip.arp.table.find(p.ea, ip('10.0.0.50')), null);
 });
@@ -119,7 +119,7 @@ test('arp_ignore and arp_announce', () => {
   const second = plug(p.a, wire2, 9, '192.168.1.1/24', 'eth1');
   const asked = (ignore: number, from: string, to: string): number => {
     wire2.frames.length = 0;
-    p.a.ip.arp.sysctl.arpIgnore = ignore;
+    p.a.ip.confAll.arpIgnore = ignore;
     receive(second, arp(ARPOP_REQUEST, from, to));
     return wire2.frames.length;
   };
@@ -127,7 +127,7 @@ test('arp_ignore and arp_announce', () => {
   assert.deepEqual([0, 1, 2, 8].map((i) => asked(i, '192.168.1.7', '192.168.1.1')), [1, 1, 1, 0]);
   assert.deepEqual([0, 1, 2, 8].map((i) => asked(i, '172.16.0.7', '192.168.1.1')), [1, 1, 0, 0]);
   assert.equal(p.a.ip.askFrom(second, ip('192.168.1.7'), ip('10.0.0.1')), ip('10.0.0.1'));
-  p.a.ip.arp.sysctl.arpAnnounce = 2;
+  p.a.ip.confAll.arpAnnounce = 2;
   assert.equal(p.a.ip.askFrom(second, ip('192.168.1.7'), ip('10.0.0.1')), ip('192.168.1.1'));
 });
 

@@ -53,20 +53,22 @@ export function splitWords(line: string): string[] {
   return words;
 }
 
-/** `sysctl NAME…`, `sysctl -a [PATTERN]`, `sysctl [-w] NAME=VALUE…`. */
+/** `sysctl NAME…`, `sysctl -a [PATTERN]`, `sysctl [-w] NAME=VALUE…`; -n without names, -q without what was written. */
 function sysctl(host: ToolHost, args: readonly string[]): string {
   const all = args.includes('-a');
   const write = args.includes('-w');
-  const words = args.filter((word) => word !== '-a' && word !== '-w');
+  const [bare, quiet] = [args.includes('-n'), args.includes('-q')];
+  const words = args.filter((word) => !/^-[awnq]$/.test(word));
   const names = all ? host.sysctlNames().filter((name) => words.length === 0 || words.some((word) => name.includes(word))) : words;
   if (names.length === 0 && !all) throw new ToolError("sysctl: a name is missing, such as net.ipv4.tcp_rmem; 'sysctl -a' lists all");
-  return text(names.map((word) => {
-    if (word.startsWith('-')) throw unknownWord('sysctl', word, "a name, '-a' or '-w'");
+  return text(names.flatMap((word) => {
+    if (word.startsWith('-')) throw unknownWord('sysctl', word, "a name, '-a', '-w', '-n' or '-q'");
     const [name = '', ...value] = word.split('=');
     if (!host.sysctlNames().includes(name)) throw unknownWord('sysctl', name, "a name such as net.ipv4.tcp_rmem ('sysctl -a' lists all)");
     if (value.length > 0) host.setSysctl(name, value.join('='));
     else if (write) throw unknownWord('sysctl', word, 'NAME=VALUE');
+    if (quiet && value.length > 0) return [];
     const now = host.sysctl(name);
-    return `${name} = ${Array.isArray(now) ? now.join('\t') : String(now)}`;
+    return [`${bare ? '' : `${name} = `}${Array.isArray(now) ? now.join('\t') : String(now)}`];
   }));
 }

@@ -51,7 +51,7 @@ export class FirewallLab {
     this.wires = [new Wire(this.sim, this.pool), new Wire(this.sim, this.pool)];
     plug(this.fw, this.wires[0], 1, '10.0.0.1/24', 'eth0');
     plug(this.fw, this.wires[1], 2, '10.0.1.1/24', 'eth1');
-    this.fw.ip.sysctl.ipForward = 1;
+    this.fw.ip.confAll.forwarding = 1;
     this.nf = netfilterInit(this.fw.net, Random.stream(1, 'netfilter'));
     netfilterFamily4(this.nf, this.fw.ip);
     conntrackEnable(this.nf);
