@@ -50,8 +50,8 @@ class Family6 implements NfFamily {
     else if (hook === NF_INET_POST_ROUTING) ip6.hookPostRouting = run;
   }
 
-  setDefrag(_on: boolean): void {
-    // IPv6 puts packets together where they are delivered.
+  setDefrag(on: boolean): void {
+    this.ip6.defragIn = on;
   }
 
   addressType(p: NfPacket, source: boolean, dev: NetDevice | null): number {

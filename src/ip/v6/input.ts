@@ -26,6 +26,7 @@ import { PACKET_BROADCAST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, 
 import { Mib } from '../../dev/mib.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../../dev/net-device.ts';
 import { RTN_LOCAL, RTN_MULTICAST, RTN_UNICAST } from '../fib.ts';
+import type { NfHook } from '../ipv4.ts';
 import { ipv6DestoptRcv, ipv6ParseHopopts, ipv6RthdrRcv } from './exthdrs.ts';
 import { ip6Error, ip6Forward } from './forward.ts';
 import { icmp6Send } from './icmp6.ts';
@@ -33,7 +34,7 @@ import { in6DevOf } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
 import { ipv6ChkMcastAddr } from './mcast.ts';
 import { ip6RouteInput, Rt6Info } from './route.ts';
-import { ipv6Defrag } from './reassembly.ts';
+import { ip6DefragTracked, ipv6Defrag } from './reassembly.ts';
 import { RTN_ANYCAST } from './rtn.ts';
 
 /** What is known of a packet on its way up (Linux: IP6CB(skb)->flags): bits of `skb.cb0`. */
@@ -86,8 +87,14 @@ export function ip6Rcv(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
   if (skb.destructor !== null) skbOrphan(skb);
   skb.nh = at;
   skb.th = at + IPV6_HLEN;
-  if (ip6.hookPreRouting !== null && !ip6.hookPreRouting.run(skb, dev, null)) return;
-  ip6RcvFinish(ip6, skb, dev);
+  if (ip6.hookPreRouting === null) ip6RcvFinish(ip6, skb, dev);
+  else preRouting(ip6, ip6.hookPreRouting, skb, dev);
+}
+
+/** The filter looks first; where it tracks connections, at whole packets. */
+function preRouting(ip6: Ipv6, hook: NfHook, skb: SkBuff, dev: NetDevice): void {
+  const packet = ip6.defragIn ? ip6DefragTracked(ip6, skb) : skb;
+  if (packet !== null && hook.run(packet, dev, null)) ip6RcvFinish(ip6, packet, dev);
 }
 
 function headerError(ip6: Ipv6, skb: SkBuff, reason: Drop): void {

@@ -55,6 +55,8 @@ export class Ipv6 implements PacketType, NetdevNotifier, ConfOwner {
   lastExpiry: number = -Infinity;
   /** Secret of the flow labels. */
   readonly flowSecret: number;
+  /** Fragments are put together before `hookPreRouting` sees them: connection tracking needs whole packets. */
+  defragIn = false;
   hookPreRouting: NfHook | null = null;
   hookLocalIn: NfHook | null = null;
   hookForward: NfHook | null = null;

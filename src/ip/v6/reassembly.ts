@@ -2,7 +2,7 @@
  * IPv6, fragments put together (RFC 8200 §4.5, RFC 5722, RFC 6946, RFC 7112; Linux: reassembly.c). The queues are
  * `ip/inet-fragment.ts`'s.
  *
- *   from  ip/v6/input.ts   ipv6Defrag, a fragment for this host
+ *   from  ip/v6/input.ts   ipv6Defrag, a fragment for this host; ip6DefragTracked, any, before connections are tracked
  *   to    ip/v6/icmp6.ts   "parameter problem", "fragment reassembly time exceeded"
  */
 import { get32, get8, put16, put8 } from '../../lib/bytes.ts';
@@ -12,7 +12,9 @@ import {
 } from '../../wire/icmpv6.ts';
 import {
   FRAG_HLEN, FRAG_OFF, IP6_MF, IP6_OFFSET, ip6fId, ip6fOff, ip6hSetTclass, ip6hTclass, IPV6_DADDR, IPV6_HLEN, IPV6_MAXPLEN,
-  IPV6_PAYLOAD_LEN, IPV6_SADDR, ipv6ExtHdr, NEXTHDR_FRAGMENT, NEXTHDR_ICMP, NEXTHDR_NONE, NEXTHDR_TCP, NEXTHDR_UDP,
+  IPV6_PAYLOAD_LEN, IPV6_SADDR, ipv6ExtHdr, IPV6_NEXTHDR, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP,
+  NEXTHDR_NONE, NEXTHDR_ROUTING,
+  NEXTHDR_TCP, NEXTHDR_UDP,
 } from '../../wire/ipv6.ts';
 import { TCP_HLEN_MIN } from '../../wire/tcp.ts';
 import { UDP_HLEN } from '../../wire/udp.ts';
@@ -28,8 +30,16 @@ import { icmp6Send } from './icmp6.ts';
 import { IP6SKB_FRAGMENTED } from './input.ts';
 import type { Ipv6 } from './ipv6.ts';
 
-/** The addresses, the identification, the link where the addresses are of one. */
-const KEY_WORDS = 10;
+/** Who puts packets together: the same fragments may pass several places (Linux: enum ip6_defrag_users). */
+export const IP6_DEFRAG_LOCAL_DELIVER = 0;
+export const IP6_DEFRAG_CONNTRACK_IN = 1;
+
+/** The addresses, the identification, the link where the addresses are of one, the user. */
+const KEY_WORDS = 11;
+/** The word of the key that is the user. */
+const KEY_USER = 10;
+/** RFC 8200 §4.1: hop-by-hop, destination options, routing; sending more in front of a fragment header serves nobody. */
+const HEADERS_BEFORE = 8;
 /** net.ipv6.ip6frag_time (RFC 8200 §4.5: 60 seconds). */
 const IP6_FRAG_TIME_MS = 60000;
 
@@ -66,9 +76,49 @@ export function ipv6Defrag(ip6: Ipv6, skb: SkBuff, nhoff: number): SkBuff | null
   }
   // RFC 7112: all headers, up to the upper layer's, are in the first fragment.
   if ((field & IP6_OFFSET) === 0 && headersCut(skb)) return problem(ip6, skb, data - skb.nh);
-  const q = findQueue(ip6.frags, skb);
+  const q = findQueue(ip6.frags, skb, IP6_DEFRAG_LOCAL_DELIVER);
   if (q === null) return fail(net, skb, Drop.FragNoMemory);
   return queueFragment(ip6, q, skb, nhoff, field);
+}
+
+/**
+ * A packet that connection tracking is about to see, `data` at its IPv6 header: a fragment is kept until the packet is whole
+ * (Linux: nf_ct_frag6_gather). What this drops is told to nobody. Takes the skb; gives back what is to be tracked, or null.
+ */
+export function ip6DefragTracked(ip6: Ipv6, skb: SkBuff): SkBuff | null {
+  const nhoff = fragmentAnnounced(skb);
+  if (nhoff < 0) return skb;
+  const at = nhoff === skb.nh + IPV6_NEXTHDR ? skb.nh + IPV6_HLEN : nhoff + ((get8(skb.buf, nhoff + 1) + 1) << 3);
+  if (!mayPull(skb, at - skb.data + FRAG_HLEN)) return skb; // cut short: whoever it is for will say so
+  const field = ip6fOff(skb.buf, at);
+  if ((field & (IP6_OFFSET | IP6_MF)) === 0) return skb;
+  skb.pull(at - skb.data);
+  if ((field & IP6_OFFSET) === 0 && headersCut(skb)) return fail(ip6.net, skb, Drop.FragInvalid);
+  const q = findQueue(ip6.frags, skb, IP6_DEFRAG_CONNTRACK_IN);
+  if (q === null) return fail(ip6.net, skb, Drop.FragNoMemory);
+  const { dev } = skb;
+  const whole = queueFragment(ip6, q, skb, nhoff, field);
+  if (whole === null) return null;
+  whole.dev = dev;
+  whole.push(whole.data - whole.nh);
+  whole.th = whole.nh + IPV6_HLEN;
+  return whole;
+}
+
+/** Where the byte is that says that a fragment header follows; -1: none does, among the headers that may stand in front of one. */
+function fragmentAnnounced(skb: SkBuff): number {
+  const { nh } = skb;
+  let nhoff = nh + IPV6_NEXTHDR;
+  let next = nh + IPV6_HLEN;
+  for (let i = 0; i < HEADERS_BEFORE; i++) {
+    const nexthdr = get8(skb.buf, nhoff);
+    if (nexthdr === NEXTHDR_FRAGMENT) return nhoff;
+    if (nexthdr !== NEXTHDR_HOP && nexthdr !== NEXTHDR_ROUTING && nexthdr !== NEXTHDR_DEST) return -1;
+    if (!mayPull(skb, next - skb.data + 2)) return -1;
+    nhoff = next;
+    next += (get8(skb.buf, next + 1) + 1) << 3;
+  }
+  return -1;
 }
 
 function fail(net: Net, skb: SkBuff, reason: Drop): null {
@@ -100,7 +150,7 @@ function headersCut(skb: SkBuff): boolean {
   return at + need > skb.len;
 }
 
-function findQueue(frags: Ip6Frags, skb: SkBuff): FragQueue | null {
+function findQueue(frags: Ip6Frags, skb: SkBuff, user: number): FragQueue | null {
   const { table } = frags;
   const { key } = table;
   const { buf, nh, data } = skb;
@@ -108,6 +158,7 @@ function findQueue(frags: Ip6Frags, skb: SkBuff): FragQueue | null {
   key[8] = ip6fId(buf, data);
   const oneLink = in6IsMulticastAt(buf, nh + IPV6_DADDR) || in6IsLinklocalAt(buf, nh + IPV6_DADDR);
   key[9] = oneLink ? (skb.dev as NetDevice).ifindex : 0;
+  key[KEY_USER] = user;
   return table.find();
 }
 
@@ -115,6 +166,12 @@ function findQueue(frags: Ip6Frags, skb: SkBuff): FragQueue | null {
 function discard(ip6: Ipv6, q: FragQueue, skb: SkBuff, reason: Drop): null {
   ip6.frags.table.kill(q, reason);
   return fail(ip6.net, skb, reason);
+}
+
+/** A piece that no packet can have; on its way through, that is for its destination to say. */
+function misfit(ip6: Ipv6, q: FragQueue, skb: SkBuff, pointer: number): null {
+  if (q.key[KEY_USER] === IP6_DEFRAG_LOCAL_DELIVER) return problem(ip6, skb, pointer);
+  return fail(ip6.net, skb, Drop.FragInvalid);
 }
 
 /** Adds a fragment to the pieces of its packet (Linux: ip6_frag_queue). */
@@ -125,8 +182,8 @@ function queueFragment(ip6: Ipv6, q: FragQueue, skb: SkBuff, nhoff: number, fiel
   const more = (field & IP6_MF) !== 0;
   const end = offset + skb.len - FRAG_HLEN;
   // RFC 8200 §4.5: longer than a packet can be, and pieces that are no multiple of 8 bytes, are parameter problems.
-  if (end > IPV6_MAXPLEN) return problem(ip6, skb, data + FRAG_OFF - nh);
-  if (more && (end & 7) !== 0) return problem(ip6, skb, IPV6_PAYLOAD_LEN);
+  if (end > IPV6_MAXPLEN) return misfit(ip6, q, skb, data + FRAG_OFF - nh);
+  if (more && (end & 7) !== 0) return misfit(ip6, q, skb, IPV6_PAYLOAD_LEN);
   if (!fragExtend(q, end, !more) || end === offset) return discard(ip6, q, skb, Drop.FragInvalid);
   const size = skb.len + (data - nh);
   skb.pull(FRAG_HLEN);
@@ -163,7 +220,8 @@ function reasm(ip6: Ipv6, q: FragQueue): SkBuff | null {
     frags.table.kill(q, ecn < 0 ? Drop.FragInvalid : Drop.FragTooLong);
     return null;
   }
-  const { len, nhoff } = q;
+  const { len, nhoff, maxSize } = q;
+  const tracked = q.key[KEY_USER] !== IP6_DEFRAG_LOCAL_DELIVER;
   const head = fragJoin(q);
   frags.table.kill(q, Drop.NotDropped);
   // The fragment header goes: what stands in front of it moves up to what follows it.
@@ -177,6 +235,8 @@ function reasm(ip6: Ipv6, q: FragQueue): SkBuff | null {
   put16(buf, head.nh + IPV6_PAYLOAD_LEN, before + len);
   ip6hSetTclass(buf, head.nh, ip6hTclass(buf, head.nh) | ecn);
   head.th = data;
+  // RFC 8200 §4.5: only senders fragment. What goes on leaves as it came, in pieces of this size.
+  if (tracked) head.fragMaxSize = maxSize;
   net.inc(Mib.Ip6ReasmOKs);
   return head;
 }

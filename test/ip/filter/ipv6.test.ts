@@ -60,3 +60,27 @@ test('NAT over IPv6: our own connections go elsewhere, and believe to be where t
   });
   for (const h of [a, b]) assert.equal(h.kernel.nstat().TcpInCsumErrors, 0);
 });
+
+test('RFC 8200 §4.5: where connections are tracked a gateway sees datagrams whole, and sends them on in pieces as they came', async () => {
+  const world = new World({ seed: 1 });
+  const [a, b, gw] = [world.host('a'), world.host('b'), world.router('gw')];
+  world.cable(a, gw);
+  world.cable(gw, b);
+  world.routes();
+  // Only the first piece of a datagram has ports: by pieces, this rule would stop all others.
+  gw.sh('ip6tables -P FORWARD DROP');
+  gw.sh('ip6tables -A FORWARD -p udp --dport 9 -j ACCEPT');
+  gw.sh('ip6tables -A FORWARD -p ipv6-icmp -j ACCEPT');
+  gw.sh('ip6tables -A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT');
+  await world.run(async () => {
+    const [client, server] = [a.dgram.createSocket('udp6').bind(5000), b.dgram.createSocket('udp6').bind(9)];
+    server.on('message', (bytes, from) => server.send(bytes.subarray(0, 3000), from.port, from.address));
+    const answer = new Promise<Buffer>((resolve) => client.on('message', resolve));
+    client.send(Buffer.alloc(5000, 'x'), 9, b.ip6);
+    assert.equal((await answer).length, 3000);
+    client.close();
+    server.close();
+  });
+  const { Ip6FragCreates, Ip6ReasmReqds } = gw.kernel.nstat();
+  assert.deepEqual([Ip6FragCreates, Ip6ReasmReqds], [7, 0], 'four pieces and three, and none of them for the gateway itself');
+});
