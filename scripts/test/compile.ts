@@ -23,20 +23,21 @@ const whereSourcesAre: Plugin = {
 };
 
 /** The compiled form of a test file. */
-export function compiledPath(source: string): string {
-  return `${COMPILED}/${source.replace(/\.ts$/, '.mjs')}`;
+export function compiledPath(source: string, outdir: string = COMPILED): string {
+  return `${outdir}/${source.replace(/\.ts$/, '.mjs')}`;
 }
 
 /** The source of a compiled test file; a path of anything else is given back. */
 export function sourcePath(path: string): string {
-  return path.startsWith(`${COMPILED}/`) ? path.slice(COMPILED.length + 1).replace(/\.mjs$/, '.ts') : path;
+  const at = path.indexOf(`${COMPILED}/`);
+  return at < 0 ? path : path.slice(at + COMPILED.length + 1).replace(/\.mjs$/, '.ts');
 }
 
 /** Compiles `files`, paths below `root`. @throws what esbuild throws, after it has printed the place */
-export async function compile(root: string, files: readonly string[]): Promise<void> {
-  await rm(join(root, COMPILED), { recursive: true, force: true });
+export async function compile(root: string, files: readonly string[], outdir: string = COMPILED): Promise<void> {
+  await rm(join(root, outdir), { recursive: true, force: true });
   await build({
-    absWorkingDir: root, entryPoints: [...files], outdir: COMPILED, outbase: '.', outExtension: { '.js': '.mjs' },
+    absWorkingDir: root, entryPoints: [...files], outdir, outbase: '.', outExtension: { '.js': '.mjs' },
     bundle: true, splitting: true, format: 'esm', platform: 'node', target: 'node20', packages: 'external', sourcemap: true,
     logLevel: 'error', plugins: [whereSourcesAre],
   });

@@ -7,6 +7,14 @@ export interface Group {
   readonly name: string | null;
 }
 
+/** Not part of `npm test`: the Deno part, and what has packages of its own (`npm run test:programs`). */
+const ELSEWHERE: readonly string[] = ['test/deno/', 'test/programs/'];
+
+/** The test files of `npm run test:programs`, likewise. */
+export function findPrograms(): string[] {
+  return readdirSync('test/programs').filter((name) => name.endsWith('.test.ts')).sort().map((name) => `test/programs/${name}`);
+}
+
 /** The test files for Node, as paths below the working directory, in the order of their names. */
 export function findTests(): string[] {
   const found: string[] = [];
@@ -14,7 +22,7 @@ export function findTests(): string[] {
     if (!existsSync(top)) continue;
     for (const entry of readdirSync(top, { recursive: true, encoding: 'utf8' })) {
       const path = `${top}/${entry.replaceAll('\\', '/')}`;
-      if (path.endsWith('.test.ts') && !path.startsWith('test/deno/')) found.push(path);
+      if (path.endsWith('.test.ts') && !ELSEWHERE.some((folder) => path.startsWith(folder))) found.push(path);
     }
   }
   return found.sort();

@@ -2,7 +2,7 @@
 import { availableParallelism } from 'node:os';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { compiledPath } from './compile.ts';
+import { COMPILED, compiledPath } from './compile.ts';
 import type { Counts } from './counts.ts';
 import type { Group } from './files.ts';
 import type { Options } from './options.ts';
@@ -12,10 +12,10 @@ import { Tally } from './tally.ts';
 /** No file's tests take longer than this, in milliseconds, or they hang. */
 const FILE_TIMEOUT_MS = 170_000;
 
-/** Runs one group of files; what they say goes to the terminal. */
-export async function runNode(group: Group, options: Options): Promise<Counts> {
+/** Runs one group of files, compiled below `outdir`; what they say goes to the terminal. */
+export async function runNode(group: Group, options: Options, outdir: string = COMPILED): Promise<Counts> {
   const events = run({
-    files: group.files.map(compiledPath),
+    files: group.files.map((source) => compiledPath(source, outdir)),
     concurrency: Math.max(2, availableParallelism()),
     timeout: FILE_TIMEOUT_MS,
     ...(group.name === null ? {} : { testNamePatterns: new RegExp(group.name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')) }),

@@ -50,11 +50,14 @@ function addressesOf(names: Names, name: string, family: number): readonly Resol
   return family === 0 || isIP(name) !== 0 ? found : found.filter((a) => a.family === family);
 }
 
+/** Calls back when user code has come to rest. */
+export type Later = (answer: () => void) => void;
+
 /**
- * Makes the lookup function of a host. It answers in the next tick, as `dns.lookup` never answers at once; later, when name
- * servers have to be asked.
+ * Makes the lookup function of a host. Names are answered by `later`: with libuv they come from a thread, so that who asks has time
+ * to listen for 'lookup'. An address is answered in the next tick, as there.
  */
-export function createLookup(names: Names, sourceOf: () => AddrSource | null = () => null): Lookup {
+export function createLookup(names: Names, later: Later, sourceOf: () => AddrSource | null = () => null): Lookup {
   return (name, given, callback) => {
     const literal = isIP(name);
     if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
@@ -70,7 +73,7 @@ export function createLookup(names: Names, sourceOf: () => AddrSource | null = (
       void ask(source, name, options, callback);
       return;
     }
-    nextTick(() => answer(name, found, options, callback));
+    later(() => answer(name, found, options, callback));
   };
 }
 

@@ -32,10 +32,14 @@ function replace(owner: object, name: PropertyKey, value: unknown): () => void {
 /** Whose code runs, when several programs do. */
 const currentProgram = new AsyncLocalStorage<ProgramClock>();
 
+/** Timers of programs that are over and that go on: they belong to the modules that made them, so to this process. */
+const outside = new Set<VirtualTimer>();
+
 /** The hook that node/ puts into `world.programHooks`. */
 export function nodeProgram(clock: ProgramClock): () => void {
   const { runtime } = clock;
   runtime.contexts = currentProgram;
+  runtime.outside = outside;
   runtime.skewMs = currentSkewMs;
   runtime.bind = (callback) => AsyncResource.bind(callback);
   const undo: (() => void)[] = [];

@@ -5,6 +5,7 @@
  *   from  net.ts, http.ts, install.ts
  *   to    handle/tcp.ts
  */
+import { AsyncResource } from 'node:async_hooks';
 import net from 'node:net';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
@@ -14,10 +15,11 @@ import { restProbe } from './real-work.ts';
 import { PipeHandle } from './handle/pipe.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { admitTlsHandles } from './handle/tls.ts';
-import { createLookup, type Lookup, type Names } from './lookup.ts';
+import { createLookup, type Later, type Lookup, type Names } from './lookup.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
 import type { Process } from '../syscall/process.ts';
 import type { Pump } from '../time/pump.ts';
+import { Task } from '../time/task.ts';
 
 /** What node/ needs of a host. A Kernel is one. */
 export interface HostLike {
@@ -47,7 +49,9 @@ export class NodeHost {
     admitTlsHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
     this.resolver = host.resolver ?? null;
-    this.lookup = createLookup(host.hosts, () => this.resolver);
+    const { sim } = host.parts.pump;
+    const later: Later = (answer) => sim.ready(new Task(AsyncResource.bind(answer)));
+    this.lookup = createLookup(host.hosts, later, () => this.resolver);
     this.clock = host.clock ?? null;
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();

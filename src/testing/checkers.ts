@@ -13,7 +13,7 @@ export type Checker = (w: ScenarioWorld) => string[];
 const SETTLE_NS = 400 * NS_PER_SEC;
 
 /** Each frame that went into a cable came out, or was dropped for a reason that is counted. */
-export function conservation(w: ScenarioWorld): string[] {
+export function conservation(w: Pick<ScenarioWorld, 'world'>): string[] {
   const bad: string[] = [];
   const look = (name: string, lane: Lane): void => {
     const { stats: s } = lane;
@@ -64,7 +64,7 @@ export function boundedQueues(w: ScenarioWorld): string[] {
 }
 
 /** Every drop had a name. */
-export function everyDropNamed(w: ScenarioWorld): string[] {
+export function everyDropNamed(w: Pick<ScenarioWorld, 'world'>): string[] {
   return checkDrops(w.world.parts.pool);
 }
 

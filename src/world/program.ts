@@ -19,6 +19,10 @@ type Callback = (...args: unknown[]) => unknown;
 const TIMEOUT_MAX = 0x7fffffff;
 /** What virtual Date says when the world begins: 2025-01-01T00:00:00Z. */
 export const DEFAULT_EPOCH_MS = 1735689600000;
+/** A timeout that is no longer than this, and was unref'ed, outlives its program: somebody's clock may hang on it. */
+const OUTLIVES_MAX_NS: number = 1000 * NS_PER_MS;
+/** By this the replaced setTimeout knows the programs that it serves: what has it can `find()` the clock of whoever asks. */
+export const PROGRAMS: symbol = Symbol.for('kernet.programs');
 
 /**
  * Replaces what one runtime has beyond the globals. Called when a program begins and none ran before, with a clock that is
@@ -40,29 +44,42 @@ export class ProgramRuntime {
   skewMs: () => number = () => 0;
   /** Null where programs cannot be told from each other: one runs at a time. */
   contexts: ProgramContexts | null = null;
+  /** Timers of programs that are over, on the runtime's clock; the next program takes them along. Null: none goes on. */
+  outside: Set<VirtualTimer> | null = null;
 }
 
-/** A timer of the program: what setTimeout returns. Behaves like Node's Timeout; as a number it is an id. */
+/**
+ * A timer of the program: what setTimeout returns. Behaves like Node's Timeout; as a number it is an id.
+ *
+ * Libraries keep one in a variable of a module and refresh it for ever (undici's clock, which ticks twice a second). So one whose
+ * program is over belongs, when it is refreshed, to the program that runs then, and to the runtime when none does.
+ */
 export class VirtualTimer {
-  readonly id: number;
-  private readonly clock: ProgramClock;
+  id: number;
+  private clock: ProgramClock;
+  private readonly callback: () => void;
   private readonly task: Task;
   private readonly delayNs: number;
   private readonly repeats: boolean;
-  private readonly timer: Timer;
+  private timer: Timer;
+  /** The runtime's own timer, while no program runs. */
+  private real: unknown = null;
+  /** Made by setTimeout itself: a short one may outlive its program. */
+  isGlobal = false;
 
-  constructor(clock: ProgramClock, id: number, delayNs: number, repeats: boolean, callback: () => void) {
+  constructor(clock: ProgramClock, delayNs: number, repeats: boolean, callback: () => void) {
     this.clock = clock;
-    this.id = id;
+    this.id = clock.takeId();
     this.delayNs = delayNs;
     this.repeats = repeats;
+    this.callback = callback;
     this.task = new Task(() => {
-      if (!clock.timers.has(id)) return; // cleared after it fell due
+      if (!this.clock.timers.has(this.id)) return; // cleared after it fell due
       if (repeats) this.arm();
-      else clock.timers.delete(id);
+      else this.clock.timers.delete(this.id);
       callback();
     });
-    this.timer = new Timer(clock.sim, null, () => clock.sim.ready(this.task));
+    this.timer = this.timerOn(clock);
     this.arm();
   }
 
@@ -84,8 +101,9 @@ export class VirtualTimer {
 
   /** Begins its delay anew. */
   refresh(): this {
+    if (this.clock.ended) return this.revive();
     if (this.clock.timers.has(this.id)) this.arm();
-    else if (!this.repeats && !this.clock.ended) {
+    else if (!this.repeats) {
       this.clock.timers.set(this.id, this);
       this.arm();
     }
@@ -94,12 +112,31 @@ export class VirtualTimer {
 
   close(): this {
     this.clock.clear(this);
+    this.stopReal();
     return this;
   }
 
   /** @internal */
   stop(): void {
     this.timer.del();
+  }
+
+  /** @internal Its program is over: a short one that did not keep the world running goes on outside; all others never fire. */
+  leave(): void {
+    this.stop();
+    if (this.isGlobal && !this.repeats && !this.hasRef() && this.delayNs <= OUTLIVES_MAX_NS) this.revive();
+  }
+
+  /** @internal Belongs to `clock` from now on, and begins its delay anew. */
+  adopt(clock: ProgramClock): void {
+    const isIdle = this.timer.housekeeping;
+    this.stopReal();
+    this.clock = clock;
+    this.id = clock.takeId();
+    this.timer = this.timerOn(clock);
+    this.timer.setHousekeeping(isIdle);
+    clock.timers.set(this.id, this);
+    this.arm();
   }
 
   [Symbol.toPrimitive](): number {
@@ -113,6 +150,48 @@ export class VirtualTimer {
   private arm(): void {
     this.timer.mod(this.clock.sim.now + this.delayNs);
   }
+
+  private timerOn(clock: ProgramClock): Timer {
+    return new Timer(clock.sim, null, () => clock.sim.ready(this.task));
+  }
+
+  /** Goes on after the end of its program. */
+  private revive(): this {
+    const clock = clockInPlace();
+    if (clock !== null) this.adopt(clock);
+    else this.runOutside();
+    return this;
+  }
+
+  private runOutside(): void {
+    this.stopReal();
+    this.clock.runtime.outside?.add(this);
+    const start = runtimeFunction(this.repeats ? 'setInterval' : 'setTimeout');
+    this.real = start(() => {
+      if (!this.repeats) this.stopReal();
+      this.callback();
+    }, this.delayNs / NS_PER_MS);
+    if (!this.hasRef()) (this.real as { unref?(): void }).unref?.();
+  }
+
+  private stopReal(): void {
+    if (this.real === null) return;
+    this.clock.runtime.outside?.delete(this);
+    runtimeFunction(this.repeats ? 'clearInterval' : 'clearTimeout')(this.real);
+    this.real = null;
+  }
+}
+
+/** One of the runtime's timer functions, as it is now. */
+function runtimeFunction(name: string): (...args: unknown[]) => unknown {
+  return Reflect.get(globalThis, name) as (...args: unknown[]) => unknown;
+}
+
+/** The clock of the program that runs now; null when none does. */
+function clockInPlace(): ProgramClock | null {
+  const programs = Reflect.get(runtimeFunction('setTimeout'), PROGRAMS) as { find(): ProgramClock | null } | undefined;
+  const clock = programs?.find() ?? null;
+  return clock === null || clock.ended ? null : clock;
 }
 
 /** An immediate of the program: what setImmediate returns. */
@@ -157,6 +236,11 @@ export class ProgramClock {
     return this.over;
   }
 
+  /** @internal A number for one more timer. */
+  takeId(): number {
+    return this.nextId++;
+  }
+
   /** Nanoseconds since the world began. */
   get nowNs(): number {
     return this.sim.now;
@@ -181,13 +265,12 @@ export class ProgramClock {
     }
     const ms = Number(delay);
     const delayMs = ms >= 1 && ms <= TIMEOUT_MAX ? Math.trunc(ms) : 1;
-    const id = this.nextId++;
     const holder: { timer: VirtualTimer | null } = { timer: null };
     const run = this.runtime.bind(() => void Reflect.apply(callback as Callback, holder.timer, args));
-    const timer = new VirtualTimer(this, id, delayMs * NS_PER_MS, repeats, run);
+    const timer = new VirtualTimer(this, delayMs * NS_PER_MS, repeats, run);
     holder.timer = timer;
     if (this.ended) timer.stop();
-    else this.timers.set(id, timer);
+    else this.timers.set(timer.id, timer);
     return timer;
   }
 
@@ -216,7 +299,8 @@ export class ProgramClock {
   /** Ends the program: what it left armed is cleared, so that an interval cannot run for ever. */
   end(): void {
     this.over = true;
-    for (const timer of this.timers.values()) timer.stop();
+    const left = [...this.timers.values()];
     this.timers.clear();
+    for (const timer of left) timer.leave();
   }
 }

@@ -10,12 +10,10 @@
  * runtime has such a thing; the turns of its world's pump are run in it, too. Code without context is then the first program's,
  * and after that one's end nobody's: it has the runtime's own clock.
  */
-import { ProgramClock, VirtualImmediate, VirtualTimer, type ProgramHook } from './program.ts';
+import { ProgramClock, PROGRAMS, VirtualImmediate, VirtualTimer, type ProgramHook } from './program.ts';
 
 /** Node's hook for util.promisify. */
 const PROMISIFY: symbol = Symbol.for('nodejs.util.promisify.custom');
-/** By this the replaced setTimeout knows the programs that it serves. */
-const PROGRAMS: symbol = Symbol.for('kernet.programs');
 
 /** A program that has begun. */
 export interface RunningProgram {
@@ -95,6 +93,7 @@ export function beginProgram(clock: ProgramClock, hooks: readonly ProgramHook[])
   const { contexts } = programs.runtime;
   clock.runtime = programs.runtime;
   programs.running.add(clock);
+  if (!joins && clock.runtime.outside !== null) for (const timer of [...clock.runtime.outside]) timer.adopt(clock);
   return {
     enter: joins ? (fn) => contexts!.run(clock, fn) : null,
     end() {
@@ -136,8 +135,12 @@ type AnyFunction = (...args: unknown[]) => unknown;
 function virtualGlobals(programs: CurrentClock): Record<string, object> {
   const real: Record<string, AnyFunction | undefined> = {};
   for (const name of TIMER_FUNCTIONS) real[name] = Reflect.get(globalThis, name) as AnyFunction | undefined;
-  const armer = (name: string, repeats: boolean) => (callback: unknown, delay?: unknown, ...args: unknown[]): unknown =>
-    programs.find()?.start(callback, delay, args, repeats) ?? real[name]!(callback, delay, ...args);
+  const armer = (name: string, repeats: boolean) => (callback: unknown, delay?: unknown, ...args: unknown[]): unknown => {
+    const timer = programs.find()?.start(callback, delay, args, repeats);
+    if (timer === undefined) return real[name]!(callback, delay, ...args);
+    timer.isGlobal = true;
+    return timer;
+  };
   const clearer = (name: string) => (handle?: unknown): void => {
     if (handle instanceof VirtualTimer) handle.close();
     else if (handle instanceof VirtualImmediate) handle.done = true;

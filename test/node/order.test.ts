@@ -43,3 +43,19 @@ test('a stopped world keeps the process no longer, whatever was still open in it
   world.stop();
   assert.ok(!process.getActiveResourcesInfo().includes('Timeout'));
 });
+
+test('who listens from the \'socket\' event of a request on hears \'lookup\' and \'connect\'', async () => {
+  using world = new World({ seed: 4 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob, { delay: '1ms' });
+  const heard: string[] = [];
+  await world.run(async () => {
+    const server = bob.http.createServer((_, response) => response.end('ok')).listen(80);
+    await new Promise((resolve, reject) => {
+      alice.http.get('http://bob/', { agent: false }, (response) => response.resume().on('end', resolve)).on('error', reject)
+        .on('socket', (socket) => void socket.on('lookup', () => heard.push('lookup')).on('connect', () => heard.push('connect')));
+    });
+    server.close();
+  });
+  assert.deepEqual(heard, ['lookup', 'connect']);
+});

@@ -153,3 +153,46 @@ void test('AsyncLocalStorage: timers and sockets keep the context in which they 
     'timer': 'timer', 'connection': 'server', 'server data': 'server', 'connect': 'client', 'close': 'client',
   });
 });
+
+void test('a timer that a module keeps lives on: in the next program when it is refreshed there, outside when none runs', async () => {
+  let ticks = 0;
+  let clock: NodeJS.Timeout | undefined;
+  // undici keeps its clock in this way.
+  const begin = (): void => {
+    if (clock === undefined) clock = setTimeout(() => void ticks++, 500).unref();
+    else clock.refresh();
+  };
+  await new World().run(() => begin());
+  assert.equal(ticks, 0);
+
+  const world = new World();
+  await world.run(async () => {
+    await sleep(499);
+    assert.equal(ticks, 0, 'it has begun anew with the program');
+    await sleep(2);
+    assert.equal(ticks, 1, 'though nobody has touched it');
+    begin();
+    await sleep(501);
+    assert.equal(ticks, 2);
+    clearTimeout(clock);
+    await sleep(2000);
+    assert.equal(ticks, 2);
+  });
+
+  begin();
+  for (let i = 0; i < 200 && ticks < 3; i++) await new Promise((resolve) => void setTimeout(resolve, 10));
+  assert.equal(ticks, 3, 'by the machine\'s clock');
+  begin();
+  clock!.close();
+});
+
+void test('what else a program leaves armed never fires', async () => {
+  const fired: string[] = [];
+  await new World().run(() => {
+    setTimeout(() => fired.push('kept the world running'), 5);
+    setTimeout(() => fired.push('long'), 1001).unref();
+    setInterval(() => fired.push('interval'), 5).unref();
+  });
+  await new World().run(() => sleep(5000));
+  assert.deepEqual(fired, []);
+});
