@@ -1,26 +1,33 @@
 /**
- * The other runtimes: Node 24 from the npm package `node`, Deno from the npm package `deno`.
+ * The other runtimes: other versions of Node from the npm package `node`, Deno from the npm package `deno`.
  *
- * Node 24 is not a development dependency, for its `node` would stand first in the PATH of every npm script and
- * hide the Node that the user runs. It is installed below .cache/ when a script asks for it.
+ * They are no development dependencies, for their `node` would stand first in the PATH of every npm script and
+ * hide the Node that the user runs. They are installed below .cache/ when a script asks for them.
  */
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { spawnToEnd } from './spawn.ts';
 
-/** The version of the package `node` that stands for Node 24. */
+/** The versions of the package `node` that stand for Node 20, 22 and 24. */
+export const NODE20_VERSION = '20.20.2';
+export const NODE22_VERSION = '22.23.3';
 export const NODE24_VERSION = '24.21.0';
 
 /** Installs Node 24 below `root` unless it is there, and returns the path of its program. */
-export async function node24(root: string): Promise<string> {
-  const home = join(root, '.cache', `node-${NODE24_VERSION}`);
+export function node24(root: string): Promise<string> {
+  return nodeOf(root, NODE24_VERSION);
+}
+
+/** Installs a version of Node below `root` unless it is there, and returns the path of its program. */
+export async function nodeOf(root: string, version: string): Promise<string> {
+  const home = join(root, '.cache', `node-${version}`);
   const program = join(home, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node');
-  if (await works(program, root)) return program;
+  if (await works(program, version, root)) return program;
   mkdirSync(home, { recursive: true });
   writeFileSync(join(home, 'package.json'), `${JSON.stringify({ private: true, allowScripts: { node: true } })}\n`);
-  const install = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `node@${NODE24_VERSION}`];
+  const install = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `node@${version}`];
   const ended = await spawnToEnd(npm(), install, { cwd: home, quiet: true });
-  if (!(await works(program, root))) throw new Error(`node@${NODE24_VERSION} could not be installed:\n${ended.stdout}${ended.stderr}`);
+  if (!(await works(program, version, root))) throw new Error(`node@${version} could not be installed:\n${ended.stdout}${ended.stderr}`);
   return program;
 }
 
@@ -39,8 +46,8 @@ export function deno(root: string): { command: string; env: NodeJS.ProcessEnv } 
   };
 }
 
-async function works(program: string, cwd: string): Promise<boolean> {
+async function works(program: string, version: string, cwd: string): Promise<boolean> {
   if (!existsSync(program)) return false;
   const { stdout } = await spawnToEnd(program, ['--version'], { cwd, quiet: true });
-  return stdout.trim() === `v${NODE24_VERSION}`;
+  return stdout.trim() === `v${version}`;
 }

@@ -95,7 +95,9 @@ export class HostsFile {
   nameOf(address: string): string | null {
     for (const [name, list] of this.names) if (list.some((a) => a.address === address)) return name;
     for (const [name, list] of this.names6) if (list.some((a) => a.address === address)) return name;
-    return this.parent === null ? null : this.parent.nameOf(address);
+    if (this.parent !== null) return this.parent.nameOf(address);
+    // RFC 6761 §6.3, the other way round: as every hosts file has it.
+    return address === '127.0.0.1' || address === '::1' ? 'localhost' : null;
   }
 
   /** All names with their addresses, as hosts(5) writes them. */

@@ -6,6 +6,7 @@
  *         node/world.ts host.run
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { carry } from './handle/context.ts';
 import type { Passthrough } from './passthrough.ts';
 import type { NodeHost } from './sockets.ts';
 
@@ -22,6 +23,7 @@ export interface Installation {
 const MACHINE: unique symbol = Symbol('kernet.machine');
 
 const store = new AsyncLocalStorage<NodeHost | typeof MACHINE>();
+carry(store);
 
 /** Those that are in force; the last one counts. */
 const installations: Installation[] = [];

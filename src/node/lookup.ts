@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { nextTick } from './handle/runtime.ts';
 import { AI_ADDRCONFIG, AI_ALL, AI_V4MAPPED, getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
 import { eaiError } from '../host/dns/errors.ts';
+import { asciiName, checkSocketLookup } from './dns-checks.ts';
 import type { ResolvedAddress } from '../host/resolver.ts';
 
 /** Where names are looked up; `kernel.hosts` is one. */
@@ -58,7 +59,9 @@ export type Later = (answer: () => void) => void;
  * to listen for 'lookup'. An address is answered in the next tick, as there.
  */
 export function createLookup(names: Names, later: Later, sourceOf: () => AddrSource | null = () => null): Lookup {
-  return (name, given, callback) => {
+  return (asked, given, callback) => {
+    checkSocketLookup(asked, given);
+    const name = asciiName(asked);
     const literal = isIP(name);
     if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
       nextTick(callback, null, name, literal);
@@ -70,10 +73,10 @@ export function createLookup(names: Names, later: Later, sourceOf: () => AddrSou
     const source = sourceOf();
     const mapped = family === 6 && ((options.hints ?? 0) & dns.V4MAPPED) !== 0;
     if (source !== null && found.length === 0 && (mapped || source.resolver.conf.nameservers.length > 0)) {
-      void ask(source, name, options, callback);
+      void ask(source, name, asked, options, callback);
       return;
     }
-    later(() => answer(name, found, options, callback));
+    later(() => answer(asked, found, options, callback));
   };
 }
 
@@ -83,12 +86,14 @@ function flagsOf(hints: number): number {
     | ((hints & dns.ALL) !== 0 ? AI_ALL : 0);
 }
 
-async function ask(source: AddrSource, name: string, options: LookupOptions, callback: LookupCallback): Promise<void> {
+async function ask(
+  source: AddrSource, name: string, asked: string, options: LookupOptions, callback: LookupCallback,
+): Promise<void> {
   const family = wantedFamily(options);
   const hints = { flags: flagsOf(options.hints ?? 0), family: family === 4 || family === 6 ? family : 0 } as const;
   const found = await getaddrinfo(source, name, null, hints);
-  if (typeof found === 'string') nextTick(callback, eaiError(found, 'getaddrinfo', name));
-  else nextTick(() => answer(name, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
+  if (typeof found === 'string') nextTick(callback, eaiError(found, 'getaddrinfo', asked));
+  else nextTick(() => answer(asked, found.map((a) => ({ address: a.address, family: a.family })), options, callback));
 }
 
 function answer(name: string, found: readonly ResolvedAddress[], options: LookupOptions, callback: LookupCallback): void {

@@ -2,6 +2,7 @@
  * `node:net` on a host: Node's own classes, whose handles are the host's kernel sockets. What is no socket (`isIP`,
  * `BlockList`…) is Node's as it stands.
  */
+import { channel } from 'node:diagnostics_channel';
 import nodeNet from 'node:net';
 import {
   listen, listen2, NodeHost, prepareConnect, reinitializeHandle, swapHandle, type ConnectArgs, type HostLike, type ListenArgs,
@@ -22,12 +23,16 @@ export function createNet(host: HostLike | NodeHost): NodeNet {
   const connect = (...args: unknown[]): nodeNet.Socket => {
     const { options, callback } = connectOptions(args);
     const socket = concernsSocket(options) ? new Socket(options) : new Socket();
+    if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
     if (typeof options['timeout'] === 'number' && options['timeout'] > 0) socket.setTimeout(options['timeout']);
     return (socket.connect as AnyFunction).call(socket, options, callback) as nodeNet.Socket;
   };
   const createServer = (...args: unknown[]): nodeNet.Server => new Server(...args);
   return { ...nodeNet, Socket, Stream: Socket, Server, connect, createConnection: connect, createServer } as unknown as NodeNet;
 }
+
+/** Where Node tells of sockets that are made to connect. */
+const clientSockets = channel('net.client.socket');
 
 /** Options of connect() that say nothing about the socket itself. */
 const CONNECT_ONLY: ReadonlySet<string> = new Set([

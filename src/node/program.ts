@@ -13,6 +13,7 @@ import timers from 'node:timers';
 import timersPromises from 'node:timers/promises';
 import { NS_PER_SEC } from '../lib/units.ts';
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
+import { carry } from './handle/context.ts';
 import { isTcpHandle } from './handle/tcp.ts';
 import { currentSkewMs } from './current.ts';
 import { socketTimer, type HandleHolder } from './handle/runtime.ts';
@@ -31,6 +32,7 @@ function replace(owner: object, name: PropertyKey, value: unknown): () => void {
 
 /** Whose code runs, when several programs do. */
 const currentProgram = new AsyncLocalStorage<ProgramClock>();
+carry(currentProgram);
 
 /** Timers of programs that are over and that go on: they belong to the modules that made them, so to this process. */
 const outside = new Set<VirtualTimer>();

@@ -6,6 +6,7 @@
  *   to    handle/tcp.ts
  */
 import { AsyncResource } from 'node:async_hooks';
+import cluster from 'node:cluster';
 import net from 'node:net';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
@@ -241,7 +242,9 @@ export function listen(host: NodeHost, server: net.Server, args: ListenArgs, nod
   return server;
 }
 
+/** A cluster's worker would ask its primary for the socket. */
 function exclusive(first: unknown, args: ListenArgs): unknown[] {
+  if (!cluster.isWorker) return [...args];
   const isPlain = typeof first === 'object' && first !== null && ('port' in first || 'path' in first);
   return isPlain ? [{ ...first, exclusive: true }, ...args.slice(1)] : [...args];
 }

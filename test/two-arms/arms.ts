@@ -3,12 +3,14 @@
 // two sockets is told first: what the client says and what the server says are compared each for itself.
 import assert from 'node:assert/strict';
 import nodeDgram from 'node:dgram';
+import nodeDns from 'node:dns';
 import { once, type EventEmitter } from 'node:events';
 import nodeHttp from 'node:http';
 import nodeNet from 'node:net';
 import { test } from 'node:test';
 import { Kernel } from '../../mod.ts';
 import { createDgram } from '../../src/node/dgram.ts';
+import { createDns } from '../../src/node/dns.ts';
 import { createHttp } from '../../src/node/http.ts';
 import { createNet } from '../../src/node/net.ts';
 import { NodeHost } from '../../src/node/sockets.ts';
@@ -17,6 +19,7 @@ export interface Arm {
   readonly name: 'real' | 'kernet';
   readonly net: typeof nodeNet;
   readonly dgram: typeof nodeDgram;
+  readonly dns: typeof nodeDns;
   readonly http: typeof nodeHttp;
   /** Real turns of the event loop: enough for both arms to come to rest, where a test waits for nothing to happen. */
   readonly rest: () => Promise<void>;
@@ -45,12 +48,12 @@ export function twoArms(name: string, body: Body): void {
 }
 
 function realArm(): Arm {
-  return { name: 'real', net: nodeNet, dgram: nodeDgram, http: nodeHttp, rest: () => turns(40) };
+  return { name: 'real', net: nodeNet, dgram: nodeDgram, dns: nodeDns, http: nodeHttp, rest: () => turns(40) };
 }
 
 function kernetArm(host: NodeHost): Arm {
   const net = createNet(host);
-  return { name: 'kernet', net, dgram: createDgram(host), http: createHttp(host, net), rest: () => turns(40) };
+  return { name: 'kernet', net, dgram: createDgram(host), dns: createDns(host), http: createHttp(host, net), rest: () => turns(40) };
 }
 
 /** The lines of the client, those of the server, and the others. */
@@ -121,3 +124,52 @@ export function watch(say: Say, who: string, emitter: EventEmitter, events: read
 
 /** Everything that a socket says. */
 export const ALL: readonly string[] = ['connect', 'ready', 'data', 'end', 'finish', 'error', 'timeout', 'close'];
+
+/** Calls `f` and says what it returned or threw, by code, name and message. */
+export function attempt(say: Say, what: string, f: () => unknown): void {
+  try {
+    say(what, 'returned', plain(f()));
+  } catch (error) {
+    say(what, 'threw', error);
+  }
+}
+
+/** Waits for `f`'s promise and says what became of it. */
+export async function settled(say: Say, what: string, f: () => Promise<unknown>): Promise<void> {
+  try {
+    say(what, 'resolved', plain(await f()));
+  } catch (error) {
+    say(what, 'rejected', error);
+  }
+}
+
+/** Of objects that are no data (sockets, requests), that they are there. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null ? value : 'an object';
+}
+
+/** A connection with both its ends, over 127.0.0.1. */
+export interface Pair {
+  readonly server: nodeNet.Server;
+  readonly client: nodeNet.Socket;
+  readonly peer: nodeNet.Socket;
+  readonly port: number;
+}
+
+/** Opens a connection, with these options at either end. */
+export async function pair(net: typeof nodeNet, options: { server?: nodeNet.ServerOpts; client?: object } = {}): Promise<Pair> {
+  const server = net.createServer(options.server ?? {});
+  const port = await listening(server);
+  const client = net.connect({ port, host: '127.0.0.1', ...options.client } as nodeNet.TcpNetConnectOpts);
+  const [[peer]] = await Promise.all([once(server, 'connection') as Promise<[nodeNet.Socket]>, once(client, 'connect')]);
+  return { server, client, peer, port };
+}
+
+/** Closes servers, and waits for it. */
+export async function shut(...servers: nodeNet.Server[]): Promise<void> {
+  for (const server of servers) server.close();
+  await closed(...servers);
+}

@@ -46,6 +46,8 @@ export interface Asking {
   readonly type: string;
   readonly server: string;
   readonly port?: number;
+  /** The address to ask from; null or left out: the route decides. */
+  readonly local?: string | null;
   /** Recursion desired. */
   readonly rd: boolean;
   readonly edns: boolean;
@@ -92,11 +94,16 @@ function familyOf(server: string): number {
   return server.includes(':') ? AF_INET6 : AF_INET;
 }
 
+function bindLocal(process: KernelProcess, fd: number, { local = null }: Asking): void {
+  if (local !== null) process.bind(fd, { address: local, port: 0 });
+}
+
 async function askUdp(client: Client, ask: Asking, query: Message): Promise<Message | number> {
   const { process, stats } = client;
   const deadline = now(client) + ask.timeoutNs;
   const fd = process.socket(familyOf(ask.server), SOCK_DGRAM);
   try {
+    bindLocal(process, fd, ask);
     // Connected: only the server is heard, and its ICMP errors are.
     await process.connect(fd, { address: ask.server, port: ask.port ?? DNS_PORT });
     await process.send(fd, encodeMessage(query));
@@ -131,6 +138,7 @@ async function askTcp(client: Client, ask: Asking, query: Message): Promise<Mess
   const fd = process.socket(familyOf(ask.server), SOCK_STREAM);
   try {
     process.fcntl(fd, F_SETFL, O_NONBLOCK);
+    bindLocal(process, fd, ask);
     try {
       process.sys.connect(fd, { address: ask.server, port: ask.port ?? DNS_PORT });
     } catch (error) {

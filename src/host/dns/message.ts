@@ -12,7 +12,9 @@ import { canonicalAddress, lowerName, ROOT } from './names.ts';
 import { scanMessage } from './scan.ts';
 
 /** The record types that are understood. */
-export const RECORD_TYPES = ['A', 'AAAA', 'CAA', 'CNAME', 'DNAME', 'MX', 'NAPTR', 'NS', 'PTR', 'SOA', 'SRV', 'TXT'] as const;
+export const RECORD_TYPES = [
+  'A', 'AAAA', 'CAA', 'CNAME', 'DNAME', 'MX', 'NAPTR', 'NS', 'PTR', 'SOA', 'SRV', 'TLSA', 'TXT',
+] as const;
 export type RecordType = (typeof RECORD_TYPES)[number];
 /** What can be asked for. */
 export type QueryType = RecordType | 'ANY';
@@ -68,6 +70,13 @@ export interface CaaData {
   readonly tag: string;
   readonly value: string;
 }
+/** RFC 6698 §2.1. */
+export interface TlsaData {
+  readonly usage: number;
+  readonly selector: number;
+  readonly matchingType: number;
+  readonly certificate: Uint8Array;
+}
 export interface NaptrData {
   readonly order: number;
   readonly preference: number;
@@ -98,6 +107,7 @@ export interface DataByType {
   readonly PTR: string;
   readonly SOA: SoaData;
   readonly SRV: SrvData;
+  readonly TLSA: TlsaData;
   /** Strings as they stand in the record. */
   readonly TXT: readonly string[];
 }
@@ -242,20 +252,21 @@ function fromAnswer(answer: Answer): DnsRecord | null {
   const head = { name: lowerName(answer.name), ttl: ttlOf(answer.ttl) };
   switch (answer.type) {
     case 'A': case 'AAAA': return { ...head, type: answer.type, data: canonicalAddress(answer.data) };
-    case 'CNAME': case 'DNAME': case 'NS': case 'PTR': return { ...head, type: answer.type, data: lowerName(answer.data) };
+    case 'CNAME': case 'DNAME': case 'NS': return { ...head, type: answer.type, data: lowerName(answer.data) };
+    // RFC 4343 §4.1: names keep their case; these are compared with nothing here.
+    case 'PTR': return { ...head, type: 'PTR', data: answer.data };
     case 'TXT': return { ...head, type: 'TXT', data: stringsOf(answer.data) };
     case 'MX': {
       const { preference = 0, exchange } = answer.data;
-      return { ...head, type: 'MX', data: { preference, exchange: lowerName(exchange) } };
+      return { ...head, type: 'MX', data: { preference, exchange } };
     }
     case 'SRV': {
       const { priority = 0, weight = 0, port, target } = answer.data;
-      return { ...head, type: 'SRV', data: { priority, weight, port, target: lowerName(target) } };
+      return { ...head, type: 'SRV', data: { priority, weight, port, target } };
     }
     case 'SOA': {
       const { mname, rname, serial = 0, refresh = 0, retry = 0, expire = 0, minimum = 0 } = answer.data;
-      const names = { mname: lowerName(mname), rname: lowerName(rname) };
-      return { ...head, type: 'SOA', data: { ...names, serial, refresh, retry, expire, minimum } };
+      return { ...head, type: 'SOA', data: { mname, rname, serial, refresh, retry, expire, minimum } };
     }
     case 'CAA': {
       const { flags = 0, tag, value } = answer.data;
@@ -263,7 +274,11 @@ function fromAnswer(answer: Answer): DnsRecord | null {
     }
     case 'NAPTR': {
       const { order, preference, flags, services, regexp, replacement } = answer.data;
-      return { ...head, type: 'NAPTR', data: { order, preference, flags, services, regexp, replacement: lowerName(replacement) } };
+      return { ...head, type: 'NAPTR', data: { order, preference, flags, services, regexp, replacement } };
+    }
+    case 'TLSA': {
+      const { usage, selector, matchingType, certificate } = answer.data;
+      return { ...head, type: 'TLSA', data: { usage, selector, matchingType, certificate: Uint8Array.from(certificate) } };
     }
     default: return null;
   }
@@ -285,6 +300,11 @@ function toAnswer(record: DnsRecord): Answer {
     const { critical, tag, value } = record.data;
     const data = { flags: critical ? 128 : 0, issuerCritical: critical, tag: tag as 'issue', value };
     return { name, ttl, type: 'CAA', class: 'IN', data };
+  }
+  if (record.type === 'TLSA') {
+    const { certificate } = record.data;
+    const bytes = asBuffer(certificate);
+    return { name, ttl, type: 'TLSA', class: 'IN', data: { ...record.data, certificate: bytes } };
   }
   if (record.type === 'TXT') return { name, ttl, type: 'TXT', class: 'IN', data: [...record.data] };
   return { ...record, class: 'IN' };

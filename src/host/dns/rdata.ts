@@ -74,6 +74,10 @@ function read(type: RecordType, f: Fields): DnsRecord['data'] {
     case 'TXT': return f.strings();
     case 'CAA':
       return { critical: f.number('flags', 255) >= 128, tag: f.word('a tag such as issue'), value: f.word('a value') };
+    case 'TLSA': return {
+      usage: f.number('a usage', 255), selector: f.number('a selector', 255), matchingType: f.number('a matching type', 255),
+      certificate: f.hex('certificate data such as 0a1b2c'),
+    };
     case 'NAPTR': return {
       order: f.number('an order', 65535), preference: f.number('a preference', 65535), flags: f.word('flags'), services: f.word('services'),
       regexp: f.word('a regular expression'), replacement: f.name('a replacement'),
@@ -113,6 +117,14 @@ class Fields {
     const ttl = parseTtl(text);
     if (ttl === null) throw new TypeError(`${this.type}: '${text}' is not ${expected}; expected seconds, or such as 1h30m`);
     return ttl;
+  }
+
+  /** Bytes in hexadecimal, in one word or several (RFC 6698 §2.2). */
+  hex(expected: string): Uint8Array {
+    const text = [this.word(expected), ...this.words.slice(this.at).map((word) => word.text)].join('');
+    this.at = this.words.length;
+    if (!/^([0-9a-f]{2})+$/i.test(text)) throw new TypeError(`${this.type}: '${text}' is not ${expected}`);
+    return Uint8Array.from(text.match(/../g)!, (pair) => parseInt(pair, 16));
   }
 
   name(expected: string): string {
@@ -174,6 +186,10 @@ export function formatRdata(record: DnsRecord): string {
     }
     case 'TXT': return record.data.map(quoted).join(' ');
     case 'CAA': return `${record.data.critical ? '128' : '0'} ${record.data.tag} ${quoted(record.data.value)}`;
+    case 'TLSA': {
+      const { usage, selector, matchingType, certificate } = record.data;
+      return `${[usage, selector, matchingType].join(' ')} ${Array.from(certificate, (b) => b.toString(16).padStart(2, '0')).join('')}`;
+    }
     case 'NAPTR': {
       const { order, preference, flags, services, regexp, replacement } = record.data;
       return `${String(order)} ${String(preference)} ${[flags, services, regexp].map(quoted).join(' ')} ${absolute(replacement)}`;

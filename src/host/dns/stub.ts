@@ -155,8 +155,8 @@ export class StubResolver implements Client {
       at = followed.end;
       if (followed.found.length > 0) return end(null, followed.found);
       if (answer.rcode === NXDOMAIN) return end('ENOTFOUND');
-      // An authoritative server does not follow an alias out of its zones: ask for the rest.
-      if (!moved || soaOf(answer) !== null) return end('ENODATA');
+      // An authoritative server does not follow an alias out of its zones: ask for the rest. One that asks others has found nothing.
+      if (!moved || soaOf(answer) !== null || answer.ra) return end('ENODATA');
     }
     return end('EBADRESP');
   }
@@ -185,14 +185,16 @@ export class StubResolver implements Client {
   }
 
   /** Goes through the servers until one has an answer that counts. */
-  private async ask(name: string, type: string, { conf, patience, timeout }: Settings): Promise<Message | DnsCode> {
+  private async ask(name: string, type: string, settings: Settings): Promise<Message | DnsCode> {
+    const { conf, patience, timeout, local4 = null, local6 = null } = settings;
     const servers = conf.rotate ? rotated(conf.nameservers, this.rotation++) : conf.nameservers;
     let failure: DnsCode = 'ECONNREFUSED';
     for (let round = 0; round < conf.attempts; round++) {
       for (const [i, text] of servers.entries()) {
         const timeoutNs = patience(timeout, round, i, servers.length) * NS_PER_SEC;
         const [server, port] = serverOf(text);
-        const answer = await exchange(this, { name, type, server, port, rd: true, edns: conf.edns0, tcp: conf.useVc, timeoutNs });
+        const local = server.includes(':') ? local6 : local4;
+        const answer = await exchange(this, { name, type, server, port, local, rd: true, edns: conf.edns0, tcp: conf.useVc, timeoutNs });
         if (typeof answer === 'number') failure = answer === -ETIMEDOUT ? 'ETIMEOUT' : answer === -ECONNREFUSED ? 'ECONNREFUSED' : failure;
         else if (answer.rcode !== NOERROR && answer.rcode !== NXDOMAIN) failure = rcodeError(answer.rcode);
         else if (isLame(answer)) failure = 'ESERVFAIL';
@@ -213,6 +215,9 @@ export interface Settings {
   readonly patience: Patience;
   /** Seconds for the first server, in the first round. */
   readonly timeout: number;
+  /** Addresses to ask from, by family; null or left out: the route decides. */
+  readonly local4?: string | null;
+  readonly local6?: string | null;
 }
 
 /** A server that neither knows nor asks others: a referral is no answer to a stub (RFC 1034 §5.3.3). */

@@ -25,7 +25,7 @@ export class PipeHandle extends TcpHandle {
     super(host, 'KERNETPIPE');
   }
 
-  protected override newConnection(): TcpHandle {
+  override newConnection(): TcpHandle {
     return new PipeHandle(this.host);
   }
 

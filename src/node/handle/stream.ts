@@ -5,33 +5,29 @@
  *         handle/native.ts  the same for TLS, once it sits on the handle
  *         sock/wait-queue   the socket is readable or writable: `task` is lined up
  *   to    syscall/socket    the calls that never wait
+ *         handle/read.ts    one read
  *         lib/net.js        onread, req.oncomplete: user code, run by the pump outside the kernel
  *
  * Next ticks and microtasks run between two callbacks, as they do between two of libuv's; where the runtime cannot be asked for
- * that (Deno), one run of the task makes one callback. Reads report through `streamBaseState`, without another copy.
+ * that (Deno), one run of the task makes one callback.
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
 import { EAGAIN, EBADF, ECANCELED, ENOTCONN } from '../../lib/errno.ts';
 import {
-  FIONREAD, MSG_MORE, MSG_NOSIGNAL, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, SHUT_WR,
+  MSG_MORE, MSG_NOSIGNAL, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, SHUT_WR,
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
 import { fdSock, sysClose, sysShutdown } from '../../syscall/socket.ts';
 import { Task } from '../../time/task.ts';
-import { recvmsg, sendmsg } from './calls.ts';
+import { sendmsg } from './calls.ts';
 import { Watch, type HandleHost } from './host.ts';
+import { readOnce, type OnRead } from './read.ts';
 import { Pending, PendingWrite, type Req } from './requests.ts';
 import { neverRests } from '../real-work.ts';
-import {
-  ARRAY_BUFFER_OFFSET, BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, READ_BYTES_OR_ERROR, settle, streamBaseState,
-} from './runtime.ts';
-import { UV_EOF, uv } from './uv.ts';
+import { BYTES_WRITTEN, LAST_WRITE_WAS_ASYNC, settle, streamBaseState } from './runtime.ts';
+import { uv } from './uv.ts';
 
-/** The most that one read hands over, as libuv has it. */
-export const READ_BYTES = 65536;
-/** Reads up to this size share a slab; larger ones get memory of their own. */
-const SMALL_READ = 8192;
 const READABLE = POLLIN | POLLRDNORM | POLLRDHUP | POLLERR | POLLHUP;
 
 /**
@@ -49,9 +45,6 @@ export const MODE_CONNECTING = 1;
 export const MODE_STREAM = 2;
 export const MODE_LISTENING = 3;
 export const MODE_CLOSED = 4;
-
-/** lib/net.js's onStreamRead; how much, or which error, stands in `streamBaseState`. */
-type OnRead = (this: object, arrayBuffer: ArrayBufferLike | undefined) => unknown;
 
 /** The C++ side of a handle (handle/native.ts), as the handle sees it. */
 interface Native {
@@ -91,8 +84,11 @@ export abstract class StreamHandle {
   /** Descriptor in `host.process`, -1 while there is none, and its socket. */
   kfd = -1;
   sk: Sock | null = null;
-  private wantsRead = false;
-  private userBuffer: Uint8Array | null = null;
+  wantsRead = false;
+  /** The caller's buffer: all reads go to it. */
+  userBuffer: Uint8Array | null = null;
+  /** All has been read of a socket that is shut both ways: what comes next is the end (handle/read.ts). */
+  hungUp = false;
   /** C++ sits on the handle (TLS): what is read goes there. */
   native: Native | null = null;
   private firstWrite: PendingWrite | null = null;
@@ -168,9 +164,13 @@ export abstract class StreamHandle {
     this.host.sim.ready(this.task);
   }
 
-  private readable(): boolean {
+  private events(): number {
     const { sk } = this;
-    return sk !== null && (sk.prot.poll(sk) & READABLE) !== 0;
+    return sk === null ? 0 : sk.prot.poll(sk);
+  }
+
+  private readable(): boolean {
+    return (this.events() & READABLE) !== 0;
   }
 
   // ---- the task
@@ -208,11 +208,14 @@ export abstract class StreamHandle {
   protected abstract callOther(): boolean;
 
   private callStream(): boolean {
-    if (this.firstWrite !== null) this.flush();
+    const events = this.events();
+    const reads = this.wantsRead && (events & READABLE) !== 0;
+    // An error is the reader's, if there is one: libuv looks for bytes before it sends any.
+    if (this.firstWrite !== null && !(reads && (events & (POLLERR | POLLHUP)) !== 0)) this.flush();
     const done = this.firstWrite !== null && this.firstWrite.status <= 0;
-    if (this.wantsRead && !(done && this.writeTurn) && this.readable()) {
+    if (reads && !(done && this.writeTurn)) {
       this.writeTurn = true;
-      return this.readOnce() === READ_BYTES;
+      return readOnce(this, events);
     }
     if (done) {
       this.writeTurn = false;
@@ -252,6 +255,7 @@ export abstract class StreamHandle {
 
   readStop(): number {
     this.wantsRead = false;
+    this.hungUp = false;
     this.updateInterest();
     this.updateLive();
     return 0;
@@ -260,62 +264,6 @@ export abstract class StreamHandle {
   /** All reads go to `buffer` from now on, from its beginning. */
   useUserBuffer(buffer: Uint8Array): void {
     this.userBuffer = buffer;
-  }
-
-  /** Reads what has come, up to 64 KiB, and hands it over: how much that was. */
-  private readOnce(): number {
-    const { host, host: { msg }, userBuffer } = this;
-    const sk = this.sk!;
-    let isSlab = false;
-    let into: Uint8Array;
-    let off = 0;
-    if (userBuffer !== null) {
-      into = userBuffer;
-      msg.len = userBuffer.length;
-    } else {
-      const queued = sk.prot.ioctl(sk, FIONREAD);
-      isSlab = queued <= SMALL_READ;
-      msg.len = isSlab ? host.slabRoom() : Math.min(queued, READ_BYTES);
-      into = isSlab ? host.slab : Buffer.allocUnsafeSlow(msg.len);
-      off = isSlab ? host.slabUsed : 0;
-    }
-    msg.buf = into;
-    msg.off = off;
-    msg.flags = 0;
-    msg.hasName = false;
-    const n = recvmsg(host.process, this.kfd, msg);
-    if (n === -EAGAIN || host.process.dead) return -EAGAIN; // of the dead, nobody is told
-    if (n <= 0) this.endReading(n);
-    else {
-      if (isSlab) host.slabTake(n);
-      this.bytesRead += n;
-      this.deliver(into, off, n);
-    }
-    return n;
-  }
-
-  private deliver(bytes: Uint8Array, off: number, n: number): void {
-    if (this.native !== null) {
-      this.native.deliver(bytes.subarray(off, off + n));
-      return;
-    }
-    streamBaseState[READ_BYTES_OR_ERROR] = n;
-    streamBaseState[ARRAY_BUFFER_OFFSET] = bytes.byteOffset + off;
-    this.onread!(this.userBuffer === null ? bytes.buffer : undefined);
-  }
-
-  /** The end of the stream (0), or an error. */
-  private endReading(ret: number): void {
-    this.readStop();
-    if (this.native !== null) {
-      // C++ has no word for a failed read: the socket is told.
-      if (ret === 0) this.native.deliverEnd();
-      else this.nativeError(ret);
-      return;
-    }
-    streamBaseState[READ_BYTES_OR_ERROR] = ret === 0 ? UV_EOF : uv(ret);
-    streamBaseState[ARRAY_BUFFER_OFFSET] = 0;
-    this.onread!(undefined);
   }
 
   // ---- writing
@@ -443,8 +391,7 @@ export abstract class StreamHandle {
 
   /** The send buffer had room again before the write was in line: nobody will say so a second time. */
   private writable(): boolean {
-    const { sk } = this;
-    return sk !== null && (sk.prot.poll(sk) & (POLLOUT | POLLWRNORM | POLLERR | POLLHUP)) !== 0;
+    return (this.events() & (POLLOUT | POLLWRNORM | POLLERR | POLLHUP)) !== 0;
   }
 
   /** Hands the kernel what it takes of the writes that wait, in order. */
@@ -582,7 +529,7 @@ export abstract class StreamHandle {
   }
 
   /** Tells the socket of a failed read. */
-  protected abstract nativeError(ret: number): void;
+  abstract nativeError(ret: number): void;
 }
 
 function callOnce(this: StreamHandle): boolean {

@@ -5,6 +5,7 @@
  *   to    syscall/socket    the calls that never wait
  *         lib/net.js        onconnection, req.oncomplete: user code, run by the pump outside the kernel
  */
+import type { AsyncResource } from 'node:async_hooks';
 import {
   EADDRINUSE, EAGAIN, EALREADY, EBADF, ECONNREFUSED, EINPROGRESS, EINVAL, errnoName,
 } from '../../lib/errno.ts';
@@ -17,6 +18,7 @@ import {
 import { sysBind, sysConnect, sysGetpeername, sysGetsockname, sysListen, sysSocket } from '../../syscall/socket.ts';
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import { accept } from './calls.ts';
+import { contextOfConnections } from './context.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
@@ -45,6 +47,8 @@ export class TcpHandle extends StreamHandle {
   protected listenStatus = 0;
   /** The last accept failed for want of descriptors. */
   private exhausted = false;
+  /** Of the connections of a server, from listen() on. */
+  private connectionContext: AsyncResource | null = null;
   private noDelay = false;
   private keepAliveS = -1;
 
@@ -53,13 +57,13 @@ export class TcpHandle extends StreamHandle {
   }
 
   /** A handle of the same kind, for a connection. */
-  protected newConnection(): TcpHandle {
+  newConnection(): TcpHandle {
     return new TcpHandle(this.host);
   }
 
   /** A connection that was accepted. */
   private accepted(kfd: number): TcpHandle {
-    const handle = this.newConnection();
+    const handle = this.connectionContext!.runInAsyncScope(newConnection, this);
     handle.attach(kfd);
     handle.mode = MODE_STREAM;
     return handle;
@@ -145,6 +149,7 @@ export class TcpHandle extends StreamHandle {
     if (err === 0) err = sysListen(this.host.process, this.kfd, backlog);
     if (err < 0) return uv(err);
     this.mode = MODE_LISTENING;
+    this.connectionContext = contextOfConnections();
     this.watch.interest = POLLIN | POLLRDNORM;
     this.updateLive();
     return 0;
@@ -182,18 +187,21 @@ export class TcpHandle extends StreamHandle {
   }
 
   private connectTo(req: Req, family: number, address: string, port: number): number {
-    if (this.mode !== MODE_NEW) return uv(this.mode === MODE_CLOSED ? -EBADF : -EALREADY);
+    const before = this.mode;
+    if (before !== MODE_NEW && before !== MODE_STREAM) return uv(before === MODE_CLOSED ? -EBADF : -EALREADY);
     const { host } = this;
     let err = host.setAddr(family, address, port);
     if (err === 0) err = this.ensureSocket(family);
     if (err < 0) return uv(err);
+    // Of a connected socket the kernel decides, too: connect(2) may be called once more after a connection was made without waiting.
     this.mode = MODE_CONNECTING;
     if (this.delayedError === 0) {
       host.setAddr(family, address, port);
       err = sysConnect(host.process, this.kfd, host.addr);
       if (err === -ECONNREFUSED) this.delayedError = err;
       else if (err < 0 && err !== -EINPROGRESS) {
-        this.mode = MODE_NEW;
+        this.mode = before;
+        this.updateInterest();
         return uv(err);
       }
     }
@@ -296,12 +304,16 @@ export class TcpHandle extends StreamHandle {
     return 0;
   }
 
-  protected override nativeError(ret: number): void {
+  override nativeError(ret: number): void {
     const code = errnoName(ret);
     const error = Object.assign(new Error(`read ${code}`), { errno: uv(ret), code, syscall: 'read' });
     const owner = ownerOf(this) ?? (this.native === null ? null : ownerOf(this.native));
     owner?.destroy(error);
   }
+}
+
+function newConnection(this: TcpHandle): TcpHandle {
+  return this.newConnection();
 }
 
 /**
