@@ -40,7 +40,7 @@ async function main(filters: readonly string[]): Promise<number> {
     const major = version.split('.')[0]!;
     const isRunning = process.versions.node.split('.')[0] === major;
     const program = isRunning ? process.execPath : await nodeOf(ROOT, version);
-    const args = ['--enable-source-maps', '--test', '--test-reporter=tap', ...files.map(compiledPath)];
+    const args = ['--enable-source-maps', '--test', '--test-reporter=tap', ...files.map((file) => compiledPath(file))];
     const { code, stdout } = await spawnToEnd(program, args, { cwd: ROOT, quiet: true, timeoutMs: TIMEOUT_MS });
     const name = `Node ${isRunning ? process.versions.node : version}`;
     console.log(`two-arms: ${name}: ${String(count(stdout, 'pass'))} passed, ${String(count(stdout, 'fail'))} failed`);
