@@ -17,6 +17,7 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
     tcp: stack.tcp,
     hosts,
     udpSockets: () => udpSockets(stack),
+    rawSockets: () => rawSockets(stack),
     users: (sk) => users(stack, sk),
     nameOf: (addr) => hosts.nameOf(formatIpv4(addr)),
     resolve: (name) => resolve(hosts, name),
@@ -32,6 +33,13 @@ function udpSockets(stack: HostStack): readonly InetSock[] {
   for (const bucket of stack.udp.ports.all()) {
     for (let at: Bound | null = bucket.head; at !== null; at = at.nextBound) if (at instanceof InetSock) found.push(at);
   }
+  return found;
+}
+
+/** Raw sockets of both families, by protocol. */
+function rawSockets(stack: HostStack): readonly InetSock[] {
+  const found: InetSock[] = [];
+  for (let protocol = 0; protocol < 256; protocol++) found.push(...stack.raw.sockets[protocol] ?? [], ...stack.raw6.sockets[protocol] ?? []);
   return found;
 }
 

@@ -29,6 +29,8 @@ export interface ToolHost extends Names {
   readonly hosts: HostsFile;
   /** Every UDP socket that has a port, in the order in which they got it. */
   udpSockets(): readonly InetSock[];
+  /** Every raw socket, of both families, by protocol. */
+  rawSockets(): readonly InetSock[];
   /** Which descriptors a socket has, as `ss -p` writes them; '' when none. */
   users(sk: object): string;
   sysctlNames(): readonly string[];

@@ -19,7 +19,7 @@ import type { ToolHost } from './command.ts';
 
 /** One socket. */
 export interface SocketRow {
-  readonly protocol: 'tcp' | 'udp';
+  readonly protocol: 'tcp' | 'udp' | 'raw';
   /** TCP_*; a half-open request is TCP_SYN_RECV. */
   readonly state: number;
   /** Bytes to read, bytes not yet acknowledged; of a listener: connections that wait, and how many may. */
@@ -77,9 +77,18 @@ export function tcpRows(host: ToolHost): SocketRow[] {
 
 /** All UDP sockets, by port. */
 export function udpRows(host: ToolHost): SocketRow[] {
-  return host.udpSockets().map((sk) => ({
+  return datagramRows(host, host.udpSockets(), 'udp');
+}
+
+/** All raw sockets: their protocol stands where others have the port. */
+export function rawRows(host: ToolHost): SocketRow[] {
+  return datagramRows(host, host.rawSockets(), 'raw');
+}
+
+function datagramRows(host: ToolHost, list: readonly InetSock[], protocol: 'udp' | 'raw'): SocketRow[] {
+  return list.map((sk) => ({
     ...place(host, sk),
-    protocol: 'udp' as const,
+    protocol,
     state: sk.state === TCP_ESTABLISHED ? TCP_ESTABLISHED : TCP_CLOSE,
     recvq: sk.rmemAlloc,
     sendq: sk.wmemAlloc,
@@ -189,6 +198,6 @@ export function showAddress(host: ToolHost, addr: number, names: boolean, wild: 
 
 /** True for a row that `ss` shows without -a: neither listening nor unconnected nor on its way out of TIME_WAIT. */
 export function connected(row: SocketRow): boolean {
-  if (row.protocol === 'udp') return row.state === TCP_ESTABLISHED;
+  if (row.protocol !== 'tcp') return row.state === TCP_ESTABLISHED;
   return row.state !== TCP_LISTEN && row.state !== TCP_CLOSE && row.state !== TCP_TIME_WAIT && row.state !== TCP_SYN_RECV;
 }

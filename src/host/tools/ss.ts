@@ -4,6 +4,7 @@
  *     ss -tan              TCP, all states        ss -lt      listeners
  *     ss -ti               with TCP_INFO          ss -uan     UDP
  *     ss -tano             with timers            ss -tm      with memory
+ *     ss -wan              raw sockets
  *     ss -s                how many there are
  *     ss -tan state time-wait sport = :80         filters: state, sport, dport, src, dst
  */
@@ -14,11 +15,11 @@ import {
 import type { InetSock } from '../../sock/sock.ts';
 import { TcpSock } from '../../tcp/sock.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
-import { connected, showEnd, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
+import { connected, rawRows, showEnd, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
 import { tcpInfoText } from './tcp-info.ts';
 
 const FLAGS: Flags = {
-  t: 't', tcp: 't', u: 'u', udp: 'u', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n', i: 'i', info: 'i',
+  t: 't', tcp: 't', u: 'u', udp: 'u', w: 'w', raw: 'w', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n', i: 'i', info: 'i',
   m: 'm', memory: 'm', o: 'o', options: 'o', p: 'p', processes: 'p', r: 'r', resolve: 'r', s: 's', summary: 's', H: 'H',
   'no-header': 'H', O: 'O', oneline: 'O', e: 'e', extended: 'e', 4: '4', ipv4: '4',
 };
@@ -50,11 +51,13 @@ export function ss(host: ToolHost, args: readonly string[]): string {
   const { flags, rest } = parseWords('ss', args, FLAGS);
   if (flags.has('s')) return summary(host);
   const filter = parseFilter(host, rest);
-  const both = flags.has('t') === flags.has('u');
+  const kinds = ['u', 't', 'w'].filter((kind) => flags.has(kind));
+  const asked = (kind: string): boolean => kinds.length === 0 || kinds.includes(kind);
   const rows: SocketRow[] = [];
-  if (both || flags.has('u')) rows.push(...udpRows(host));
-  if (both || flags.has('t')) rows.push(...tcpRows(host));
-  return layOut(host, rows.filter((row) => shown(row, flags, filter)), flags, both);
+  if (asked('w')) rows.push(...rawRows(host));
+  if (asked('u')) rows.push(...udpRows(host));
+  if (asked('t')) rows.push(...tcpRows(host));
+  return layOut(host, rows.filter((row) => shown(row, flags, filter)), flags, kinds.length !== 1);
 }
 
 function shown(row: SocketRow, flags: ReadonlySet<string>, filter: Filter): boolean {
@@ -76,7 +79,7 @@ function layOut(host: ToolHost, rows: readonly SocketRow[], flags: ReadonlySet<s
     return [
       row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
       showEnd(host, row, false, names) + device, `:${String(row.sport)}`,
-      showEnd(host, row, true, names), wild && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
+      showEnd(host, row, true, names), (wild || row.protocol === 'raw') && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
     ];
   });
   const head = ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address', ':Port', 'Peer Address', ':Port', 'Process'];
@@ -132,19 +135,20 @@ function memory(sk: InetSock): string {
 function summary(host: ToolHost): string {
   const tcp = tcpRows(host);
   const udp = udpRows(host);
+  const raw = rawRows(host);
   const count = (state: number): number => tcp.filter((row) => row.state === state).length;
   const waiting = count(TCP_TIME_WAIT);
-  const full = tcp.filter((row) => row.sk !== null).length;
+  const all = [...raw, ...udp, ...tcp.filter((row) => row.sk !== null)];
+  const line = (name: string, of: readonly SocketRow[]): string[] => {
+    const v6 = of.filter((row) => row.saddr6 !== null).length;
+    return [name, String(of.length), String(of.length - v6), String(v6)];
+  };
   const rows = [
-    ['Transport', 'Total', 'IP', 'IPv6'],
-    ['RAW', '0', '0', '0'],
-    ['UDP', String(udp.length), String(udp.length), '0'],
-    ['TCP', String(full), String(full), '0'],
-    ['INET', String(full + udp.length), String(full + udp.length), '0'],
-    ['FRAG', '0', '0', '0'],
+    ['Transport', 'Total', 'IP', 'IPv6'], line('RAW', raw), line('UDP', udp), line('TCP', tcp.filter((row) => row.sk !== null)),
+    line('INET', all), ['FRAG', '0', '0', '0'],
   ];
   return text([
-    `Total: ${String(tcp.length + udp.length)}`,
+    `Total: ${String(tcp.length + udp.length + raw.length)}`,
     `TCP:   ${String(tcp.length)} (estab ${String(count(TCP_ESTABLISHED))}, closed ${String(waiting + count(TCP_CLOSE))}, `
       + `orphaned ${String(host.tcp.orphanCount)}, timewait ${String(waiting)})`,
     '',
