@@ -1,7 +1,7 @@
 /** The tools that look at a host: what they print, to the character, and how they refuse a word that they do not know. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AF_INET, SOCK_DGRAM, SOCK_STREAM, World, type Host } from '../../mod.ts';
+import { AF_INET, AF_INET6, IPPROTO_ICMP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, World, type Host } from '../../mod.ts';
 
 interface Two {
   readonly world: World;
@@ -133,6 +133,23 @@ Active Internet connections (servers and established)
 Proto Recv-Q Send-Q Local Address           Foreign Address         State
 udp        0      0 0.0.0.0:9               0.0.0.0:*
 `));
+});
+
+test('ss -w lists raw sockets, -4 and -6 one family, -s counts them all', () => {
+  const { alice } = two();
+  const raw = alice.kernel.socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+  const udp6 = alice.kernel.socket(AF_INET6, SOCK_DGRAM);
+  alice.kernel.sys.bind(udp6, { address: '::', port: 53 });
+  assert.equal(alice.sh('ss -wan'), lines(`
+State  Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+UNCONN 0      0            0.0.0.0:1         0.0.0.0:*
+`));
+  assert.equal(alice.sh('ss -6uanH'), 'UNCONN 0 0 *:53 *:*\n');
+  assert.equal(alice.sh('ss -4uanH'), '');
+  assert.match(alice.sh('ss -s'), /^RAW +1 +1 +0$/m);
+  assert.match(alice.sh('ss -s'), /^INET +2 +1 +1$/m);
+  alice.kernel.close(raw);
+  alice.kernel.close(udp6);
 });
 
 test('ss -tan shows a listener, a half-open request, both ends of a connection, and TIME-WAIT', async () => {

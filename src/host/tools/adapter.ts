@@ -39,7 +39,9 @@ function udpSockets(stack: HostStack): readonly InetSock[] {
 /** Raw sockets of both families, by protocol. */
 function rawSockets(stack: HostStack): readonly InetSock[] {
   const found: InetSock[] = [];
-  for (let protocol = 0; protocol < 256; protocol++) found.push(...stack.raw.sockets[protocol] ?? [], ...stack.raw6.sockets[protocol] ?? []);
+  for (let protocol = 0; protocol < 256; protocol++) {
+    found.push(...stack.raw.sockets[protocol] ?? [], ...stack.raw6.sockets[protocol] ?? []);
+  }
   return found;
 }
 

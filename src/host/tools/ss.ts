@@ -4,7 +4,7 @@
  *     ss -tan              TCP, all states        ss -lt      listeners
  *     ss -ti               with TCP_INFO          ss -uan     UDP
  *     ss -tano             with timers            ss -tm      with memory
- *     ss -wan              raw sockets
+ *     ss -wan              raw sockets         ss -6tl     one family
  *     ss -s                how many there are
  *     ss -tan state time-wait sport = :80         filters: state, sport, dport, src, dst
  */
@@ -21,7 +21,7 @@ import { tcpInfoText } from './tcp-info.ts';
 const FLAGS: Flags = {
   t: 't', tcp: 't', u: 'u', udp: 'u', w: 'w', raw: 'w', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n', i: 'i', info: 'i',
   m: 'm', memory: 'm', o: 'o', options: 'o', p: 'p', processes: 'p', r: 'r', resolve: 'r', s: 's', summary: 's', H: 'H',
-  'no-header': 'H', O: 'O', oneline: 'O', e: 'e', extended: 'e', 4: '4', ipv4: '4',
+  'no-header': 'H', O: 'O', oneline: 'O', e: 'e', extended: 'e', 4: '4', ipv4: '4', 6: '6', ipv6: '6',
 };
 
 /** Words after `state`. */
@@ -61,6 +61,7 @@ export function ss(host: ToolHost, args: readonly string[]): string {
 }
 
 function shown(row: SocketRow, flags: ReadonlySet<string>, filter: Filter): boolean {
+  if (flags.has('4') !== flags.has('6') && flags.has('6') !== (row.saddr6 !== null)) return false;
   if (filter.states !== null) {
     if (!filter.states.includes(row.state)) return false;
   } else if (flags.has('l')) {
@@ -79,7 +80,8 @@ function layOut(host: ToolHost, rows: readonly SocketRow[], flags: ReadonlySet<s
     return [
       row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
       showEnd(host, row, false, names) + device, `:${String(row.sport)}`,
-      showEnd(host, row, true, names), (wild || row.protocol === 'raw') && row.dport === 0 ? ':*' : `:${String(row.dport)}`, endOfLine(host, row, flags),
+      showEnd(host, row, true, names), (wild || row.protocol === 'raw') && row.dport === 0 ? ':*' : `:${String(row.dport)}`,
+      endOfLine(host, row, flags),
     ];
   });
   const head = ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address', ':Port', 'Peer Address', ':Port', 'Process'];
