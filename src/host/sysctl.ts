@@ -3,7 +3,7 @@
  * rooms read it when they need it, so that it takes effect at once.
  */
 import { DEFAULT_QDISCS } from '../dev/sched/kinds.ts';
-import { EINVAL, ENOENT } from '../lib/errno.ts';
+import { EINVAL, ENOENT, EPERM } from '../lib/errno.ts';
 import { FASTOPEN_NO_KEY, fastopenKeyText } from '../tcp/fastopen.ts';
 import { KernelError } from './errors.ts';
 
@@ -21,10 +21,13 @@ interface Entry {
   readonly words?: () => readonly string[];
   /** For strings of another form: as it is kept, or null; what the form is; and what it reads as while it is empty. */
   readonly text?: { readonly parse: (value: string) => string | null; readonly form: string; readonly empty: string };
+  /** Several of them, with blanks between. */
+  readonly many?: boolean;
+  readonly readOnly?: boolean;
 }
 
 /** What an entry of a room looks like: bounds and unit where they are not "any number from 0". */
-type Shape = Partial<Pick<Entry, 'min' | 'max' | 'factor' | 'words' | 'text'>>;
+type Shape = Partial<Pick<Entry, 'min' | 'max' | 'factor' | 'words' | 'text' | 'many' | 'readOnly'>>;
 
 const INT_MAX = 0x7fffffff;
 const UINT_MAX = 0xffffffff;
@@ -299,7 +302,7 @@ export class SysctlTable {
     if (owners.tcp === null) return entries;
     for (const field of Object.keys(owners.tcp)) {
       const name = snakeCase(field);
-      const shape = name === 'tcp_congestion_control' ? { words: owners.congestion } : TCP[name];
+      const shape = name.endsWith('_congestion_control') ? congestionShape(name, owners) : TCP[name];
       this.add(`net.ipv4.${name}`, owners.tcp, field, shape);
     }
     return entries;
@@ -387,6 +390,10 @@ function checkNumber(name: string, entry: Entry, n: number): number {
   return n * entry.factor;
 }
 
+function congestionShape(name: string, owners: SysctlOwners): Shape {
+  return { words: owners.congestion, many: name.startsWith('tcp_allowed'), readOnly: name.startsWith('tcp_available') };
+}
+
 function checkWord(name: string, entry: Entry, value: SysctlValue): string {
   if (entry.text !== undefined) {
     const kept = typeof value === 'string' ? entry.text.parse(value) : null;
@@ -394,6 +401,11 @@ function checkWord(name: string, entry: Entry, value: SysctlValue): string {
     return kept;
   }
   const words = entry.words?.() ?? [];
+  if (entry.readOnly === true) throw new KernelError(EPERM, 'sysctl', { hint: `${name} is what there is; it cannot be set` });
+  if (entry.many === true && typeof value === 'string') {
+    const chosen = value.trim().split(/\s+/);
+    if (chosen.every((word) => words.includes(word))) return chosen.join(' ');
+  }
   if (typeof value === 'string' && words.includes(value)) return value;
   throw invalid(name, value, words.join(', '));
 }

@@ -47,6 +47,9 @@ export interface RouteMetrics {
   readonly ecn?: boolean;
   /** `fastopen_no_cookie 1`. */
   readonly fastopenNoCookie?: boolean;
+  /** Congestion control of TCP connections on this way, '' none; and whether users may choose another. */
+  readonly congctl: string;
+  readonly congctlLock: boolean;
 }
 
 /** One route. */

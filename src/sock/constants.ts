@@ -66,6 +66,7 @@ export const SO_RCVBUFFORCE = 33;
 export const SO_MARK = 36;
 export const SO_PROTOCOL = 38;
 export const SO_DOMAIN = 39;
+export const SO_MAX_PACING_RATE = 47;
 export const SO_INCOMING_CPU = 49;
 export const SO_MEMINFO = 55;
 
@@ -169,6 +170,9 @@ export const TCP_FASTOPEN_NO_COOKIE = 34;
 export const TCP_INQ = 36;
 /** The control message of TCP_INQ. */
 export const TCP_CM_INQ: number = TCP_INQ;
+export const TCP_RTO_MAX_MS = 44;
+export const TCP_RTO_MIN_US = 45;
+export const TCP_DELACK_MAX_US = 46;
 
 /** Control messages of SOL_SOCKET: descriptors, and who sends them. */
 export const SCM_RIGHTS = 1;

@@ -15,6 +15,9 @@ export interface DstMetrics {
   readonly ecn?: boolean;
   /** `fastopen_no_cookie 1`: data in SYNs needs no cookie on this path. */
   readonly fastopenNoCookie?: boolean;
+  /** Congestion control of connections on this way, '' none; the user may not choose another (`congctl lock NAME`). */
+  readonly congctl: string;
+  readonly congctlLock: boolean;
 }
 
 export interface Dst {

@@ -12,6 +12,11 @@ import { Ipv6Pinfo } from './ipv6-pinfo.ts';
 import type { MsgHdr, SockAddr } from './sockaddr.ts';
 import { WaitQueue } from './wait-queue.ts';
 
+/** Who paces a socket's packets: nobody; the transport with a timer of its own; fq, by the times that they carry. */
+export const SK_PACING_NONE = 0;
+export const SK_PACING_NEEDED = 1;
+export const SK_PACING_FQ = 2;
+
 /** A value of getsockopt/setsockopt: an int, a struct as an object, a string. */
 export type SockoptValue = number | string | object;
 
@@ -113,9 +118,11 @@ export class Sock {
   /** ifindex of SO_BINDTODEVICE, 0 when none. */
   boundDevIf = 0;
   priority = 0;
-  /** Bytes per second at which fq lets its packets go, and the most that it may be (SO_MAX_PACING_RATE); Infinity: no pacing. */
+  /** Bytes per second at which its packets go where something paces, and the most that it may be (SO_MAX_PACING_RATE). */
   pacingRate: number = Infinity;
   maxPacingRate: number = Infinity;
+  /** Who paces: SK_PACING_*. */
+  pacingStatus: number = SK_PACING_NONE;
   mark = 0;
   /** SO_RCVTIMEO, SO_SNDTIMEO in nanoseconds, 0 = for ever; used by the calls that wait. */
   rcvtimeoNs = 0;

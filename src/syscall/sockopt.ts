@@ -9,12 +9,12 @@ import {
 import type { Net } from '../dev/net.ts';
 import {
   SOCK_STREAM, SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU,
-  SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MEMINFO, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE, SO_RCVLOWAT,
-  SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP, SO_TIMESTAMPING,
-  SO_TIMESTAMPING_NEW, SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW, SO_TIMESTAMP_NEW, SO_TYPE, SO_ZEROCOPY, SOF_TIMESTAMPING_OPT_ID_TCP,
-  SOL_SOCKET, TCP_LISTEN,
+  SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MAX_PACING_RATE, SO_MEMINFO, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE,
+  SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP,
+  SO_TIMESTAMPING, SO_TIMESTAMPING_NEW, SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW, SO_TIMESTAMP_NEW, SO_TYPE, SO_ZEROCOPY,
+  SOF_TIMESTAMPING_OPT_ID_TCP, SOL_SOCKET, TCP_LISTEN,
 } from '../sock/constants.ts';
-import { SockoptError, type Sock, type SockoptValue } from '../sock/sock.ts';
+import { SK_PACING_NEEDED, SK_PACING_NONE, SockoptError, type Sock, type SockoptValue } from '../sock/sock.ts';
 import { sockSetTimestamp, sockSetTimestamping } from '../sock/timestamping.ts';
 import { TcpSock } from '../tcp/sock.ts';
 import { UdpSock } from '../udp/sock.ts';
@@ -26,6 +26,8 @@ export const SOCK_MIN_SNDBUF = 4608;
 export const SOCK_MIN_RCVBUF = 2304;
 
 const INT_MAX = 0x7fffffff;
+/** ~0U: SO_MAX_PACING_RATE that limits nothing. */
+const PACING_UNLIMITED = 0xffffffff;
 
 /** SO_LINGER: `struct linger`. */
 export interface Linger {
@@ -71,6 +73,7 @@ function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue):
   if (name === SO_BINDTODEVICE) return bindToDevice(net, sk, value);
   if (name === SO_ATTACH_FILTER) return -EOPNOTSUPP; // no BPF here
   if (typeof value !== 'number') return -EINVAL;
+  if (name === SO_MAX_PACING_RATE) return setMaxPacingRate(sk, value);
   if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return setTimeo(sk, name, value);
   const err = setIntOption(net, sk, name, value | 0);
   if (err < 0) return err === -ENOPROTOOPT ? sk.prot.setsockopt(sk, SOL_SOCKET, name, value) : err;
@@ -146,6 +149,16 @@ function setTimeo(sk: Sock, name: number, ns: number): number {
   return 0;
 }
 
+/** Bytes per second; 2^32 - 1 (or -1) and above: no limit. From then on the transport paces, unless fq does. */
+function setMaxPacingRate(sk: Sock, value: number): number {
+  if (!Number.isInteger(value)) return -EINVAL;
+  const rate = value < 0 || value >= PACING_UNLIMITED ? Infinity : value;
+  if (rate !== Infinity && sk.pacingStatus === SK_PACING_NONE) sk.pacingStatus = SK_PACING_NEEDED;
+  sk.maxPacingRate = rate;
+  sk.pacingRate = Math.min(sk.pacingRate, rate);
+  return 0;
+}
+
 /** By name, '' unbinds; an interface that does not exist is ENODEV. */
 function bindToDevice(net: Net, sk: Sock, value: SockoptValue): number {
   if (typeof value !== 'string') return -EINVAL;
@@ -171,6 +184,7 @@ function getSocketOption(net: Net, sk: Sock, name: number): SockoptValue | Socko
     case SO_RCVLOWAT: return sk.rcvlowat;
     case SO_SNDLOWAT: return 1;
     case SO_PRIORITY: return sk.priority;
+    case SO_MAX_PACING_RATE: return sk.maxPacingRate === Infinity ? -1 : sk.maxPacingRate;
     case SO_MARK: return sk.mark;
     case SO_TYPE: return sk.type;
     case SO_PROTOCOL: return sk.protocol;

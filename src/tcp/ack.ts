@@ -166,6 +166,7 @@ function tcpAckUpdateWindow(tp: TcpSock, skb: SkBuff, ack: number): number {
 
 /** Nothing was out. */
 function ackWithoutQueue(tp: TcpSock, ack: number, priorSndUna: number, priorDelivered: number, st: AckState): void {
+  if (tp.ca.inAckEvent !== null) tp.ca.inAckEvent(tp, st.flag);
   if ((st.flag & FLAG_DSACKING_ACK) !== 0) {
     tcpFastretransAlert(tp, priorSndUna, 0, st);
     countDelivered(tp, priorDelivered, st.flag);
@@ -181,6 +182,7 @@ function ackWithQueue(
   const priorLost = tp.lost;
   tcpCleanRtxQueue(tp, priorFack, priorSndUna, priorDelivered, st);
   tcpRackUpdateReoWnd(tp, st);
+  if (tp.ca.inAckEvent !== null) tp.ca.inAckEvent(tp, st.flag);
   if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, ack, st.flag);
   if ((st.flag & FLAG_NOT_DUP) === 0 || (st.flag & FLAG_CA_ALERT) !== 0 || tp.caState !== TCP_CA_Open) {
     const dup = (st.flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
@@ -207,6 +209,10 @@ function countDelivered(tp: TcpSock, prior: number, flag: number): number {
 
 /** The window, after all that (Linux: tcp_cong_control). */
 function tcpCongControl(tp: TcpSock, ack: number, delivered: number, st: AckState): void {
+  if (tp.ca.congControl !== null) {
+    tp.ca.congControl(tp, st);
+    return;
+  }
   if (tcpInCwndReduction(tp)) {
     tcpCwndReduction(tp, delivered, st.losses, st.flag);
   } else if (mayRaiseCwnd(tp, st.flag)) {

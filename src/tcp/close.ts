@@ -259,7 +259,7 @@ export function tcpOrphanOutOfResources(tp: TcpSock, doReset: boolean): boolean 
   const idleMs = (net.nowUs - tp.lsndtimeUs) / 1000;
   let shift = 0;
   // A peer that has kept its window closed for long, or about which ICMP complains, counts double.
-  if (idleMs > 2 * tp.tcp.sysctl.tcpRtoMaxMs || !doReset) shift++;
+  if (idleMs > 2 * tp.rtoMaxMs || !doReset) shift++;
   if (tp.errSoft !== 0) shift++;
   if (!tcpTooManyOrphans(tp, shift) && !tcpOutOfMemory(tp)) return false;
   const windowClosed = tp.sndWnd === 0 && tp.packetsOut === 0;

@@ -3,6 +3,7 @@
  * us (RFC 7661), has it grown stale (RFC 2861, RFC 9293 §3.8.2 with RFC 5681 §4.1), and the pacing rate that follows from it.
  */
 import { before } from '../lib/seq.ts';
+import type { Dst } from '../sock/dst.ts';
 import { CA_EVENT_CWND_RESTART, tcpInSlowStart } from './cong/cong.ts';
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStart } from './chrono.ts';
 import { tcpJiffies } from './clock.ts';
@@ -11,6 +12,12 @@ import { TCP_CA_Open, type TcpSock } from './sock.ts';
 
 /** RFC 6928. */
 export const TCP_INIT_CWND = 10;
+
+/** The initial window of this connection: RFC 6928, or what the route says (`initcwnd`). */
+export function tcpInitCwnd(tp: TcpSock): number {
+  const asked = (tp.dst as Dst | null)?.metrics?.initcwnd ?? 0;
+  return asked !== 0 ? asked : TCP_INIT_CWND;
+}
 
 /** Is the window the limit? In slow start it may grow to twice what was used, so that a burst of acknowledgements counts. */
 export function tcpIsCwndLimited(tp: TcpSock): boolean {
@@ -36,7 +43,9 @@ export function tcpCwndValidate(tp: TcpSock, isCwndLimited: boolean): void {
     return;
   }
   if (tp.packetsOut > tp.sndCwndUsed) tp.sndCwndUsed = tp.packetsOut;
-  if (tp.tcp.sysctl.tcpSlowStartAfterIdle !== 0 && (tcpJiffies(tp) - tp.sndCwndStamp) * 1000 >= tp.rtoUs) {
+  if (
+    tp.tcp.sysctl.tcpSlowStartAfterIdle !== 0 && (tcpJiffies(tp) - tp.sndCwndStamp) * 1000 >= tp.rtoUs && tp.ca.congControl === null
+  ) {
     tcpCwndApplicationLimited(tp);
   }
   if (tp.writeQueue.head === null && tp.noSpace && tcpMayWrite(tp)) tcpChronoStart(tp, TCP_CHRONO_SNDBUF_LIMITED);
@@ -45,7 +54,7 @@ export function tcpCwndValidate(tp: TcpSock, isCwndLimited: boolean): void {
 /** The window was not used for a whole timeout: it decays towards what was used (RFC 2861). */
 function tcpCwndApplicationLimited(tp: TcpSock): void {
   if (tp.caState === TCP_CA_Open && tcpHasSocket(tp) && !tp.noSpace) {
-    const used = Math.max(tp.sndCwndUsed, TCP_INIT_CWND);
+    const used = Math.max(tp.sndCwndUsed, tcpInitCwnd(tp));
     if (used < tp.sndCwnd) {
       tp.sndSsthresh = tcpCurrentSsthresh(tp);
       tp.sndCwnd = (tp.sndCwnd + used) >> 1;
@@ -57,14 +66,14 @@ function tcpCwndApplicationLimited(tp: TcpSock): void {
 
 /** About to send after silence: a window that nothing has confirmed for longer than the timeout starts again (RFC 5681 §4.1). */
 export function tcpSlowStartAfterIdleCheck(tp: TcpSock): void {
-  if (tp.tcp.sysctl.tcpSlowStartAfterIdle === 0 || tp.packetsOut > 0) return;
+  if (tp.tcp.sysctl.tcpSlowStartAfterIdle === 0 || tp.packetsOut > 0 || tp.ca.congControl !== null) return;
   const idleUs = tp.mstampUs - tp.lsndtimeUs;
   if (idleUs > tp.rtoUs) tcpCwndRestart(tp, idleUs);
 }
 
 /** Halves the window for each timeout of silence, down to the initial one. */
 function tcpCwndRestart(tp: TcpSock, idleUs: number): void {
-  const restart = Math.min(TCP_INIT_CWND, tp.sndCwnd);
+  const restart = Math.min(tcpInitCwnd(tp), tp.sndCwnd);
   let cwnd = tp.sndCwnd;
   tp.ca.cwndEvent(tp, CA_EVENT_CWND_RESTART);
   tp.sndSsthresh = tcpCurrentSsthresh(tp);

@@ -190,7 +190,7 @@ export function tcpSendDelayedAck(tp: TcpSock): void {
     if (tp.srttUs > 0) max = Math.min(max, Math.max(usecsToTicks(tp.srttUs >> 3) * 1000, TCP_DELACK_MIN_US));
     ato = Math.min(ato, max);
   }
-  ato = Math.min(ato, TCP_DELACK_MAX_US);
+  ato = Math.min(ato, tp.delackMaxUs);
   let expires = tickExpiry(tp, usecsToTicks(ato));
   if ((tp.ackPending & ICSK_ACK_TIMER) !== 0) {
     const due = tp.delackTimer.expires;

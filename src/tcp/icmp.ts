@@ -94,7 +94,7 @@ export function revertBackoff(tp: TcpSock, seq: number): void {
   tcpMstampRefresh(tp);
   tp.backoff--;
   const base = tp.srttUs !== 0 ? tcpBaseRto(tp) : TCP_TIMEOUT_INIT_US;
-  tp.rtoUs = Math.min(base * 2 ** tp.backoff, tp.tcp.sysctl.tcpRtoMaxMs * 1000);
+  tp.rtoUs = Math.min(base * 2 ** tp.backoff, tp.rtoMaxMs * 1000);
   resetXmitTimer(tp, ICSK_TIME_RETRANS, Math.max(0, tp.rtoUs - (tp.mstampUs - skb.sentUs)));
 }
 

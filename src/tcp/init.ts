@@ -59,6 +59,8 @@ export function tcpCreateSock(tcp: TcpProto, family: number = AF_INET): TcpSock 
   tcpInitXmitTimers(tp);
   tp.rcvbuf = sysctl.tcpRmem[1];
   tp.sndbuf = sysctl.tcpWmem[1];
+  tp.rtoMinUs = sysctl.tcpRtoMinUs;
+  tp.rtoMaxMs = sysctl.tcpRtoMaxMs;
   tp.reordering = sysctl.tcpReordering;
   tcp.socketCount++;
   return tp;

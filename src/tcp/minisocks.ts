@@ -12,10 +12,12 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_SYN_RECV } from '../sock/constants.ts';
 import { portsInherit } from '../sock/ports.ts';
 import { sockInheritTimestamping } from '../sock/timestamping.ts';
+import { SK_PACING_NEEDED } from '../sock/sock.ts';
 import { tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen, thWindow } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpCreateSock } from './init.ts';
+import { tcpCaDstInit } from './cong/route.ts';
 import { tcpSetupCaps } from './dst.ts';
 import { tcpEcnOpenreqChild } from './ecn.ts';
 import { tcpFastopenRemove } from './fastopen.ts';
@@ -161,6 +163,7 @@ export function tcpSynRecvSock(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpS
   }
   const child = tcpCreateOpenreqChild(tp, req, skb);
   tcpSetupCaps(child, rt);
+  tcpCaDstInit(child, rt);
   tcpSyncMss(child, rt.mtu);
   child.advmss = req.advmss;
   tcpInitializeRcvMss(child);
@@ -266,6 +269,14 @@ function inheritOptions(tp: TcpSock, child: TcpSock): void {
   child.deferAccept = tp.deferAccept;
   child.notsentLowat = tp.notsentLowat;
   child.inq = tp.inq;
+  child.rtoMinUs = tp.rtoMinUs;
+  child.rtoMaxMs = tp.rtoMaxMs;
+  child.delackMaxUs = tp.delackMaxUs;
   child.sndCwndClamp = tp.sndCwndClamp;
-  child.ca = tp.ca;
+  child.maxPacingRate = tp.maxPacingRate;
+  if (tp.maxPacingRate !== Infinity) child.pacingStatus = SK_PACING_NEEDED;
+  if (tp.caSetsockopt) {
+    child.ca = tp.ca;
+    child.caSetsockopt = true;
+  }
 }

@@ -15,6 +15,7 @@ import { cloneSkb } from '../skb/copy.ts';
 import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
 import type { Dst } from '../sock/dst.ts';
+import { SK_PACING_FQ, SK_PACING_NONE } from '../sock/sock.ts';
 import {
   MAX_TCP_OPTION_SPACE, TCPOLEN_TSTAMP_ALIGNED, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks, tcpWriteTimestamp,
   type TcpOptionsOut,
@@ -24,6 +25,7 @@ import {
   TCP_OPTIONS, tcpWriteHeader,
 } from '../wire/tcp.ts';
 import { CA_EVENT_TX_START } from './cong/cong.ts';
+import { tcpCaDstInit } from './cong/route.ts';
 import { tcpMstampRefresh, tcpTimeStampTs } from './clock.ts';
 import { tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn } from './ecn.ts';
 import { tcpSendSynData } from './fastopen-active.ts';
@@ -44,6 +46,8 @@ import { tcpEventNewDataSent, tcpPushPendingWith } from './xmit.ts';
 const OUT_SEGS: number = Mib.TcpOutSegs;
 /** net_xmit: the packet was sent, and some other was dropped for it; a sign of congestion on this host. */
 const NET_XMIT_CN = 2;
+/** So many segments of a connection go unpaced: the initial window. */
+const UNPACED_SEGMENTS = 10;
 
 // ---- one segment
 
@@ -78,7 +82,9 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   }
   if (endSeq === seq || ((tp.sndNxt - endSeq) | 0) < 0) net.mib[OUT_SEGS]! += pcount;
   tp.segsOut += pcount;
-  if (tp.wstampUs < tp.mstampUs) tp.wstampUs = tp.mstampUs;
+  const priorWstamp = tp.wstampNs;
+  if (priorWstamp < tp.mstampUs * 1000) tp.wstampNs = tp.mstampUs * 1000;
+  if (tp.pacingStatus === SK_PACING_FQ) out.tstamp = tp.wstampNs;
   if (clone) chargeClone(tp, skb, out);
   else out.sk = tp; // not charged; but below they see whose it is
   let err = tp.af.xmit(tp, out);
@@ -86,7 +92,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
     tcpEnterCwr(tp);
     if (err === NET_XMIT_CN) err = 0;
   }
-  if (err === 0 && clone) tcpAfterSend(tp, skb, payload);
+  if (err === 0 && clone) tcpAfterSend(tp, skb, payload, priorWstamp);
   return err;
 }
 
@@ -99,13 +105,19 @@ function chargeClone(tp: TcpSock, skb: SkBuff, out: SkBuff): void {
   skb.cb1 = tp.wmemSent;
 }
 
-function tcpAfterSend(tp: TcpSock, skb: SkBuff, payload: number): void {
-  skb.sentUs = tp.wstampUs;
-  if (tp.pacingNeeded && payload > 0 && tp.pacingRate !== Infinity) {
-    tp.pacingNextNs = Math.max(tp.pacingNextNs, tp.net.cpu.now) + Math.floor((payload * 1e9) / tp.pacingRate);
-  }
+function tcpAfterSend(tp: TcpSock, skb: SkBuff, payload: number, priorWstamp: number): void {
+  skb.sentUs = Math.floor(tp.wstampNs / 1000);
+  if (tp.pacingStatus !== SK_PACING_NONE) paceNext(tp, payload, priorWstamp);
   tsortedMoveTail(tp, skb);
   tcpRateSkbSent(tp, skb);
+}
+
+/** When the next segment may go, at the pacing rate; the first ten are not paced. What came late makes up for half of its wait. */
+function paceNext(tp: TcpSock, payload: number, priorWstamp: number): void {
+  const rate = tp.pacingRate;
+  if (rate === Infinity || rate === 0 || tp.dataSegsOut < UNPACED_SEGMENTS) return;
+  const len = Math.floor((payload * 1e9) / rate);
+  tp.wstampNs += len - Math.min(Math.floor(len / 2), tp.wstampNs - priorWstamp);
 }
 
 function writeHeader(tp: TcpSock, out: SkBuff, seq: number, flags: number, optSize: number, syn: boolean, payload: number): void {
@@ -220,6 +232,14 @@ function tcpAcceptableSeq(tp: TcpSock): number {
   return end;
 }
 
+/** Acknowledges what was received up to `rcvNxt`, maybe less than all of it (DCTCP, before the mark changes). */
+export function tcpSendAckAt(tp: TcpSock, rcvNxt: number): void {
+  const now = tp.rcvNxt;
+  tp.rcvNxt = rcvNxt;
+  tcpSendAck(tp);
+  tp.rcvNxt = now;
+}
+
 /** Acknowledges, now. */
 export function tcpSendAck(tp: TcpSock): void {
   if (tp.state === TCP_CLOSE) return;
@@ -299,6 +319,7 @@ function tcpConnectInit(tp: TcpSock): void {
   tcpSyncMss(tp, (tp.dst as Dst).mtu);
   if (tp.userMss !== 0 && tp.userMss < tp.advmss) tp.advmss = tp.userMss;
   tcpInitializeRcvMss(tp);
+  tcpCaDstInit(tp, tp.dst as Dst);
   const metrics = (tp.dst as Dst).metrics ?? null;
   if (tp.windowClamp === 0 && metrics !== null) tp.windowClamp = metrics.window;
   const space = tcpFullSpace(tp);

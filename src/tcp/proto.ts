@@ -11,7 +11,7 @@ import { PortTable } from '../sock/ports.ts';
 import type { Proto } from '../sock/sock.ts';
 import { Timer } from '../time/timer.ts';
 import { TcpOptionsOut, TcpOptionsReceived } from '../wire/tcp-options.ts';
-import type { CongestionOps } from './cong/cong.ts';
+import { tcpAvailableCongestionControl, type CongestionOps } from './cong/cong.ts';
 import type { ConnectChecker } from './connect.ts';
 import { FastopenKeys } from './fastopen.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
@@ -86,6 +86,9 @@ export class TcpSysctl {
   tcpNoSsthreshMetricsSave = 1;
   tcpMinRttWlen = 300;
   tcpCongestionControl = 'cubic';
+  /** Those that there are, and those that one without CAP_NET_ADMIN may choose. */
+  tcpAvailableCongestionControl: string = tcpAvailableCongestionControl().map((ca) => ca.name).join(' ');
+  tcpAllowedCongestionControl = 'reno cubic';
 
   // ---- sizes
   /** min, default, max. */

@@ -205,10 +205,10 @@ export function reqskDropAll(tp: TcpSock): void {
   while (tp.requests !== null) reqskUnlink(tp.requests);
 }
 
-/** (Re-)arms the timer of the SYN-ACK: 1, 2, 4, 8… seconds, at most tcp_rto_max_ms. */
+/** (Re-)arms the timer of the SYN-ACK: 1, 2, 4, 8… seconds, at most TCP_RTO_MAX_MS. */
 export function reqskArm(req: RequestSock): void {
-  const { net, tcp } = req.listener;
-  const ms = Math.min(SYNACK_TIMEOUT_MS * 2 ** req.numTimeout, tcp.sysctl.tcpRtoMaxMs);
+  const { net, rtoMaxMs } = req.listener;
+  const ms = Math.min(SYNACK_TIMEOUT_MS * 2 ** req.numTimeout, rtoMaxMs);
   req.timer.mod(net.cpu.now + ms * 1000000);
 }
 

@@ -19,12 +19,11 @@ const RTT_MAX_US = 0xfffffff;
 
 /** Takes a sample into srtt and rttvar. */
 export function tcpRttEstimator(tp: TcpSock, sampleUs: number): void {
-  const { tcpRtoMinUs } = tp.tcp.sysctl;
   const rttUs = Math.min(sampleUs, RTT_MAX_US);
   if (tp.srttUs === 0) {
     tp.srttUs = Math.max(1, rttUs << 3); // RFC 6298 (2.2)
     tp.mdevUs = rttUs << 1;
-    tp.rttvarUs = Math.max(tp.mdevUs, tcpRtoMinUs);
+    tp.rttvarUs = Math.max(tp.mdevUs, tp.rtoMinUs);
     tp.mdevMaxUs = tp.rttvarUs;
     tp.rttSeq = tp.sndNxt;
     return;
@@ -46,7 +45,7 @@ export function tcpRttEstimator(tp: TcpSock, sampleUs: number): void {
   if (after(tp.sndUna, tp.rttSeq)) {
     if (tp.mdevMaxUs < tp.rttvarUs) tp.rttvarUs -= (tp.rttvarUs - tp.mdevMaxUs) >> 2;
     tp.rttSeq = tp.sndNxt;
-    tp.mdevMaxUs = tcpRtoMinUs;
+    tp.mdevMaxUs = tp.rtoMinUs;
   }
 }
 
@@ -55,9 +54,9 @@ export function tcpBaseRto(tp: TcpSock): number {
   return Math.ceil(((tp.srttUs >> 3) + tp.rttvarUs) / TICK_US) * TICK_US;
 }
 
-/** Sets the timeout from what has been measured (RFC 6298 (2.3)), within net.ipv4.tcp_rto_max_ms. */
+/** Sets the timeout from what has been measured (RFC 6298 (2.3)), within TCP_RTO_MAX_MS. */
 export function tcpSetRto(tp: TcpSock): void {
-  tp.rtoUs = Math.min(tcpBaseRto(tp), tp.tcp.sysctl.tcpRtoMaxMs * 1000);
+  tp.rtoUs = Math.min(tcpBaseRto(tp), tp.rtoMaxMs * 1000);
 }
 
 /** The lowest RTT of the last net.ipv4.tcp_min_rtt_wlen seconds. */

@@ -10,12 +10,13 @@ import { tcpPacketsInFlight } from './flight.ts';
 const SEGMENT_HEAD = 320 + 320;
 const SKBUFF_SIZE = 256;
 
-/** Room for two windows of segments, so that the writer has time to react (Linux: tcp_sndbuf_expand). */
+/** Room for two windows of segments (BBR: three), so that the writer has time to react (Linux: tcp_sndbuf_expand). */
 export function tcpSndbufExpand(tp: TcpSock): void {
   const seg = Math.max(tp.mssClamp, tp.mssCache) + SEGMENT_HEAD;
   const perMss = 2 ** Math.ceil(Math.log2(seg)) + SKBUFF_SIZE;
   const segs = Math.max(TCP_INIT_CWND, tp.sndCwnd, tp.reordering + 1);
-  const want = 2 * segs * perMss;
+  const windows = tp.ca.sndbufExpand === null ? 2 : tp.ca.sndbufExpand(tp);
+  const want = windows * segs * perMss;
   if (tp.sndbuf < want) tp.sndbuf = Math.max(tp.sndbuf, Math.min(want, tp.tcp.sysctl.tcpWmem[2]));
 }
 

@@ -108,8 +108,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   segsIn = 0;
   /** The clock of TCP: host microseconds when the event being handled began (`tcp/clock.ts`). */
   mstampUs = 0;
-  /** When a segment left last. */
-  wstampUs = 0;
+  /** When a segment left last; where it is paced, when the next one may. Host nanoseconds. */
+  wstampNs = 0;
   dataSegsIn = 0;
 
   // ---- options and segment sizes
@@ -173,6 +173,9 @@ export class TcpSock extends InetSock implements EhashEntry {
 
   // ---- congestion
   ca: CongestionOps;
+  /** It was chosen by setsockopt, and not by the sysctl; the route insists on it (`congctl lock`). */
+  caSetsockopt = false;
+  caDstLocked = false;
   /** The algorithm's own numbers. */
   caPriv: object | null = null;
   caState: number = TCP_CA_Open;
@@ -222,9 +225,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   rateDelivered = 0;
   rateIntervalUs = 0;
   rateAppLimited = false;
-  pacingNeeded = false;
-  /** Host nanoseconds before which nothing is paced out. */
-  pacingNextNs = 0;
   /** In line for going on to send, because packets have left the card; more waits below than is good (TSQ_THROTTLED). */
   tsqNext: TcpSock | null = null;
   tsqQueued = false;
@@ -242,6 +242,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   rttvarUs = 0;
   rttSeq = 0;
   rtoUs = 1000000;
+  /** The bounds of the timeout, and the longest delayed ACK: of the sysctls, or set (TCP_RTO_MIN_US, TCP_RTO_MAX_MS, TCP_DELACK_MAX_US). */
+  rtoMinUs = 200000;
+  rtoMaxMs = 120000;
+  delackMaxUs = 200000;
   backoff = 0;
   retransmits = 0;
   probesOut = 0;

@@ -1,14 +1,15 @@
 /** Options of SOL_TCP (tcp(7)), with Linux's ranges; what TCP has to do about some of SOL_SOCKET. */
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
-import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP } from '../lib/errno.ts';
+import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../lib/errno.ts';
 import {
   IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
-  TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
+  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
-  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
+import { usecsToTicks } from './clock.ts';
 import { tcpCaFind, tcpSetCongestionControl } from './cong/cong.ts';
 import {
   fastopenKeysFromBytes, TCP_FASTOPEN_KEY_LENGTH, TCP_FASTOPEN_KEY_MAX, tcpFastopenInitKeyOnce,
@@ -19,7 +20,7 @@ import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
 import { tcpCleanupRbuf } from './recv.ts';
 import { ICSK_ACK_PUSHED, ICSK_ACK_SCHED, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
-import { tcpResetKeepaliveTimer } from './timer.ts';
+import { TCP_DELACK_MAX_US as DELACK_MAX_US, TCP_TIMEOUT_MIN_US, tcpResetKeepaliveTimer } from './timer.ts';
 import { tcpSetWindowClamp } from './window.ts';
 import { tcpPushPendingFrames } from './xmit.ts';
 
@@ -31,6 +32,8 @@ const MAX_TCP_KEEPCNT = 127;
 const MAX_TCP_SYNCNT = 127;
 const TCP_FIN_TIMEOUT_MAX_S = 120;
 const MAX_RETRANS = 255;
+/** TCP_RTO_MAX_MS: at most two minutes. */
+const RTO_MAX_MS = 120000;
 
 /** setsockopt: 0 or a negative errno. */
 export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
@@ -66,7 +69,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
       tp.linger2Ms = val < 0 ? -1 : Math.min(val, TCP_FIN_TIMEOUT_MAX_S) * 1000;
       return 0;
     case TCP_DEFER_ACCEPT:
-      tp.deferAccept = secsToRetrans(val, tp.tcp.sysctl.tcpRtoMaxMs / 1000);
+      tp.deferAccept = secsToRetrans(val, tp.rtoMaxMs / 1000);
       return 0;
     case TCP_WINDOW_CLAMP: return setWindowClamp(tp, val);
     case TCP_QUICKACK: setQuickack(tp, val); return 0;
@@ -74,6 +77,12 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
       if (val < 0) return -EINVAL;
       tp.userTimeoutMs = val;
       return 0;
+    case TCP_RTO_MAX_MS:
+      if (val < 1000 || val > RTO_MAX_MS) return -EINVAL;
+      tp.rtoMaxMs = val;
+      return 0;
+    case TCP_RTO_MIN_US: return setTicks(tp, 'rtoMinUs', val);
+    case TCP_DELACK_MAX_US: return setTicks(tp, 'delackMaxUs', val);
     case TCP_NOTSENT_LOWAT:
       tp.notsentLowat = val >>> 0;
       tp.writeSpace();
@@ -111,7 +120,7 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_KEEPCNT: return tp.keepaliveProbes !== 0 ? tp.keepaliveProbes : sysctl.tcpKeepaliveProbes;
     case TCP_SYNCNT: return tp.synRetries !== 0 ? tp.synRetries : sysctl.tcpSynRetries;
     case TCP_LINGER2: return tp.linger2Ms < 0 ? -1 : (tp.linger2Ms !== 0 ? tp.linger2Ms : sysctl.tcpFinTimeout) / 1000;
-    case TCP_DEFER_ACCEPT: return retransToSecs(tp.deferAccept, sysctl.tcpRtoMaxMs / 1000);
+    case TCP_DEFER_ACCEPT: return retransToSecs(tp.deferAccept, tp.rtoMaxMs / 1000);
     case TCP_WINDOW_CLAMP: return tp.windowClamp;
     case TCP_QUICKACK: return Number(!tcpInPingpongMode(tp));
     case TCP_CONGESTION: return tp.ca.name;
@@ -123,6 +132,10 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_FASTOPEN_KEY: return tp.fastopen?.keyBytes?.slice() ?? hostFastopenKey(tp);
     case TCP_INQ: return Number(tp.inq);
     case TCP_INFO: return tcpGetInfo(tp);
+    case TCP_CC_INFO: return tp.ca.getInfo === null || tp.caPriv === null ? {} : tp.ca.getInfo(tp);
+    case TCP_RTO_MAX_MS: return tp.rtoMaxMs;
+    case TCP_RTO_MIN_US: return tp.rtoMinUs;
+    case TCP_DELACK_MAX_US: return tp.delackMaxUs;
     default: return new SockoptError(-ENOPROTOOPT);
   }
 }
@@ -232,9 +245,19 @@ function hostFastopenKey(tp: TcpSock): Uint8Array {
 
 function setCongestion(tp: TcpSock, value: SockoptValue): number {
   if (typeof value !== 'string') return -EINVAL;
+  if (tp.caDstLocked) return -EPERM; // ip route … congctl lock
   const ops = tcpCaFind(value);
   if (ops === null) return -ENOENT;
+  tp.caSetsockopt = true;
   if (ops !== tp.ca) tcpSetCongestionControl(tp, ops, ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0);
+  return 0;
+}
+
+/** The least retransmission timeout, the longest delayed ACK: whole ticks, from two of them to Linux's own 200 ms. */
+function setTicks(tp: TcpSock, field: 'rtoMinUs' | 'delackMaxUs', us: number): number {
+  const rounded = usecsToTicks(us) * 1000;
+  if (rounded < TCP_TIMEOUT_MIN_US || rounded > DELACK_MAX_US) return -EINVAL;
+  tp[field] = rounded;
   return 0;
 }
 

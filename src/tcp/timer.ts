@@ -31,6 +31,8 @@ import { tcpTsqHandler } from './tsq.ts';
 
 /** RFC 6298 (2.1): before there is a measurement. */
 export const TCP_TIMEOUT_INIT_US = 1000000;
+/** The least timeout that R1 and R2 are reckoned with, whatever the socket's own is (Linux: TCP_RTO_MIN). */
+const TCP_RTO_MIN_US = 200000;
 /** No timer of the sender is shorter than two ticks. */
 export const TCP_TIMEOUT_MIN_US = 2000;
 /** Delayed ACKs: least and longest delay (RFC 9293 §3.8.6.3 allows 500 ms), and the least estimate. */
@@ -46,7 +48,7 @@ const TCP_THIN_LINEAR_RETRIES = 6;
 
 /** Sets the connection's timer: `what` is one of ICSK_TIME_*, due in `whenUs`. */
 export function resetXmitTimer(tp: TcpSock, what: number, whenUs: number): void {
-  const limitUs = tp.tcp.sysctl.tcpRtoMaxMs * 1000;
+  const limitUs = tp.rtoMaxMs * 1000;
   tp.pendingTimer = what;
   // A peer that has answered so many probes without opening its window waits for its user. Probing goes on for ever
   // (RFC 9293 §3.8.6.1), but does not by itself keep a world running in which nobody reads.
@@ -106,7 +108,7 @@ export function tcpScheduleLossProbe(tp: TcpSock, advancingRto: boolean): boolea
   if (sysctl.tcpEarlyRetrans < 3 || tp.packetsOut === 0 || tcpIsReno(tp) || tcpFastopenRsk(tp) !== null) return false;
   if (tp.caState !== TCP_CA_Open && tp.caState !== TCP_CA_CWR) return false;
   let timeout = TCP_TIMEOUT_INIT_US;
-  if (tp.srttUs > 0) timeout = (tp.srttUs >> 2) + (tp.packetsOut === 1 ? sysctl.tcpRtoMinUs : TCP_TIMEOUT_MIN_US);
+  if (tp.srttUs > 0) timeout = (tp.srttUs >> 2) + (tp.packetsOut === 1 ? tp.rtoMinUs : TCP_TIMEOUT_MIN_US);
   const rto = advancingRto ? tp.rtoUs : rtoDeltaUs(tp);
   if (rto > 0) timeout = Math.min(timeout, rto);
   resetXmitTimer(tp, ICSK_TIME_LOSS_PROBE, timeout);
@@ -120,14 +122,13 @@ export function tcpSetXmitTimer(tp: TcpSock): void {
 
 /** The first zero-window probe comes after the timeout, never sooner than 200 ms. */
 export function tcpProbe0Base(tp: TcpSock): number {
-  return Math.max(tp.rtoUs, tp.tcp.sysctl.tcpRtoMinUs);
+  return Math.max(tp.rtoUs, tp.rtoMinUs);
 }
 
 /** The next one: backed off, and not beyond the user's timeout (RFC 9293 §3.8.6.1). */
 export function tcpProbe0Clamped(tp: TcpSock): number {
-  const { sysctl } = tp.tcp;
-  const limit = sysctl.tcpRtoMaxMs * 1000;
-  const maxBackoff = Math.floor(Math.log2(Math.max(1, limit / sysctl.tcpRtoMinUs))) + 1;
+  const limit = tp.rtoMaxMs * 1000;
+  const maxBackoff = Math.floor(Math.log2(Math.max(1, limit / tp.rtoMinUs))) + 1;
   const when = Math.min(tcpProbe0Base(tp) * 2 ** Math.min(maxBackoff, tp.backoff), limit);
   if (tp.userTimeoutMs === 0 || tp.probesTstamp === 0) return when;
   const left = tp.userTimeoutMs - Math.max(0, tcpJiffies(tp) - tp.probesTstamp);
@@ -138,7 +139,7 @@ export function tcpProbe0Clamped(tp: TcpSock): number {
 
 /** How long `boundary` retransmissions with doubling timeouts take, milliseconds. */
 function tcpModelTimeout(tp: TcpSock, boundary: number, rtoBaseMs: number): number {
-  const maxMs = tp.tcp.sysctl.tcpRtoMaxMs;
+  const maxMs = tp.rtoMaxMs;
   const linear = Math.floor(Math.log2(Math.max(1, maxMs / rtoBaseMs)));
   if (boundary <= linear) return (2 ** (boundary + 1) - 1) * rtoBaseMs;
   return (2 ** (linear + 1) - 1) * rtoBaseMs + (boundary - linear) * maxMs;
@@ -150,7 +151,7 @@ function retransmitsTimedOut(tp: TcpSock, boundary: number, timeoutMs: number): 
   let limit = timeoutMs;
   if (limit === 0) {
     const handshake = tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV;
-    limit = tcpModelTimeout(tp, boundary, handshake ? TCP_TIMEOUT_INIT_US / 1000 : tp.tcp.sysctl.tcpRtoMinUs / 1000);
+    limit = tcpModelTimeout(tp, boundary, handshake ? TCP_TIMEOUT_INIT_US / 1000 : TCP_RTO_MIN_US / 1000);
   }
   return ((tcpTimeStampTs(tp) - tp.retransStamp) | 0) >= limit;
 }
@@ -186,7 +187,7 @@ function tcpWriteTimeout(tp: TcpSock): boolean {
     if (retransmitsTimedOut(tp, sysctl.tcpRetries1, 0)) tp.dst = null;
     retryUntil = sysctl.tcpRetries2;
     if (tp.dead) {
-      const alive = tp.rtoUs < sysctl.tcpRtoMaxMs * 1000;
+      const alive = tp.rtoUs < tp.rtoMaxMs * 1000;
       retryUntil = tcpOrphanRetries(tp, alive);
       if (tcpOrphanOutOfResources(tp, alive || !retransmitsTimedOut(tp, retryUntil, 0))) return true;
     }
@@ -239,10 +240,10 @@ function tcpRetransmitTimer(tp: TcpSock): void {
 /** RFC 6298 (5.5), but for the first SYNs and for thin streams. */
 function backOff(tp: TcpSock): void {
   const { sysctl } = tp.tcp;
-  const limit = sysctl.tcpRtoMaxMs * 1000;
+  const limit = tp.rtoMaxMs * 1000;
   if (sysctl.tcpThinLinearTimeouts !== 0 && tcpStreamIsThin(tp) && tp.retransmits <= TCP_THIN_LINEAR_RETRIES) {
     tp.backoff = 0;
-    tp.rtoUs = Math.min(Math.max(tcpBaseRto(tp), sysctl.tcpRtoMinUs), limit);
+    tp.rtoUs = Math.min(Math.max(tcpBaseRto(tp), tp.rtoMinUs), limit);
   } else if (tp.state !== TCP_SYN_SENT || tp.totalRto > sysctl.tcpSynLinearTimeouts) {
     tp.backoff++;
     tp.rtoUs = Math.min(tp.rtoUs * 2, limit);
@@ -253,7 +254,7 @@ function backOff(tp: TcpSock): void {
 function rtxProbe0TimedOut(tp: TcpSock, sentUs: number): boolean {
   const stamp = tp.retransStamp !== 0 ? tp.retransStamp : Math.floor(sentUs / 1000) | 0;
   const rtxDeltaMs = (tcpTimeStampTs(tp) - stamp) | 0;
-  let limitMs = 2 * tp.tcp.sysctl.tcpRtoMaxMs;
+  let limitMs = 2 * tp.rtoMaxMs;
   if (tp.userTimeoutMs !== 0) {
     // Who sets a timeout does not want to wait longer just because the peer says "window 0" now and then.
     if (rtxDeltaMs > tp.userTimeoutMs) return true;
@@ -297,7 +298,7 @@ function tcpProbeTimer(tp: TcpSock): void {
   }
   let maxProbes = sysctl.tcpRetries2;
   if (tp.dead) {
-    const alive = tp.rtoUs * 2 ** tp.backoff < sysctl.tcpRtoMaxMs * 1000;
+    const alive = tp.rtoUs * 2 ** tp.backoff < tp.rtoMaxMs * 1000;
     maxProbes = tcpOrphanRetries(tp, alive);
     if (!alive && tp.backoff >= maxProbes) {
       tcpWriteErr(tp);

@@ -7,6 +7,7 @@
  */
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_ESTABLISHED, TCPF_FIN_WAIT1, TCPF_LAST_ACK } from '../sock/constants.ts';
+import { SK_PACING_NONE } from '../sock/sock.ts';
 import { TASKLET_SOFTIRQ } from '../time/cpu.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpCurrentMss } from './mss.ts';
@@ -21,7 +22,7 @@ const MAY_SEND: number = TCPF_ESTABLISHED | TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF
 export function tcpSmallQueueCheck(tp: TcpSock, skb: SkBuff, factor: number): boolean {
   if (tp.wmemAlloc === 0) return false;
   let limit = Math.max(2 * skb.truesize, tp.pacingRate / 1024);
-  if (!tp.pacingNeeded) limit = Math.min(limit, tp.tcp.sysctl.tcpLimitOutputBytes);
+  if (tp.pacingStatus === SK_PACING_NONE) limit = Math.min(limit, tp.tcp.sysctl.tcpLimitOutputBytes);
   limit *= 1 << factor;
   if (tp.wmemAlloc <= limit) return false;
   // The first segments always go: a card that is slow to say what it has sent must not stop a connection.

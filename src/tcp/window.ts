@@ -10,8 +10,8 @@ import { Mib } from '../dev/mib.ts';
 import { SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
 import { TCP_MAX_WSCALE } from '../wire/tcp-options.ts';
 import { tcpMstampRefresh } from './clock.ts';
-import type { Dst } from '../sock/dst.ts';
-import { TCP_INIT_CWND, tcpUpdatePacingRate } from './cwnd.ts';
+import { tcpInitCongestionControl } from './cong/cong.ts';
+import { TCP_INIT_CWND, tcpInitCwnd, tcpUpdatePacingRate } from './cwnd.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpUnderMemoryPressure } from './memory.ts';
 import { tcpRttTsoptUs } from './rtt.ts';
@@ -111,23 +111,17 @@ export function tcpInitBufferSpace(tp: TcpSock): void {
   tp.rcvqSpace = Math.min(tp.rcvSsthresh, tp.rcvWnd, TCP_INIT_CWND * tp.advmss);
 }
 
-/** RFC 6928, or what the route says (`initcwnd`). */
-function initCwnd(tp: TcpSock): number {
-  const asked = (tp.dst as Dst | null)?.metrics?.initcwnd ?? 0;
-  return asked !== 0 ? asked : TCP_INIT_CWND;
-}
-
 /** The connection has just become established: windows, buffers and the congestion control begin (Linux: tcp_init_transfer). */
 export function tcpInitTransfer(tp: TcpSock): void {
   tcpMstampRefresh(tp);
   // RFC 6298 (5.7) and RFC 5681 §3.1: a handshake that needed a retransmission leaves a window of one segment.
   if (tp.totalRetrans > 1 && tp.undoMarker !== 0) tp.sndCwnd = 1;
-  else tp.sndCwnd = initCwnd(tp);
+  else tp.sndCwnd = tcpInitCwnd(tp);
   tp.sndCwnd = Math.min(tp.sndCwnd, tp.sndCwndClamp);
   tp.sndCwndStamp = Math.floor(tp.mstampUs / 1000);
   tcpInitBufferSpace(tp);
-  tp.ca.init(tp);
-  if (tp.srttUs > 0) tcpUpdatePacingRate(tp);
+  tcpInitCongestionControl(tp);
+  if (tp.srttUs > 0 && tp.ca.congControl === null) tcpUpdatePacingRate(tp);
 }
 
 // ---- the window in each segment

@@ -9,6 +9,7 @@
 import { Mib } from '../dev/mib.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { TCP_CLOSE } from '../sock/constants.ts';
+import { SK_PACING_NEEDED } from '../sock/sock.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
 import { TCP_CHRONO_BUSY, TCP_CHRONO_RWND_LIMITED, tcpChronoStart, tcpChronoStop } from './chrono.ts';
 import { tcpMstampRefresh } from './clock.ts';
@@ -33,8 +34,9 @@ export const PUSH_PROBE = 2;
 
 /** pacing_rate >> 10 is what is sent in about a millisecond (Linux: sk_pacing_shift). */
 const PACING_SHIFT_DIV = 1024;
-/** A burst waits for more data only when data was sent within this time. Microseconds. */
+/** A burst waits for more data only when data was sent within this time, and an ACK is expected within it. */
 const TSO_DEFER_RECENT_US = 1000;
+const TSO_DEFER_RECENT_NS = 1_000_000;
 
 // ---- questions
 
@@ -80,7 +82,8 @@ export function tcpTsoSegs(tp: TcpSock, mss: number): number {
   if (r < 32) bytes = Math.min(bytes + (r < 31 ? tp.gsoMaxSize >> r : 0), tp.gsoMaxSize);
   // On loopback one segment is as long as IP allows: two of them, the usual minimum, would not fit into one packet.
   const fit = Math.max(1, Math.floor(tp.gsoMaxSize / mss));
-  return Math.min(Math.max(Math.floor(bytes / mss), tcpMinTsoSegs), tp.gsoMaxSegs, fit);
+  const least = tp.ca.minTsoSegs === null ? tcpMinTsoSegs : tp.ca.minTsoSegs(tp);
+  return Math.min(Math.max(Math.floor(bytes / mss), least), tp.gsoMaxSegs, fit);
 }
 
 /** How many bytes of `skb` go now: what window and quota admit, whole segments unless Nagle lets the last one be partial. */
@@ -100,7 +103,7 @@ export function tcpMssSplitPoint(tp: TcpSock, skb: SkBuff, mss: number, maxSegs:
  */
 export function tcpTsoShouldDefer(tp: TcpSock, skb: SkBuff, maxSegs: number): boolean {
   if (tp.caState >= TCP_CA_Recovery) return false;
-  if (tp.mstampUs - tp.wstampUs > TSO_DEFER_RECENT_US) return false;
+  if (tp.mstampUs * 1000 - tp.wstampNs > TSO_DEFER_RECENT_NS) return false;
   const sendWin = (tcpWndEnd(tp) - skb.seq) | 0;
   const congWin = (tp.sndCwnd - tcpPacketsInFlight(tp)) * tp.mssCache;
   const limit = Math.min(sendWin, congWin);
@@ -132,10 +135,10 @@ function worthSending(tp: TcpSock, limit: number): boolean {
   return limit >= Math.floor(Math.min(tp.sndWnd, tp.sndCwnd * tp.mssCache) / tcpTsoWinDivisor);
 }
 
-/** Where something paces (not by default): is it too early? Arms the timer that goes on then. */
+/** Where TCP itself paces (not by default): is it too early? Arms the timer that goes on then. */
 export function tcpPacingCheck(tp: TcpSock): boolean {
-  if (!tp.pacingNeeded || tp.pacingNextNs <= tp.net.cpu.now) return false;
-  if (!tp.pacingTimer.pending) tp.pacingTimer.mod(tp.pacingNextNs);
+  if (tp.pacingStatus !== SK_PACING_NEEDED || tp.wstampNs <= tp.net.cpu.now) return false;
+  if (!tp.pacingTimer.pending) tp.pacingTimer.mod(tp.wstampNs);
   return true;
 }
 
@@ -185,7 +188,7 @@ export function tcpWriteXmit(tp: TcpSock, mss: number, nonagle: number, push: nu
 function tcpPrepareBurst(
   tp: TcpSock, skb: SkBuff, mss: number, quota: number, maxSegs: number, nonagle: number, push: number,
 ): boolean {
-  if (tp.pacingNeeded && tcpPacingCheck(tp)) return false;
+  if (tcpPacingCheck(tp)) return false;
   const missing = quota * mss - skb.len;
   if (missing > 0 && skb.next !== null) tcpGrowSkb(tp, skb, missing);
   const segs = tcpSetSkbTsoSegs(skb, mss);

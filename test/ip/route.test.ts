@@ -182,7 +182,7 @@ test('onlink believes that the gateway is there; throw is as if there were no ro
 
 test('mtu of a route, and mtu lock: what ICMP says does not count, and DF is not set', () => {
   const { h } = two();
-  const metrics = { mtu: 1200, mtuLock: false, advmss: 0, window: 0, initcwnd: 0, initrwnd: 0 };
+  const metrics = { mtu: 1200, mtuLock: false, advmss: 0, window: 0, initcwnd: 0, initrwnd: 0, congctl: '', congctlLock: false };
   assert.equal(routeAdd(h.ip, { dst: ip('172.31.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics }), 0);
   const lock = { ...metrics, mtuLock: true };
   assert.equal(routeAdd(h.ip, { dst: ip('172.30.0.0'), prefixLen: 16, gateway: ip('10.0.0.9'), metrics: lock }), 0);

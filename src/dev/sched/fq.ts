@@ -23,6 +23,8 @@ import { Watchdog } from './watchdog.ts';
 export interface PacedSock {
   /** Bytes per second; Infinity: no pacing. */
   readonly pacingRate: number;
+  /** SK_PACING_*: fq tells it that it paces (2), so that the transport need not. */
+  pacingStatus: number;
 }
 
 export interface FqOptions {
@@ -51,6 +53,8 @@ export interface FqOptions {
   readonly ceThreshold?: Duration;
 }
 
+/** `sock/sock.ts` has the others. */
+const SK_PACING_FQ = 2;
 /** A flow that was empty for so long may be forgotten. */
 const FLOW_MAX_AGE_NS = 3e9;
 /** Most flows that one look forgets. */
@@ -230,6 +234,7 @@ export class Fq extends Qdisc {
     this.buckets[at] = flow;
     this.flows++;
     this.inactiveFlows++;
+    if (skb.sk !== null && this.pacing) (skb.sk as PacedSock).pacingStatus = SK_PACING_FQ;
     return flow;
   }
 

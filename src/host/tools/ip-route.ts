@@ -4,7 +4,7 @@
  *     ip route [show] [[root|match|exact] PREFIX] [table T] [dev DEV] [via ADDR] [src ADDR] [proto P] [scope S] [type T]
  *     ip route add|replace|change|append|prepend|del [TYPE] PREFIX [via ADDR] [dev DEV] [src ADDR] [metric N] [proto P] [scope S]
  *              [onlink] [mtu [lock] N] [advmss N] [window N] [initcwnd N] [initrwnd N] [features ecn]
- *              [fastopen_no_cookie N] [table T]
+ *              [fastopen_no_cookie N] [congctl [lock] NAME] [table T]
  *     ip route flush SELECTOR | cache                 ip route get ADDR [from ADDR] [iif DEV] [oif DEV]
  */
 import { formatIpv4, formatIpv4Prefix, ipv4InPrefix, ipv4Mask, type Ipv4Prefix } from '../../lib/addr.ts';
@@ -20,6 +20,8 @@ import {
 import { RTPROT_RA, RTPROT_REDIRECT } from '../../ip/v6/rtn.ts';
 import { ipRouteInput } from '../../ip/route-input.ts';
 import { ipRouteOutput, routeAdd, routeDel, rtCacheFlush, type RouteAddHow, type Rtable } from '../../ip/route.ts';
+import type { DstMetrics } from '../../sock/dst.ts';
+import { tcpAvailableCongestionControl } from '../../tcp/cong/cong.ts';
 import { text, ToolError, type ToolHost } from './command.ts';
 import { IpWords, rtnetlink, showPrefix, strerror, verbOf } from './ip-words.ts';
 
@@ -127,9 +129,15 @@ function showRoute(r: FibRoute): string {
 function showMetrics(m: RouteMetrics | null): string {
   if (m === null) return '';
   const mtu = m.mtu === 0 ? '' : ` mtu ${m.mtuLock ? 'lock ' : ''}${String(m.mtu)}`;
+  return mtu + showDstMetrics(m);
+}
+
+/** What a route of either family says about its path, but for the MTU. */
+export function showDstMetrics(m: DstMetrics): string {
   const rest = (['window', 'advmss', 'initcwnd', 'initrwnd'] as const).filter((name) => m[name] !== 0);
-  return mtu + rest.map((name) => ` ${name} ${String(m[name])}`).join('') + (m.ecn === true ? ' features ecn' : '')
-    + (m.fastopenNoCookie === true ? ' fastopen_no_cookie 1' : '');
+  return rest.map((name) => ` ${name} ${String(m[name])}`).join('') + (m.ecn === true ? ' features ecn' : '')
+    + (m.fastopenNoCookie === true ? ' fastopen_no_cookie 1' : '')
+    + (m.congctl === '' ? '' : ` congctl ${m.congctlLock ? 'lock ' : ''}${m.congctl}`);
 }
 
 /** The name of a value. */
@@ -163,6 +171,17 @@ export function typeOf(w: IpWords): number {
   throw w.error(`Error: argument "${word}" is wrong: node type value is invalid; expected ${Object.keys(ROUTE_TYPES).join(', ')}`);
 }
 
+/** A path of which nothing is said. */
+export const NO_METRICS: DstMetrics = { advmss: 0, window: 0, initcwnd: 0, initrwnd: 0, congctl: '', congctlLock: false };
+
+/** Takes the name of a congestion control. */
+export function congctlOf(w: IpWords): string {
+  const name = w.next('a congestion control');
+  const names = tcpAvailableCongestionControl().map((ca) => ca.name);
+  if (names.includes(name)) return name;
+  throw w.error(`Error: argument "${name}" is wrong: "congctl" value is an invalid congestion control; expected ${names.join(', ')}`);
+}
+
 /** A route as a line says it. */
 interface Parsed {
   route: Partial<FibRoute>;
@@ -177,7 +196,7 @@ const ROUTE_WORDS: readonly string[] = [
 function parseRoute(w: IpWords): Parsed {
   const p: Parsed = { route: {}, prefix: null };
   const { route } = p;
-  let m: RouteMetrics = { mtu: 0, mtuLock: false, advmss: 0, window: 0, initcwnd: 0, initrwnd: 0 };
+  let m: RouteMetrics = { mtu: 0, mtuLock: false, ...NO_METRICS };
   let local = false;
   while (!w.done) {
     const word = w.peek();
@@ -206,6 +225,7 @@ function parseRoute(w: IpWords): Parsed {
         if (w.accept(['ecn'], 3) === '') throw w.error('Error: argument "features" is wrong: ecn is expected');
         m = { ...m, ecn: true };
         break;
+      case 'congctl': m = { ...m, congctlLock: w.accept(['lock'], 4) !== '', congctl: congctlOf(w) }; break;
       case '':
         if (p.prefix !== null) throw w.error(`Error: either "to" is duplicate, or "${word}" is a garbage.`);
         p.prefix = w.prefix();
@@ -213,7 +233,7 @@ function parseRoute(w: IpWords): Parsed {
       default: throw w.error(`Error: "${key}" is not supported: a route has one next hop, and looks at the destination only`);
     }
   }
-  if (Object.values(m).some((v) => v !== 0 && v !== false)) route.metrics = m;
+  if (Object.values(m).some((v) => v !== 0 && v !== false && v !== '')) route.metrics = m;
   if (local && route.type !== RTN_LOCAL && route.type !== RTN_BROADCAST) {
     throw w.error('Error: argument "local" is wrong: that table has routes of the types local and broadcast');
   }

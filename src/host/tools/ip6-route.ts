@@ -21,7 +21,9 @@ import { ip6RouteAdd, ip6RouteDel, type Route6AddHow } from '../../ip/v6/route-a
 import { RTN_ANYCAST } from '../../ip/v6/rtn.ts';
 import { IPV6_MIN_MTU } from '../../wire/ipv6.ts';
 import { text, ToolError, type ToolHost } from './command.ts';
-import { nameOf, PROTOCOLS, protocolOf, ROUTE_TYPES, ROUTE_VERBS, tableOf, typeOf } from './ip-route.ts';
+import {
+  congctlOf, nameOf, NO_METRICS, PROTOCOLS, protocolOf, ROUTE_TYPES, ROUTE_VERBS, showDstMetrics, tableOf, typeOf,
+} from './ip-route.ts';
 import { IpWords, rtnetlink, showPrefix6, strerror, verbOf } from './ip-words.ts';
 import { lifetime } from './ip6.ts';
 
@@ -126,6 +128,7 @@ function showRoute(r: Fib6Route, now: number): string {
   s += ` metric ${String(r.metric)}`;
   if (r.expires !== 0) s += ` expires ${lifetime(r.expires, now)}`;
   if (r.mtu !== 0) s += ` mtu ${String(r.mtu)}`;
+  if (r.metrics !== null) s += showDstMetrics(r.metrics);
   return `${s} pref ${PREFS[1 + Math.sign(r.pref)]!}`;
 }
 
@@ -173,12 +176,19 @@ function parseRoute(w: IpWords): Parsed {
       case 'mtu': route.mtu = w.number('mtu', IPV6_MIN_MTU, 65575); break;
       case 'expires': route.expires = w.host.net.cpu.now + w.number('expires', 1, 0xffffffff / 1000) * NS_PER_SEC; break;
       case 'pref': route.pref = prefOf(w); break;
+      case 'advmss': case 'window': case 'initcwnd': case 'initrwnd':
+        route.metrics = { ...(route.metrics ?? NO_METRICS), [key]: w.number(key, 0, 0xffffff) };
+        break;
+      case 'congctl':
+        route.metrics = { ...(route.metrics ?? NO_METRICS), congctlLock: w.accept(['lock'], 4) !== '', congctl: congctlOf(w) };
+        break;
       case '':
         if (p.prefix !== null) throw w.error(`Error: either "to" is duplicate, or "${word}" is a garbage.`);
         p.prefix = w.prefix6();
         break;
       default:
-        throw w.error(`Error: "${key}" is not supported for IPv6 routes; expected via, dev, src, metric, proto, mtu, expires or pref`);
+        throw w.error(`Error: "${key}" is not supported for IPv6 routes; expected via, dev, src, metric, proto, mtu, expires, pref or `
+          + 'advmss, window, initcwnd, initrwnd, congctl');
     }
   }
   if (p.prefix === null) throw w.error('Command line is not complete: a prefix such as fd00::/8 or default is expected. Try option "help"');
@@ -212,7 +222,7 @@ function add(w: IpWords, how: Route6AddHow): string {
 /** Removes the first route that agrees in all that is said; without a metric, of any. */
 function remove(w: IpWords): string {
   const { route, prefix } = parseRoute(w);
-  const { mtu: _mtu, expires: _expires, pref: _pref, ...filter } = route;
+  const { mtu: _mtu, expires: _expires, pref: _pref, metrics: _metrics, ...filter } = route;
   rtnetlink(w.host, TOOL, () => ip6RouteDel(ipv6(w), { ...filter, dst: prefix!.addr, prefixLen: lengthOf(prefix!) }));
   return '';
 }

@@ -147,7 +147,7 @@ function setRaRoute(ip6: Ipv6, dev: NetDevice, router: In6Addr, dst: In6Addr, pr
     if (fib.main.size >= RA_ROUTES_MAX || fib.main.waysTo(dst, prefixLen) >= RA_ROUTERS_MAX) return;
     const route: Fib6Route = {
       dst, prefixLen, gateway: router, dev, metric: IP6_RT_PRIO_USER, src: null, type: RTN_UNICAST, protocol: RTPROT_RA, expires, pref,
-      mtu: 0,
+      mtu: 0, metrics: null,
     };
     fib.main.add(route, false);
     fib.generation++;

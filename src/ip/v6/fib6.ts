@@ -5,6 +5,7 @@
  *
  * HOW. A map per prefix length, by the hash of the network; the answer is kept by the caller (`Rt6Info`).
  */
+import type { DstMetrics } from '../../sock/dst.ts';
 import { in6Compare, in6Equal, in6Hash, in6Prefix, type In6Addr } from '../../lib/addr6.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
 import { RTN_THROW } from './rtn.ts';
@@ -29,6 +30,8 @@ export interface Fib6Route {
   pref: number;
   /** Largest packet on this route, 0 = by the device. */
   mtu: number;
+  /** What else the route says about its path; null: nothing. */
+  readonly metrics: DstMetrics | null;
 }
 
 /** Which routes `remove` means: those that agree in every field given. */

@@ -57,6 +57,7 @@ function routeOf(ip6: Ipv6, route: Partial<Fib6Route>): Fib6Route | number {
   const metric = route.metric === undefined || route.metric === 0 ? IP6_RT_PRIO_USER : route.metric;
   return {
     dst, prefixLen, gateway, dev, metric, src, type, protocol, expires: route.expires ?? 0, pref: route.pref ?? 0, mtu: route.mtu ?? 0,
+    metrics: route.metrics ?? null,
   };
 }
 

@@ -16,6 +16,7 @@ import { IPV6_HLEN, IPV6_MAXPLEN, IPV6_MIN_MTU } from '../../wire/ipv6.ts';
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../../dev/net-device.ts';
 import { type Neighbour, NUD_FAILED } from '../../neigh/neighbour.ts';
+import type { DstMetrics } from '../../sock/dst.ts';
 import type { Dst } from '../../sock/dst.ts';
 import type { InetSock } from '../../sock/sock.ts';
 import { loopbackDev } from '../devinet.ts';
@@ -52,6 +53,7 @@ export class Rt6Info implements Dst {
   neigh: Neighbour | null = null;
   /** MTU of the route when it names one, else 0; and the path's, learned from ICMPv6 and believed until `pmtuExpires` (ns). */
   routeMtu = 0;
+  metrics: DstMetrics | null = null;
   pmtu = 0;
   pmtuExpires = 0;
   /** On the way in, of a packet that is to be passed on: the way out. */
@@ -275,7 +277,9 @@ function routeOutputSlow(ip6: Ipv6, daddr: In6Addr, saddr: In6Addr | null, oif: 
     case RTN_PROHIBIT: return -EACCES;
     case RTN_LOCAL: case RTN_ANYCAST: return makeLocal(ip6, found, daddr, saddr, oif);
   }
-  return makeRoute(ip6, found.dev!, daddr, saddr, found.src, found.gateway, oif, found.mtu);
+  const rt = makeRoute(ip6, found.dev!, daddr, saddr, found.src, found.gateway, oif, found.mtu);
+  if (typeof rt !== 'number') rt.metrics = found.metrics;
+  return rt;
 }
 
 /** A destination for which a router has named a better way. */

@@ -4,8 +4,13 @@
  * The windows of a connection (`sndCwnd`, `sndSsthresh`, in segments) are moved by `tcp/cwnd.ts` and `tcp/recovery.ts`; the
  * algorithm says by how much. Its own numbers live in `tp.caPriv`.
  */
+import { INET_ECN_ECT_0, INET_ECN_NOT_ECT } from '../../wire/ipv4.ts';
+import { tcpSetEcnField } from '../ecn.ts';
+import type { AckState } from '../scratch.ts';
 import type { TcpSock } from '../sock.ts';
+import { bbrOps } from './bbr.ts';
 import { cubicOps } from './cubic.ts';
+import { dctcpOps } from './dctcp.ts';
 import { renoOps } from './reno.ts';
 
 /** Events for `cwndEvent` (Linux: enum tcp_ca_event). */
@@ -26,8 +31,14 @@ export class AckSample {
   inFlight = 0;
 }
 
+/** TCP_CC_INFO: numbers of the algorithm under the names of Linux's structs (`bbr_*`, `dctcp_*`). */
+export type TcpCcInfo = Readonly<Record<string, number>>;
+
+/** One algorithm. What most of them leave out is null: it costs a test. */
 export interface CongestionOps {
   readonly name: string;
+  /** It lives on congestion marks: ECN is negotiated whatever net.ipv4.tcp_ecn says, and every packet is marked ECT(0). */
+  readonly needsEcn: boolean;
   /** The connection has just been established, or has just been given this algorithm. Sets `tp.caPriv`. */
   init(tp: TcpSock): void;
   /** The slow start threshold after a loss, in segments. */
@@ -40,13 +51,21 @@ export interface CongestionOps {
   setState(tp: TcpSock, state: number): void;
   cwndEvent(tp: TcpSock, event: number): void;
   pktsAcked(tp: TcpSock, sample: AckSample): void;
-  /** It needs marks: ECN is asked for, and everything is ECT, whatever net.ipv4.tcp_ecn says. */
-  readonly needsEcn?: boolean;
+  /** Every ACK of new or old data, when the scoreboard is up to date. `flag`: FLAG_*. */
+  readonly inAckEvent: ((tp: TcpSock, flag: number) => void) | null;
+  /** Instead of `congAvoid`, of PRR and of the common pacing rate: the algorithm sets window and rate itself. */
+  readonly congControl: ((tp: TcpSock, rs: AckState) => void) | null;
+  /** The smallest burst, in segments; null: net.ipv4.tcp_min_tso_segs. */
+  readonly minTsoSegs: ((tp: TcpSock) => number) | null;
+  /** How many windows the send buffer is to hold; null: two. */
+  readonly sndbufExpand: ((tp: TcpSock) => number) | null;
+  /** TCP_CC_INFO; null: it has nothing to tell. */
+  readonly getInfo: ((tp: TcpSock) => TcpCcInfo) | null;
 }
 
-/** What `net.ipv4.tcp_available_congestion_control` lists, the default first. */
+/** What `net.ipv4.tcp_available_congestion_control` lists. */
 export function tcpAvailableCongestionControl(): readonly CongestionOps[] {
-  return [cubicOps, renoOps];
+  return [renoOps, cubicOps, bbrOps, dctcpOps];
 }
 
 /** The algorithm of that name, or null. */
@@ -59,7 +78,14 @@ export function tcpCaFind(name: string): CongestionOps | null {
 export function tcpSetCongestionControl(tp: TcpSock, ops: CongestionOps, established: boolean): void {
   tp.ca = ops;
   tp.caPriv = null;
-  if (established) ops.init(tp);
+  if (established) tcpInitCongestionControl(tp);
+}
+
+/** The connection has been established: its algorithm begins. */
+export function tcpInitCongestionControl(tp: TcpSock): void {
+  tp.priorSsthresh = 0;
+  tp.ca.init(tp); // which may step back to another one, where the peer does not speak ECN
+  tcpSetEcnField(tp, tp.ca.needsEcn ? INET_ECN_ECT_0 : INET_ECN_NOT_ECT);
 }
 
 export function tcpInSlowStart(tp: TcpSock): boolean {

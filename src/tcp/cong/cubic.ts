@@ -7,6 +7,7 @@
  */
 import { Mib } from '../../dev/mib.ts';
 import { tcpIsCwndLimited } from '../cwnd.ts';
+import { SK_PACING_NONE } from '../../sock/sock.ts';
 import { TCP_CA_Loss, type TcpSock } from '../sock.ts';
 import {
   CA_EVENT_TX_START, tcpCongAvoidAi, tcpInSlowStart, tcpSlowStart, type AckSample, type CongestionOps,
@@ -201,7 +202,7 @@ function hystartUpdate(tp: TcpSock, ca: Cubic, delay: number): void {
   if (now - ca.lastAck <= HYSTART_ACK_DELTA_US) {
     ca.lastAck = now;
     let threshold = ca.delayMin + hystartAckDelay(tp);
-    if (!tp.pacingNeeded) threshold /= 2; // pacing itself spreads a round over half a round trip
+    if (tp.pacingStatus === SK_PACING_NONE) threshold /= 2; // pacing itself spreads a round over half a round trip
     if (now - ca.roundStart > threshold) {
       leaveSlowStart(tp, ca, Mib.TcpExtTCPHystartTrainDetect, Mib.TcpExtTCPHystartTrainCwnd);
     }
@@ -231,6 +232,7 @@ function leaveSlowStart(tp: TcpSock, ca: Cubic, detected: number, cwnd: number):
 
 export const cubicOps: CongestionOps = {
   name: 'cubic',
+  needsEcn: false,
   init,
   ssthresh,
   congAvoid,
@@ -240,4 +242,9 @@ export const cubicOps: CongestionOps = {
   setState,
   cwndEvent,
   pktsAcked,
+  inAckEvent: null,
+  congControl: null,
+  minTsoSegs: null,
+  sndbufExpand: null,
+  getInfo: null,
 };

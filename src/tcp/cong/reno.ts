@@ -26,6 +26,7 @@ export function renoUndoCwnd(tp: TcpSock): number {
 
 export const renoOps: CongestionOps = {
   name: 'reno',
+  needsEcn: false,
   init(): void {},
   ssthresh: renoSsthresh,
   congAvoid: renoCongAvoid,
@@ -33,4 +34,9 @@ export const renoOps: CongestionOps = {
   setState(): void {},
   cwndEvent(): void {},
   pktsAcked(): void {},
+  inAckEvent: null,
+  congControl: null,
+  minTsoSegs: null,
+  sndbufExpand: null,
+  getInfo: null,
 };
