@@ -5,6 +5,8 @@ import type { Ipv6 } from '../ip/v6/ipv6.ts';
 import { AF_INET, AF_INET6, IPPROTO_TCP } from '../sock/constants.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { tcpCaFind } from './cong/cong.ts';
+import { tcpSetEcnField } from './ecn.ts';
+import { INET_ECN_ECT_0 } from '../wire/ipv4.ts';
 import { ConnectChecker } from './connect.ts';
 import { tcpRcv } from './demux.ts';
 import { tcpV4Err } from './icmp.ts';
@@ -59,6 +61,7 @@ export function tcpCreateSock(tcp: TcpProto, family: number = AF_INET): TcpSock 
   tcpInitXmitTimers(tp);
   tp.rcvbuf = sysctl.tcpRmem[1];
   tp.sndbuf = sysctl.tcpWmem[1];
+  if (ca.needsEcn) tcpSetEcnField(tp, INET_ECN_ECT_0);
   tp.rtoMinUs = sysctl.tcpRtoMinUs;
   tp.rtoMaxMs = sysctl.tcpRtoMaxMs;
   tp.reordering = sysctl.tcpReordering;

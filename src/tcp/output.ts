@@ -61,7 +61,6 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   const { net } = tp;
   if (skb.trace !== 0) net.trace(skb, 'tcpTransmitSkb', skb.gsoSegs > 1 ? `${String(skb.gsoSegs)} segments` : '');
   const flags = skb.tcpFlags | (skb.gsoSegs > 1 ? TCP_FLAG_PSH : 0); // a burst is flushed by whoever merges segments
-  skb.tcpFlags = flags;
   const { seq, endSeq } = skb;
   const pcount = skb.gsoSegs;
   const out = clone ? cloneSkb(skb) : skb;
@@ -230,14 +229,6 @@ function tcpAcceptableSeq(tp: TcpSock): number {
   const beyond = (tp.sndNxt - end) | 0;
   if (beyond <= 0 || (tp.wscaleOk && beyond < 1 << tp.sndWscale)) return tp.sndNxt;
   return end;
-}
-
-/** Acknowledges what was received up to `rcvNxt`, maybe less than all of it (DCTCP, before the mark changes). */
-export function tcpSendAckAt(tp: TcpSock, rcvNxt: number): void {
-  const now = tp.rcvNxt;
-  tp.rcvNxt = rcvNxt;
-  tcpSendAck(tp);
-  tp.rcvNxt = now;
 }
 
 /** Acknowledges, now. */

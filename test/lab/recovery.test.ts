@@ -69,7 +69,7 @@ lab('After an RTO one segment goes, then two with its ACK, and the threshold is 
   t.sock(c, { sndCwnd: 1, sndSsthresh: 7, caState: 'Loss' });
   t.run`
     +.1 < . 1:1(0) ack 1001
-    > P. 1001:2001(1000) ack 1
+    > . 1001:2001(1000) ack 1
     > . 2001:3001(1000) ack 1
   `;
   t.sock(c, { sndCwnd: 2 });
@@ -227,7 +227,7 @@ lab('RFC 6582: a partial ACK shows the next hole', { mss: 1000, rttMs: 100, sack
         < . 1:1(0) ack 1
     > . 1:1001(1000) ack 1
     +.1 < . 1:1(0) ack 3001
-    > P. 3001:4001(1000) ack 1
+    > . 3001:4001(1000) ack 1
     +.1 < . 1:1(0) ack 10001
   `;
   c.write(1000);

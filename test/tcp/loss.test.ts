@@ -154,10 +154,10 @@ lab('After a timeout everything counts as lost, and slow start fills the holes',
   assert.equal(c.tp.sndCwnd, 1);
   t.run`
     +.1 < . 1:1(0) ack 1001
-    > P. 1001:2001(1000) ack 1
+    > . 1001:2001(1000) ack 1
     > . 2001:3001(1000) ack 1
     +.1 < . 1:1(0) ack 3001
-    > P. 3001:4001(1000) ack 1
+    > . 3001:4001(1000) ack 1
     > P. 4001:5001(1000) ack 1
     +.1 < . 1:1(0) ack 5001
   `;

@@ -158,7 +158,10 @@ function takeDown(ifa: Inet6IfAddr): void {
 
 /** A route of the kernel's own. */
 export function kernelRoute(dev: NetDevice, dst: In6Addr, prefixLen: number, type: number, metric: number): Fib6Route {
-  return { dst, prefixLen, gateway: null, dev, metric, src: null, type, protocol: RTPROT_KERNEL, expires: 0, pref: 0, mtu: 0, metrics: null };
+  return {
+    dst, prefixLen, gateway: null, dev, metric, src: null, type, protocol: RTPROT_KERNEL, expires: 0, pref: 0, mtu: 0,
+    metrics: null,
+  };
 }
 
 function addPrefixRoute(ip6: Ipv6, ifa: Inet6IfAddr): void {

@@ -16,7 +16,7 @@ import { FLAG_ACK_MAYBE_DELAYED } from '../flags.ts';
 import { MIN_RTT_NONE } from '../rtt.ts';
 import type { AckState } from '../scratch.ts';
 import { SK_PACING_NEEDED, SK_PACING_NONE } from '../../sock/sock.ts';
-import { GSO_MAX_SIZE, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery, TCP_INFINITE_SSTHRESH, type TcpSock } from '../sock.ts';
+import { GSO_MAX_SIZE, TCP_CA_Loss, TCP_CA_Recovery, TCP_INFINITE_SSTHRESH, type TcpSock } from '../sock.ts';
 import { ltBwSampling, resetLtBwSampling } from './bbr-policer.ts';
 import { BBR_UNIT, Bbr, bbrBw, bbrMaxBw, bbrRateBytesPerSec, BW_UNIT, DRAIN, PROBE_BW, PROBE_RTT, STARTUP } from './bbr-state.ts';
 import { CA_EVENT_TX_START, type CongestionOps, type TcpCcInfo } from './cong.ts';

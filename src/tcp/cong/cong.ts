@@ -79,6 +79,7 @@ export function tcpSetCongestionControl(tp: TcpSock, ops: CongestionOps, establi
   tp.ca = ops;
   tp.caPriv = null;
   if (established) tcpInitCongestionControl(tp);
+  else tcpSetEcnField(tp, ops.needsEcn ? INET_ECN_ECT_0 : INET_ECN_NOT_ECT); // a listener's SYN-ACKs
 }
 
 /** The connection has been established: its algorithm begins. */

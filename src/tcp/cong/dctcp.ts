@@ -6,10 +6,10 @@
  * Needs ECN; a connection whose peer does not speak it goes on as Reno.
  */
 import { TCP_ECN_DEMAND_CWR, TCP_ECN_MODE_ANY } from '../ecn.ts';
-import { tcpSendAckAt } from '../output.ts';
+import { tcpSendAck } from '../output.ts';
 import { ICSK_ACK_NOW, ICSK_ACK_TIMER, TCP_CA_Recovery, type TcpSock } from '../sock.ts';
 import { CA_EVENT_ECN_IS_CE, CA_EVENT_ECN_NO_CE, CA_EVENT_LOSS, type CongestionOps, type TcpCcInfo } from './cong.ts';
-import { renoCongAvoid, renoOps } from './reno.ts';
+import { dctcpRenoOps, renoCongAvoid } from './reno.ts';
 import { TCP_CLOSE, TCP_LISTEN } from '../../sock/constants.ts';
 
 /** alpha = 1. */
@@ -23,17 +23,13 @@ class Dctcp {
   oldDelivered = 0;
   oldDeliveredCe = 0;
   nextSeq = 0;
-  /** The receiver's side: was the last data marked? And RCV.NXT then. */
+  /** The receiver's side: was the last data marked? */
   ceState = false;
-  priorRcvNxt = 0;
   lossCwnd = 0;
   /** Segments of the last window: marked, and all. */
   abEcn = 0;
   abTot = 0;
 }
-
-/** What DCTCP is where the peer does not speak ECN. */
-const dctcpRenoOps: CongestionOps = { ...renoOps, name: 'dctcp-reno' };
 
 function init(tp: TcpSock): void {
   if ((tp.ecnFlags & TCP_ECN_MODE_ANY) === 0 && tp.state !== TCP_LISTEN && tp.state !== TCP_CLOSE) {
@@ -41,7 +37,6 @@ function init(tp: TcpSock): void {
     return;
   }
   const ca = new Dctcp();
-  ca.priorRcvNxt = tp.rcvNxt;
   beginWindow(tp, ca);
   tp.caPriv = ca;
 }
@@ -96,18 +91,20 @@ function setState(tp: TcpSock, next: number): void {
 
 /**
  * RFC 8257 §3.2: the first data that is marked, or not marked any more, draws an ACK at once; what a delayed ACK still owed is
- * acknowledged before it, with the old mark.
+ * acknowledged before it, with the old mark. RCV.NXT has not moved over the new data yet.
  */
 function receivedMark(tp: TcpSock, ce: boolean): void {
   const ca = state(tp);
   if (ca.ceState !== ce) {
     if ((tp.ackPending & ICSK_ACK_TIMER) !== 0) {
       demandCwr(tp, ca.ceState);
-      tcpSendAckAt(tp, ca.priorRcvNxt);
+      const pending = tp.ackPending;
+      tp.ackPending = 0; // it does not settle what the new data asks for
+      tcpSendAck(tp);
+      tp.ackPending = pending;
     }
     tp.ackPending |= ICSK_ACK_NOW;
   }
-  ca.priorRcvNxt = tp.rcvNxt;
   ca.ceState = ce;
   demandCwr(tp, ce);
 }
@@ -139,7 +136,9 @@ export const dctcpOps: CongestionOps = {
   needsEcn: true,
   init,
   ssthresh,
-  congAvoid: renoCongAvoid,
+  congAvoid(tp: TcpSock, ack: number, acked: number): void {
+    renoCongAvoid(tp, ack, acked);
+  },
   undoCwnd(tp: TcpSock): number {
     return Math.max(tp.sndCwnd, state(tp).lossCwnd);
   },

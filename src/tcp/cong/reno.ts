@@ -40,3 +40,6 @@ export const renoOps: CongestionOps = {
   sndbufExpand: null,
   getInfo: null,
 };
+
+/** What DCTCP is where the peer does not speak ECN. */
+export const dctcpRenoOps: CongestionOps = { ...renoOps, name: 'dctcp-reno' };
