@@ -17,7 +17,10 @@ export const ROOMS: readonly string[] = [
 export const NEIGHBOURS: readonly string[] = ['udp', 'tcp', 'raw', 'unix'];
 
 /** The public doors: `mod.ts` and these files of `src/`. They re-export and hold no code of their own. */
-export const DOORS: readonly string[] = ['net', 'dgram', 'dns', 'register', 'testing', 'deno'];
+export const DOORS: readonly string[] = ['net', 'dgram', 'dns', 'register', 'testing', 'deno', 'browser'];
+
+/** The door that opens in a browser, too: nothing behind it imports a module of a runtime. */
+export const BROWSER_DOOR = 'src/browser.ts';
 
 /** From here on up, promises exist: user code waits here. Below, everything runs to completion. */
 export const FIRST_ASYNC_ROOM = 'syscall';

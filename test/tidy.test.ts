@@ -88,6 +88,7 @@ test('an import says its extension, and a folder that is no room is refused', ()
   mistake('src/tcp/info.ts', "export * from './rtt.js';\n", "import './rtt.js' without its extension → write .ts");
   mistake('src/utils/x.ts', 'export const x = 1;\n', 'utils is not a room');
   mistake('src/helpers.ts', 'export const x = 1;\n', 'not a public door');
+  mistake('src/browser.ts', "export { x } from './node/x.ts';\n", 'needs a runtime', { 'src/node/x.ts': 'export const x = 1;\n' });
 });
 
 test('node: is for node/ and cli/, and packages only where and when they are installed', () => {

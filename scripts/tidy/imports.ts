@@ -1,5 +1,5 @@
 /** Imports point down: the order of rooms, and what may come from outside of kernet. */
-import { DOORS, FIRST_ASYNC_ROOM, mayImport, NEIGHBOURS, NODE_IMPORTERS, rank, roomOf } from '../rooms.ts';
+import { BROWSER_DOOR, DOORS, FIRST_ASYNC_ROOM, FIRST_RUNTIME_ROOM, mayImport, NEIGHBOURS, NODE_IMPORTERS, rank, roomOf } from '../rooms.ts';
 import { resolve, type Finding, type Import, type Source } from './source.ts';
 
 /** Checks every import of one file of `src/` (or of mod.ts). */
@@ -25,6 +25,9 @@ function checkInside(source: Source, one: Import): string | null {
   if (target.endsWith('.test.ts')) return `imports the test ${target} → move what is shared out of it`;
   const room = roomOf(target);
   if (room === '') return `imports ${target}, which is not in src/ → an installed kernet does not have it`;
+  if (source.path === BROWSER_DOOR && rank(room) >= rank(FIRST_RUNTIME_ROOM)) {
+    return `exports ${target}, which needs a runtime → mod.ts is the door for that`;
+  }
   if (source.room === 'door') return null;
   if (room === 'door') return `${source.room} imports the public door ${target} → import the file that the door re-exports`;
   if (mayImport(source.room, room)) return null;
