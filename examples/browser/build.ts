@@ -15,8 +15,8 @@ const PORT = 8137;
 function options(out: string): BuildOptions {
   // `platform: 'browser'`: an import of node:anything is an error.
   return {
-    entryPoints: [join(HERE, 'page.ts')], outfile: join(out, 'page.js'), bundle: true, platform: 'browser', format: 'iife', target: 'es2022',
-    tsconfigRaw: {}, logLevel: 'warning', minify: true, define: { global: 'globalThis' },
+    entryPoints: [join(HERE, 'page.ts')], outfile: join(out, 'page.js'), bundle: true, platform: 'browser', format: 'iife',
+    target: 'es2022', tsconfigRaw: {}, logLevel: 'warning', minify: true, define: { global: 'globalThis' },
   };
 }
 

@@ -1,5 +1,7 @@
 /** Imports point down: the order of rooms, and what may come from outside of kernet. */
-import { BROWSER_DOOR, DOORS, FIRST_ASYNC_ROOM, FIRST_RUNTIME_ROOM, mayImport, NEIGHBOURS, NODE_IMPORTERS, rank, roomOf } from '../rooms.ts';
+import {
+  BROWSER_DOOR, DOORS, FIRST_ASYNC_ROOM, FIRST_RUNTIME_ROOM, mayImport, NEIGHBOURS, NODE_IMPORTERS, rank, roomOf,
+} from '../rooms.ts';
 import { resolve, type Finding, type Import, type Source } from './source.ts';
 
 /** Checks every import of one file of `src/` (or of mod.ts). */

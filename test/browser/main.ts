@@ -158,7 +158,8 @@ async function main(args: readonly string[]): Promise<void> {
     console.log(`browser: skipped: none of ${CHROMIUM.join(', ')} is installed (Debian: apt-get install chromium)`);
     return;
   }
-  await must('checking the page\'s types', process.execPath, [join(ROOT, 'node_modules/typescript/bin/tsc'), '-p', 'examples/browser'], ROOT);
+  const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+  await must('checking the page\'s types', process.execPath, [tsc, '-p', 'examples/browser'], ROOT);
   const folder = mkdtempSync(join(tmpdir(), 'kernet-page-'));
   const kib = Math.round(await buildPage(folder) / 1024);
   const server = await serve(folder);
