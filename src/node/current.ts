@@ -61,11 +61,15 @@ export function currentSkewMs(): number {
   return hostOfRun()?.skewMs() ?? 0;
 }
 
+/** Told whenever a host begins to run something. */
+export const entering: Set<() => void> = new Set();
+
 /** Runs `fn` on a host: what it starts, and what comes of that, has the host's network. Needs `install()`. */
 export function runOn<T>(host: NodeHost, fn: () => T): T {
   if (installations.length === 0) {
     throw new Error('host.run: Node\'s modules are untouched; call install() first, or start with --import kernet/register');
   }
+  for (const listener of entering) listener();
   return store.run(host, fn);
 }
 

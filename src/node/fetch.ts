@@ -9,6 +9,7 @@ import type { NetConnectOpts, Socket } from 'node:net';
 import net from 'node:net';
 import process from 'node:process';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
+import type { AnyFunction } from './classes.ts';
 import { createNet } from './net.ts';
 import { NodeHost, type HostLike } from './sockets.ts';
 import { tlsConnectOn } from './tls.ts';
@@ -32,6 +33,8 @@ export type Connector = (request: ConnectorRequest, callback: (error: Error | nu
 
 /** Options of a connector: those of `tls.connect` and `net.connect`, which go to them as they are, and these. */
 export interface ConnectorOptions extends Omit<ConnectionOptions, 'host' | 'port' | 'timeout'> {
+  readonly autoSelectFamily?: boolean;
+  readonly autoSelectFamilyAttemptTimeout?: number;
   /** Milliseconds until a connection that is not there yet is given up; 0 waits for as long as TCP does. 10,000 unless given. */
   readonly timeout?: number;
   /** Offers h2 beside HTTP/1.1. False unless given. */
@@ -151,13 +154,19 @@ function globalDispatcher(): Dispatcher | undefined {
   return found?.[REAL_DISPATCHER] ?? found;
 }
 
+/** Loads the undici that fetch is, where it is not there yet. */
+export function loadUndici(fetch: AnyFunction): boolean {
+  if (globalDispatcher() !== undefined) return false;
+  void (fetch('data:,') as Promise<Response>).then((r) => r.text(), () => undefined); // needs no connection
+  return true;
+}
+
 /** The class Agent of the undici that fetch is: of the global dispatcher, which is there once undici has been loaded. */
 function agentClass(): AgentClass {
   if ('deno' in process.versions) {
     throw new Error('host.fetch: the fetch of Deno takes no connections from outside; use host.http');
   }
-  // This loads it, where it is not loaded yet, and needs no connection.
-  if (globalDispatcher() === undefined) void globalThis.fetch('data:,').then((r) => r.text(), () => undefined);
+  loadUndici(globalThis.fetch as AnyFunction);
   const found = globalDispatcher()?.constructor as AgentClass | undefined;
   if (found?.name === 'Agent') return found;
   throw new Error('host.fetch: the global dispatcher is no Agent of undici; give fetch a dispatcher of its own:'

@@ -53,7 +53,7 @@ function look(module: typeof http2): Http2Insides {
 }
 
 /** The prototype that has the member itself. */
-function holderOf(object: object, name: string): object {
+export function holderOf(object: object, name: string): object {
   let at = object;
   while (!Object.hasOwn(at, name)) at = Object.getPrototypeOf(at) as object;
   return at;

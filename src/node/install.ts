@@ -23,7 +23,7 @@ import { hookGuard } from './guard.ts';
 import { reinitializeHandle } from './handle/runtime.ts';
 import { hookDatagrams } from './hook/dgram.ts';
 import { hookNames } from './hook/dns.ts';
-import { hookAgentNames } from './hook/http.ts';
+import { hookHttp } from './hook/http.ts';
 import { hookIpc } from './hook/ipc.ts';
 import { hookNet } from './hook/net.ts';
 import { hookOs } from './hook/os.ts';
@@ -185,6 +185,8 @@ function hookPoints(): [name: string, owner: object, key: PropertyKey][] {
     ['dns.Resolver', dns, 'Resolver'],
     ['dns.promises.Resolver', dns.promises, 'Resolver'],
     ['http.Agent.prototype.getName', http.Agent.prototype, 'getName'],
+    ['http.Agent.prototype.addRequest', http.Agent.prototype, 'addRequest'],
+    ['http.Agent.prototype.createSocket', http.Agent.prototype, 'createSocket'],
   ];
 }
 
@@ -194,7 +196,7 @@ function hookAll(): Undo {
     throw new Error(`install: Node ${process.version} has no ${name}; its sockets cannot be led to a kernet host. Please report it`);
   }
   admitTcpHandles();
-  const undo = [...hookNet(), ...hookDatagrams(), ...hookNames(), hookAgentNames(), ...hookOs(), ...hookIpc(), ...hookGuard()];
+  const undo = [...hookNet(), ...hookDatagrams(), ...hookNames(), ...hookHttp(), ...hookOs(), ...hookIpc(), ...hookGuard()];
   syncBuiltinESMExports();
   return () => {
     for (const step of undo.reverse()) step();

@@ -14,9 +14,11 @@ import timersPromises from 'node:timers/promises';
 import { NS_PER_SEC } from '../lib/units.ts';
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
 import { carry } from './handle/context.ts';
-import { isTcpHandle } from './handle/tcp.ts';
 import { currentSkewMs } from './current.ts';
-import { socketTimer, type HandleHolder } from './handle/runtime.ts';
+import { isHostSocket } from './handle/tls.ts';
+import { checksOn } from './http-checks.ts';
+import { http2On } from './http2-clock.ts';
+import { timeoutOn } from './socket-timer.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -53,7 +55,11 @@ export function nodeProgram(clock: ProgramClock): () => void {
   for (const [name, value] of Object.entries(promises(clock))) swap(timersPromises, name, value);
   swap(process, 'hrtime', hrtime(clock));
   swap(AbortSignal, 'timeout', abortTimeout(clock));
-  swap(net.Socket.prototype, 'setTimeout', socketSetTimeout(clock));
+  const socket = net.Socket.prototype as unknown as Record<'setTimeout', AnyFunction>;
+  swap(socket, 'setTimeout', timeoutOn(clock, socket.setTimeout, isHostSocket));
+  undo.push(http2On(clock, swap));
+  checksOn(clock, swap);
+  swap(Timeout, 'refresh', undiciTicks(clock, Timeout.refresh));
   swap(http.ServerResponse.prototype, 'writeHead', datedWriteHead());
   const server = http.Server.prototype as unknown as Record<string, (this: unknown) => unknown>;
   for (const name of ['closeAllConnections', 'closeIdleConnections']) swap(server, name, closeInOrder(server[name]!));
@@ -180,45 +186,34 @@ function abortTimeout(clock: ProgramClock): (ms: number) => AbortSignal {
   };
 }
 
-// ---- socket.setTimeout
+// ---- undici
 
-/** What lib/net.js keeps as a socket's timer: it refreshes it on every byte, and clears it by setting `_onTimeout` to null. */
-class SocketTimer {
-  private readonly timer: VirtualTimer;
-
-  constructor(clock: ProgramClock, ms: number, fire: () => void) {
-    this.timer = clock.start(fire, ms, [], false).unref();
-  }
-
-  refresh(): this {
-    this.timer.refresh();
-    return this;
-  }
-
-  close(): this {
-    this.timer.close();
-    return this;
-  }
-
-  get _onTimeout(): unknown {
-    return this;
-  }
-
-  set _onTimeout(_value: unknown) {
-    this.timer.close();
-  }
+interface RealTimeout {
+  readonly _onTimeout?: { readonly name: string } | null;
+  readonly _idleTimeout?: number;
 }
 
-/** The idle timeout of a kernet socket counts the world's milliseconds. */
-function socketSetTimeout(clock: ProgramClock): AnyFunction {
-  const { setTimeout: real } = net.Socket.prototype as unknown as Record<'setTimeout', AnyFunction>;
-  return function setTimeout(this: unknown, ...args: unknown[]): unknown {
-    const result = real.apply(this, args);
-    const socket = this as net.Socket & HandleHolder & { _onTimeout(): void };
-    const ms = args[0];
-    if (clock.ended || !isTcpHandle(socket._handle) || typeof ms !== 'number' || ms <= 0 || socket.destroyed) return result;
-    socketTimer(socket, new SocketTimer(clock, ms, () => socket._onTimeout()));
-    return result;
+/** The prototype of the runtime's own timers. Taken when this module is loaded: a program's are others. */
+const Timeout = Object.getPrototypeOf(unrefed(globalThis.setTimeout(() => undefined, 0))) as Record<'refresh', AnyFunction>;
+
+function unrefed<T>(timer: T): T {
+  (timer as { unref?(): unknown }).unref?.();
+  return timer;
+}
+
+/** undici counts its timeouts by one timer of half a second, which it refreshes by this function for as long as it has any. */
+const UNDICI_TICK = 'onTick';
+
+/** That timer, armed before a program began, goes on by the program's clock when it is refreshed by it. */
+function undiciTicks(clock: ProgramClock, real: AnyFunction): AnyFunction {
+  const virtual = new WeakMap<object, VirtualTimer>();
+  return function refresh(this: unknown): unknown {
+    const { _onTimeout: tick, _idleTimeout: ms } = this as RealTimeout;
+    if (tick?.name !== UNDICI_TICK || clock.ended) return real.call(this);
+    const timer = virtual.get(this as object);
+    if (timer === undefined) virtual.set(this as object, clock.start(tick, ms, [], false).unref());
+    else timer.refresh();
+    return this;
   };
 }
 

@@ -6,41 +6,11 @@ import type http2 from 'node:http2';
 import { test } from 'node:test';
 import type tls from 'node:tls';
 import { WebSocketServer } from 'ws';
-import { World, type Host } from '../../src/node/world.ts';
 import { issue, makeAuthority } from '../certificates.ts';
+import { closed, onLan, text } from './lan.ts';
 
 const ca = makeAuthority('the CA of these tests');
 const bobs = issue(ca, 'bob');
-
-interface Lan {
-  readonly world: World;
-  readonly alice: Host;
-  readonly bob: Host;
-}
-
-/** Two hosts, 10 ms there and back; `main` runs in virtual time, and at its end nothing is left open. */
-async function onLan(main: (lan: Lan) => Promise<void>): Promise<void> {
-  const world = new World({ seed: 3 });
-  const [alice, bob] = [world.host('alice'), world.host('bob')];
-  world.cable(alice, bob, { delay: '5ms' });
-  try {
-    await world.run(() => main({ world, alice, bob }));
-  } finally {
-    world.stop();
-  }
-}
-
-async function text(stream: AsyncIterable<unknown>): Promise<string> {
-  let all = '';
-  for await (const chunk of stream) all += String(chunk);
-  return all;
-}
-
-async function closed(server: { close(): unknown; once(event: 'close', f: () => void): unknown }): Promise<void> {
-  const done = new Promise<void>((resolve) => void server.once('close', resolve));
-  server.close();
-  await done;
-}
 
 void test('tls: by name, with the certificate checked', () => onLan(async ({ alice, bob, world }) => {
   const server = bob.tls.createServer(bobs, (s) => s.end(`hello ${s.remoteAddress!}`)).listen(443);

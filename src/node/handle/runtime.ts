@@ -107,11 +107,11 @@ interface ClearableTimer {
   close(): unknown;
 }
 
-/** Puts `timer` in the place of the one that a socket's setTimeout has just armed, which is stopped. */
-export function socketTimer(socket: net.Socket, timer: object): void {
+/** Puts `timer` in the place of the one that the setTimeout of a socket, or of http2, has just armed, which is stopped. */
+export function socketTimer(socket: object, timer: object): void {
   const symbol = symbolOf(socket, /^(timeout|kTimeout)$/);
   if (symbol === null) return; // the runtime's own timer stays
-  const holder = socket as unknown as Record<symbol, ClearableTimer | null | undefined>;
+  const holder = socket as Record<symbol, ClearableTimer | null | undefined>;
   holder[symbol]?.close();
   holder[symbol] = timer as ClearableTimer;
 }

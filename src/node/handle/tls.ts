@@ -37,12 +37,29 @@ export function tlsHandle(host: HandleHost, socket: object): NativeSide {
 /** A handle as C++ has it on top of another one. */
 interface Wrapped {
   readonly _parent?: unknown;
+  readonly _parentWrap?: object | null;
 }
 
 /** The host's handle below a TLS socket's own; null when there is none. */
 export function handleBelow(socket: object): NativeSide | null {
   const parent = ((socket as HandleHolder)._handle as Wrapped | null | undefined)?._parent;
   return parent instanceof NativeSide ? parent : null;
+}
+
+/** Sockets on sockets: TLS on TLS, on a stream of http2… */
+const MAX_LAYERS = 8;
+
+/** Is it a socket of a host, or something on top of one: TLS, a session's socket, a stream that has one below? */
+export function isHostSocket(socket: object): boolean {
+  let at: object | null | undefined = socket;
+  for (let i = 0; i < MAX_LAYERS && at !== null && at !== undefined; i++) {
+    const { _handle: handle } = at as Partial<HandleHolder>;
+    if (isTcpHandle(handle)) return true;
+    const below = (handle as Wrapped | null | undefined)?._parentWrap;
+    if (isTcpHandle((handle as Wrapped | null | undefined)?._parent)) return true;
+    at = below ?? (at as { readonly stream?: object }).stream;
+  }
+  return false;
 }
 
 /** The C++ side of a handle. The socket below has it from now on, for TLS closes that socket only when their handles are one. */
