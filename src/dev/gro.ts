@@ -8,7 +8,7 @@
  * Exact or not at all: a packet is merged only when the merged one says the same. Same addresses, ports, TTL, TOS, DF; the
  * identification one higher each time; of IPv6 the same traffic class, flow label and hop limit, and no header between its own and
  * TCP's; the sequence without a gap; same acknowledgement, window, flags and option bytes (so
- * the same timestamps). PSH and FIN may come with the last segment, CWR with the first; a segment shorter than the first ends
+ * the same timestamps). PSH and FIN may come with the last segment, CWR with the first or with all; a segment shorter than the first ends
  * the packet. Cutting the result gives the segments again (a test says so).
  */
 import { get16, get32, get8, put16, put8 } from '../lib/bytes.ts';
@@ -231,7 +231,11 @@ function sameSegment(held: SkBuff, skb: SkBuff): boolean {
   const at = held.th;
   const bt = skb.th;
   const word = get16(b, bt + TCP_DOFF);
-  if ((word & TCP_FLAG_CWR) !== 0 || ((get16(a, at + TCP_DOFF) ^ word) & ~LOOSE_FLAGS) !== 0) return false;
+  const diff = get16(a, at + TCP_DOFF) ^ word;
+  if ((diff & ~LOOSE_FLAGS) !== 0) return false;
+  // CWR: on the first alone (RFC 3168), or on all of them (a count of Accurate ECN).
+  const cwr = (word & TCP_FLAG_CWR) !== 0;
+  if (held.gsoSegs > 1 ? cwr !== held.gsoAccEcn : cwr && (diff & TCP_FLAG_CWR) !== 0) return false;
   if (((get32(a, at + TCP_SEQ) + held.dataLen) | 0) !== get32(b, bt + TCP_SEQ)) return false;
   if (get32(a, at + TCP_ACK_SEQ) !== get32(b, bt + TCP_ACK_SEQ)) return false;
   if (get16(a, at + TCP_WINDOW) !== get16(b, bt + TCP_WINDOW)) return false;
@@ -253,6 +257,7 @@ function hasRoom(held: SkBuff, skb: SkBuff): boolean {
 
 function merge(held: SkBuff, skb: SkBuff, flags: number): void {
   movePayload(skb, held);
+  if (held.gsoSegs === 1) held.gsoAccEcn = (flags & TCP_FLAG_CWR) !== 0;
   held.gsoSegs++;
   held.truesize += skb.truesize;
   const at = held.th + TCP_FLAGS;

@@ -220,6 +220,8 @@ const TCP: Readonly<Record<string, Shape>> = {
     text: { parse: fastopenKeyText, form: 'four hexadecimal words with hyphens between them, or two such keys', empty: FASTOPEN_NO_KEY },
   },
   tcp_ecn: { max: 5 },
+  tcp_ecn_option: { max: 3 },
+  tcp_ecn_option_beacon: { max: 65535 },
   tcp_ecn_fallback: BOOL,
   tcp_early_retrans: { max: 4 },
   tcp_slow_start_after_idle: BOOL,

@@ -27,6 +27,7 @@ export function cloneSkb(skb: SkBuff): SkBuff {
   copy.ipSummed = skb.ipSummed;
   copy.gsoSize = skb.gsoSize;
   copy.gsoSegs = skb.gsoSegs;
+  copy.gsoAccEcn = skb.gsoAccEcn;
   copy.priority = skb.priority;
   copy.mark = skb.mark;
   copy.hash = skb.hash;

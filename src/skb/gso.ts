@@ -72,7 +72,7 @@ export function skbGsoCut(skb: SkBuff, index: number, count: number): SkBuff {
   segment.origin = skb.origin;
   segment.trace = skb.trace;
   fixNetworkHeader(to, nh, th + thHlen(buf, th) - nh + payload, index);
-  fixTransportHeader(to, th, from, index, count);
+  fixTransportHeader(to, th, from, index, count, skb.gsoAccEcn);
   return segment;
 }
 
@@ -109,11 +109,11 @@ function fixNetworkHeader(buf: Uint8Array, nh: number, totalLen: number, index: 
   put16(buf, nh + IPV4_CHECK, csumReplace2(csumReplace2(get16(buf, nh + IPV4_CHECK), oldLen, totalLen), oldId, id));
 }
 
-function fixTransportHeader(buf: Uint8Array, th: number, from: number, index: number, count: number): void {
+function fixTransportHeader(buf: Uint8Array, th: number, from: number, index: number, count: number, accEcn: boolean): void {
   put16(buf, th + TCP_CHECK, 0);
   if (index > 0) put32(buf, th + TCP_SEQ, (get32(buf, th + TCP_SEQ) + from) | 0);
   let flags = get8(buf, th + TCP_FLAGS);
-  if (index > 0) flags &= ~TCP_FLAG_CWR;
+  if (index > 0 && !accEcn) flags &= ~TCP_FLAG_CWR;
   if (index < count - 1) flags &= ~(TCP_FLAG_FIN | TCP_FLAG_PSH);
   put8(buf, th + TCP_FLAGS, flags);
 }

@@ -130,6 +130,7 @@ export class SkbPool {
     skb.ipSummed = CHECKSUM_NONE;
     skb.gsoSize = 0;
     skb.gsoSegs = 0;
+    skb.gsoAccEcn = false;
     skb.priority = 0;
     skb.mark = 0;
     skb.hash = 0;

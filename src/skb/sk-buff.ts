@@ -100,6 +100,8 @@ export class SkBuff {
   /** Payload bytes of a segment when this is a super-packet (TSO, GRO), else 0. */
   gsoSize = 0;
   gsoSegs = 0;
+  /** Its segments all have CWR, if it has it: a count of Accurate ECN, not a message for one of them. */
+  gsoAccEcn = false;
   priority = 0;
   mark = 0;
   /** Spread of flows: the hash of the 4-tuple, or 0. */

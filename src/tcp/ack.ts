@@ -21,10 +21,12 @@ import { tcpSlowStartAfterIdleCheck, tcpUpdatePacingRate } from './cwnd.ts';
 import {
   FLAG_ACKED, FLAG_ACK_MAYBE_DELAYED, FLAG_CA_ALERT, FLAG_DATA, FLAG_DATA_ACKED, FLAG_DATA_SACKED, FLAG_DSACKING_ACK, FLAG_DSACK_TLP,
   FLAG_ECE, FLAG_FORWARD_PROGRESS, FLAG_NOT_DUP, FLAG_NO_CHALLENGE_ACK, FLAG_ORIG_SACK_ACKED, FLAG_RETRANS_DATA_ACKED,
-  FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_UPDATE_TS_RECENT,
+  FLAG_SACK_RENEGING, FLAG_SET_XMIT_TIMER, FLAG_SLOWPATH, FLAG_SND_UNA_ADVANCED, FLAG_SYN_ACKED, FLAG_TS_PROGRESS,
+  FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE, REXMIT_LOST, REXMIT_NEW, REXMIT_NONE,
 } from './flags.ts';
-import { tcpEcnRfc3168 } from './ecn.ts';
+import { tcpAccEcnProcess } from './accecn.ts';
+import { tcpEcnAccEcn, tcpEcnRfc3168 } from './ecn.ts';
 import { tcpHighestSackSeq, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
 import { tcpConfirmNeigh } from './dst.ts';
@@ -78,7 +80,7 @@ export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   }
   const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : priorSndUna;
   st.priorInFlight = tcpPacketsInFlight(tp);
-  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0) tcpReplaceTsRecent(tp, skb.seq);
+  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0 && tcpReplaceTsRecent(tp, skb.seq)) st.flag |= FLAG_TS_PROGRESS;
   const priorDelivered = tp.delivered;
 
   if ((st.flag & (FLAG_SLOWPATH | FLAG_SND_UNA_ADVANCED)) === FLAG_SND_UNA_ADVANCED) {
@@ -93,8 +95,8 @@ export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   tp.errSoft = 0; // something got through
   tp.probesOut = 0;
   tp.rcvTstampUs = tp.mstampUs;
-  if (tp.packetsOut === 0 && tp.rtxQueue.head === null) ackWithoutQueue(tp, ack, priorSndUna, priorDelivered, st);
-  else ackWithQueue(tp, ack, priorSndUna, priorFack, priorDelivered, st);
+  if (tp.packetsOut === 0 && tp.rtxQueue.head === null) ackWithoutQueue(tp, skb, priorSndUna, priorDelivered, st);
+  else ackWithQueue(tp, skb, priorSndUna, priorFack, priorDelivered, st);
   return 1;
 }
 
@@ -110,6 +112,7 @@ function oldAck(tp: TcpSock, skb: SkBuff, st: AckState): number {
     const prior = tp.delivered;
     tcpSacktagWriteQueue(tp, skb, tp.sndUna, st);
     tp.delivered += st.sackDelivered;
+    accEcn(tp, skb, prior, st);
     tcpFastretransAlert(tp, tp.sndUna, 0, st);
     countDelivered(tp, prior, st.flag);
     tcpXmitRecovery(tp, st.rexmit);
@@ -130,11 +133,14 @@ function slowAck(tp: TcpSock, skb: SkBuff, ack: number, priorSndUna: number, st:
   if (echo && tcpEcnRfc3168(tp)) st.flag |= FLAG_ECE;
 }
 
-/** RFC 7323 §4.3 (2): TS.Recent is that of the segment which covers the last ACK sent; never an older one. */
-function tcpReplaceTsRecent(tp: TcpSock, seq: number): void {
+/** RFC 7323 §4.3 (2): TS.Recent is that of the segment which covers the last ACK sent; never an older one. True: it is newer. */
+function tcpReplaceTsRecent(tp: TcpSock, seq: number): boolean {
   const { rxOpt } = tp;
-  if (!rxOpt.sawTstamp || ((seq - tp.rcvWup) | 0) > 0) return;
-  if (pawsCheck(tp.net, tp.tsRecent, tp.tsRecentStamp, rxOpt.tsval, 0)) tcpStoreTsRecent(tp);
+  if (!rxOpt.sawTstamp || ((seq - tp.rcvWup) | 0) > 0) return false;
+  if (!pawsCheck(tp.net, tp.tsRecent, tp.tsRecentStamp, rxOpt.tsval, 0)) return false;
+  const newer = ((rxOpt.tsval - tp.tsRecent) | 0) > 0;
+  tcpStoreTsRecent(tp);
+  return newer;
 }
 
 function sndUnaUpdate(tp: TcpSock, ack: number): void {
@@ -165,25 +171,27 @@ function tcpAckUpdateWindow(tp: TcpSock, skb: SkBuff, ack: number): number {
 }
 
 /** Nothing was out. */
-function ackWithoutQueue(tp: TcpSock, ack: number, priorSndUna: number, priorDelivered: number, st: AckState): void {
+function ackWithoutQueue(tp: TcpSock, skb: SkBuff, priorSndUna: number, priorDelivered: number, st: AckState): void {
+  accEcn(tp, skb, priorDelivered, st);
   if (tp.ca.inAckEvent !== null) tp.ca.inAckEvent(tp, st.flag);
   if ((st.flag & FLAG_DSACKING_ACK) !== 0) {
     tcpFastretransAlert(tp, priorSndUna, 0, st);
     countDelivered(tp, priorDelivered, st.flag);
   }
   tcpAckProbe(tp);
-  if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, ack, st.flag);
+  if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, skb.ackSeq, st.flag);
 }
 
 /** Something was out: what has come, what is lost, what next. */
 function ackWithQueue(
-  tp: TcpSock, ack: number, priorSndUna: number, priorFack: number, priorDelivered: number, st: AckState,
+  tp: TcpSock, skb: SkBuff, priorSndUna: number, priorFack: number, priorDelivered: number, st: AckState,
 ): void {
   const priorLost = tp.lost;
   tcpCleanRtxQueue(tp, priorFack, priorSndUna, priorDelivered, st);
   tcpRackUpdateReoWnd(tp, st);
+  accEcn(tp, skb, priorDelivered, st);
   if (tp.ca.inAckEvent !== null) tp.ca.inAckEvent(tp, st.flag);
-  if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, ack, st.flag);
+  if (tp.tlpHighSeq !== 0) tcpProcessTlpAck(tp, skb.ackSeq, st.flag);
   if ((st.flag & FLAG_NOT_DUP) === 0 || (st.flag & FLAG_CA_ALERT) !== 0 || tp.caState !== TCP_CA_Open) {
     const dup = (st.flag & (FLAG_SND_UNA_ADVANCED | FLAG_NOT_DUP | FLAG_DSACKING_ACK)) === 0;
     tcpFastretransAlert(tp, priorSndUna, dup ? 1 : 0, st);
@@ -192,8 +200,14 @@ function ackWithQueue(
   if ((st.flag & FLAG_FORWARD_PROGRESS) !== 0 || (st.flag & FLAG_NOT_DUP) === 0) tcpConfirmNeigh(tp);
   const delivered = countDelivered(tp, priorDelivered, st.flag);
   tcpRateGen(tp, delivered, tp.lost - priorLost, st);
-  tcpCongControl(tp, ack, delivered, st);
+  tcpCongControl(tp, skb.ackSeq, delivered, st);
   if (st.rexmit !== REXMIT_NONE) tcpXmitRecovery(tp, st.rexmit);
+}
+
+/** Accurate ECN: does the ACK tell of marks? Then it is as with ECE (RFC 9768 §3.2.2.2). */
+function accEcn(tp: TcpSock, skb: SkBuff, priorDelivered: number, st: AckState): void {
+  if (tp.accEcn === null || !tcpEcnAccEcn(tp)) return;
+  if (tcpAccEcnProcess(tp, skb, tp.delivered - priorDelivered, st) > 0) st.flag |= FLAG_ECE;
 }
 
 /** Under ECE all that this ACK delivers counts as marked (RFC 3168 says no more than "some"). */
@@ -253,7 +267,7 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
   let fullyAcked = true;
   let skb = tp.rtxQueue.head;
   while (skb !== null) {
-    const { seq, endSeq, sacked, sentUs } = skb;
+    const { seq, endSeq, sacked, sentUs, len } = skb;
     let pcount = skb.gsoSegs;
     if (((endSeq - sndUna) | 0) > 0) {
       if (pcount === 1 || ((sndUna - seq) | 0) <= 0) break;
@@ -270,6 +284,7 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
       if (((endSeq - tp.highSeq) | 0) <= 0) st.flag |= FLAG_ORIG_SACK_ACKED;
     }
     scoreAcked(tp, skb, sacked, pcount, endSeq);
+    if ((sacked & TCPCB_SACKED_ACKED) === 0) st.deliveredBytes += fullyAcked ? len : len - skb.len;
     pktsAcked += pcount;
     tcpRateSkbDelivered(tp, skb, st);
     if ((skb.tcpFlags & TCP_FLAG_SYN) === 0) {

@@ -429,4 +429,6 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.errSoft = 0;
   tcpEcnSetMode(tp, 0);
   tp.ecnFlags = 0;
+  tp.accEcn = null;
+  tp.deliveredCe = 0;
 }

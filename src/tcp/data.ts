@@ -24,6 +24,7 @@ import { get8 } from '../lib/bytes.ts';
 import { TCP_FLAG_FIN, TCP_FLAG_SYN, TCP_FLAG_URG, thHlen, thUrgPtr } from '../wire/tcp.ts';
 import { tcpSetState } from './close.ts';
 import { tcpEnterQuickackMode, tcpEventDataRecv, tcpScheduleAck, TCP_MAX_QUICKACKS } from './delack.ts';
+import { tcpAccEcnSpuriousRetrans } from './accecn.ts';
 import { tcpEcnAcceptCwr } from './ecn.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpForcedMemSchedule } from './memory.ts';
@@ -74,6 +75,7 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
   if (((endSeq - tp.rcvNxt) | 0) <= 0) {
     // All of it is known: a retransmission whose cause was a lost ACK. Answer at once, so that the peer stops.
     net.inc(Mib.TcpExtDelayedACKLost);
+    if (tp.accEcn !== null) tcpAccEcnSpuriousRetrans(tp, skb);
     tcpDsackSet(tp, seq, endSeq);
     outOfWindow(tp, skb, Drop.TcpOldData);
     return;
@@ -212,6 +214,7 @@ export function tcpFin(tp: TcpSock): void {
 export function tcpSendDupack(tp: TcpSock, skb: SkBuff): void {
   if (skb.endSeq !== skb.seq && ((skb.seq - tp.rcvNxt) | 0) < 0) {
     tp.net.inc(Mib.TcpExtDelayedACKLost);
+    if (tp.accEcn !== null) tcpAccEcnSpuriousRetrans(tp, skb);
     tcpEnterQuickackMode(tp, TCP_MAX_QUICKACKS);
     tcpDsackSet(tp, skb.seq, ((skb.endSeq - tp.rcvNxt) | 0) > 0 ? tp.rcvNxt : skb.endSeq);
   }

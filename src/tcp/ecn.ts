@@ -14,7 +14,11 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import type { Dst } from '../sock/dst.ts';
 import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { INET_ECN_CE, INET_ECN_ECT_0, INET_ECN_MASK, INET_ECN_NOT_ECT } from '../wire/ipv4.ts';
-import { TCP_FLAG_ACK, TCP_FLAG_AE, TCP_FLAG_CWR, TCP_FLAG_ECE } from '../wire/tcp.ts';
+import { TCP_FLAG_ACK, TCP_FLAG_AE, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_SYN } from '../wire/tcp.ts';
+import {
+  AccEcn, ACCECN_ACE_FAIL_RECV, ACCECN_ACE_FAIL_SEND, accEcnAce, accEcnOptionInit, accEcnPredFlags, accEcnReceived, accEcnReflect,
+  accEcnSawOpt, accEcnSynRequested, accEcnValidate, aceOf,
+} from './accecn.ts';
 import { CA_EVENT_ECN_IS_CE, CA_EVENT_ECN_NO_CE } from './cong/cong.ts';
 import { tcpEnterQuickackMode } from './delack.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -67,12 +71,13 @@ export function tcpEcnRfc3168(tp: TcpSock): boolean {
 
 export function tcpEcnSetMode(tp: TcpSock, mode: number): void {
   tp.ecnFlags = (tp.ecnFlags & ~TCP_ECN_MODE_ANY) | mode;
+  tp.predFlags = TCP_FLAG_ACK;
   if (mode === 0) tcpSetEcnField(tp, INET_ECN_NOT_ECT);
 }
 
 /** Does the route, or the congestion control, ask for ECN whatever the sysctl says? */
 function wantsEcn(tp: TcpSock, dst: Dst | null): boolean {
-  return tp.ca.needsEcn === true || dst?.metrics?.ecn === true;
+  return tp.ca.needsEcn || dst?.metrics?.ecn === true;
 }
 
 // ---- the handshake, RFC 3168 §6.1.1
@@ -81,9 +86,16 @@ function wantsEcn(tp: TcpSock, dst: Dst | null): boolean {
 export function tcpEcnSendSyn(tp: TcpSock): number {
   const { tcpEcn } = tp.tcp.sysctl;
   tp.ecnFlags = 0;
+  tp.accEcn = null;
   const classic = tcpEcn === TCP_ECN_IN_ECN_OUT_ECN || tcpEcn === TCP_ECN_IN_ACCECN_OUT_ECN || wantsEcn(tp, tp.dst as Dst | null);
   // §6.1.1: a SYN itself is never ECT (but DCTCP's is, RFC 8257 §3).
-  tcpSetEcnField(tp, tp.ca.needsEcn === true ? INET_ECN_ECT_0 : INET_ECN_NOT_ECT);
+  tcpSetEcnField(tp, tp.ca.needsEcn ? INET_ECN_ECT_0 : INET_ECN_NOT_ECT);
+  if (tcpEcn === TCP_ECN_IN_ACCECN_OUT_ACCECN) {
+    tp.ecnFlags = TCP_ECN_MODE_ANY;
+    tp.accEcn = new AccEcn();
+    tp.accEcn.synEctSnt = tp.tos & INET_ECN_MASK;
+    return TCP_FLAGS_ACE;
+  }
   if (!classic) return 0;
   tp.ecnFlags = TCP_ECN_MODE_RFC3168;
   return TCP_FLAG_ECE | TCP_FLAG_CWR;
@@ -91,17 +103,64 @@ export function tcpEcnSendSyn(tp: TcpSock): number {
 
 /** §6.1.1.1: a SYN that was not answered is sent again without; some host on the way may not like the flags. */
 export function tcpEcnClearSyn(tp: TcpSock, skb: SkBuff): void {
+  if (tp.tcp.sysctl.tcpEcnFallback === 0) return;
+  if (tp.accEcn !== null) {
+    if (tp.retransmits < 2) return; // RFC 9768 §3.1.4.1: the first repetition still asks
+    tp.accEcn.failMode |= ACCECN_ACE_FAIL_SEND;
+  }
   // What was asked for is remembered until the SYN-ACK says what is granted: it may answer the first SYN.
-  if (tp.tcp.sysctl.tcpEcnFallback !== 0) skb.tcpFlags &= ~TCP_FLAGS_ACE;
+  skb.tcpFlags &= ~TCP_FLAGS_ACE;
 }
 
 /** The SYN-ACK to our SYN: ECE alone means yes. One that echoes both flags only reflects what it does not understand. */
 export function tcpEcnRcvSynack(tp: TcpSock, skb: SkBuff): void {
+  if ((tp.ecnFlags & TCP_ECN_MODE_ANY) === TCP_ECN_MODE_ANY) {
+    accEcnRcvSynack(tp, tp.accEcn!, skb);
+    return;
+  }
   if ((skb.tcpFlags & (TCP_FLAG_ECE | TCP_FLAG_CWR)) !== TCP_FLAG_ECE) tcpEcnSetMode(tp, 0);
+}
+
+/** Which of the two does the SYN-ACK grant (RFC 9768 §3.1.2, table 2)? */
+function accEcnRcvSynack(tp: TcpSock, ae: AccEcn, skb: SkBuff): void {
+  const ace = aceOf(skb);
+  if (ace === 0 || ace === 7) {
+    tcpEcnSetMode(tp, 0); // no ECN, or somebody who reflects what he does not understand
+  } else if (ace === 1 || ace === 5) {
+    tcpEcnSetMode(tp, TCP_ECN_MODE_RFC3168);
+  } else {
+    tcpEcnSetMode(tp, TCP_ECN_MODE_ACCECN);
+    ae.synEctRcv = skbEcn(skb);
+    ae.prevEcn = ae.synEctRcv;
+    const { accEcnOff } = tp.rxOpt;
+    if (accEcnOff >= 0) {
+      accEcnSawOpt(ae, accEcnOptionInit(skb.buf, accEcnOff));
+      ae.optDemand = 2;
+    }
+    if (accEcnValidate(tp, ae, ace) && ae.synEctRcv === INET_ECN_CE) {
+      ae.receivedCe++;
+      ae.receivedCePending++;
+    }
+    accEcnPredFlags(tp);
+    return;
+  }
+  tp.accEcn = null;
 }
 
 /** A crossed SYN: both must have asked. */
 export function tcpEcnRcvSyn(tp: TcpSock, skb: SkBuff): void {
+  const ae = tp.accEcn;
+  if (ae !== null) {
+    if (accEcnSynRequested(skb)) {
+      ae.synEctRcv = skbEcn(skb);
+      ae.prevEcn = ae.synEctRcv;
+      tcpEcnSetMode(tp, TCP_ECN_MODE_ACCECN);
+      accEcnPredFlags(tp);
+      return;
+    }
+    tp.accEcn = null;
+    tcpEcnSetMode(tp, TCP_ECN_MODE_RFC3168);
+  }
   const both = TCP_FLAG_ECE | TCP_FLAG_CWR;
   if (tcpEcnRfc3168(tp) && (skb.tcpFlags & both) !== both) tcpEcnSetMode(tp, 0);
 }
@@ -109,20 +168,46 @@ export function tcpEcnRcvSyn(tp: TcpSock, skb: SkBuff): void {
 /** Does the SYN ask for ECN, and do we grant it? */
 export function tcpEcnCreateRequest(tp: TcpSock, req: RequestSock, skb: SkBuff, dst: Dst): void {
   const both = TCP_FLAG_ECE | TCP_FLAG_CWR;
+  if (tp.tcp.sysctl.tcpEcn >= TCP_ECN_IN_ACCECN_OUT_ACCECN && accEcnSynRequested(skb)) {
+    req.ecnOk = true;
+    req.accEcnOk = true;
+    req.synEctRcv = skbEcn(skb);
+    return;
+  }
   if ((skb.tcpFlags & both) !== both) return;
   const granted = tp.tcp.sysctl.tcpEcn !== TCP_ECN_OFF || wantsEcn(tp, dst);
-  // A SYN that is ECT does not come from a peer that follows RFC 3168, and reserved bits mean something else yet.
-  const odd = skbEcn(skb) !== INET_ECN_NOT_ECT || (skb.tcpFlags & TCP_FLAG_AE) !== 0;
-  req.ecnOk = granted && (!odd || tp.ca.needsEcn === true);
+  // A SYN that is ECT does not come from a peer that follows RFC 3168, unless it asks for something newer (RFC 9768 §3.1.3).
+  const odd = skbEcn(skb) !== INET_ECN_NOT_ECT && (skb.tcpFlags & TCP_FLAG_AE) === 0;
+  req.ecnOk = granted && (!odd || tp.ca.needsEcn);
 }
 
-/** The flags of a SYN-ACK. */
-export function tcpEcnMakeSynack(req: RequestSock): number {
+/** The flags of a SYN-ACK; `again`: it has been sent before. */
+export function tcpEcnMakeSynack(req: RequestSock, again: boolean): number {
+  if (req.accEcnOk) {
+    // RFC 9768 §3.1.4.2: its second repetition goes without, and then nothing that we send is ECT (§3.1.5).
+    if (!again || req.numTimeout === 0) return accEcnReflect(req.synEctRcv);
+    req.accEcnFail |= ACCECN_ACE_FAIL_SEND;
+    return 0;
+  }
   return req.ecnOk ? TCP_FLAG_ECE : 0;
 }
 
 /** The connection begins with what was agreed on. */
-export function tcpEcnOpenreqChild(child: TcpSock, req: RequestSock): void {
+export function tcpEcnOpenreqChild(child: TcpSock, req: RequestSock, skb: SkBuff): void {
+  if (req.accEcnOk) {
+    tcpEcnSetMode(child, TCP_ECN_MODE_ACCECN);
+    const ae = new AccEcn();
+    child.accEcn = ae;
+    ae.synEctSnt = req.synEctSnt;
+    ae.sawOpt = req.sawAccEcnOpt;
+    ae.failMode = req.accEcnFail;
+    ae.prevEcn = req.synEctRcv;
+    ae.optDemand = 1;
+    // A segment of the peer's; a SYN of a Fast Open has been answered for already.
+    if ((skb.tcpFlags & TCP_FLAG_SYN) === 0) accEcnReceived(child, ae, skb, skbEcn(skb));
+    accEcnPredFlags(child);
+    return;
+  }
   tcpEcnSetMode(child, req.ecnOk ? TCP_ECN_MODE_RFC3168 : 0);
 }
 
@@ -133,7 +218,8 @@ export function tcpEcnOpenreqChild(child: TcpSock, req: RequestSock): void {
  *
  * §6.1.2, §6.1.4, §6.1.5, §6.1.6: ECT on new data, not on ACKs, retransmissions and probes.
  */
-export function tcpEcnSend(tp: TcpSock, seq: number, payload: number): number {
+export function tcpEcnSend(tp: TcpSock, seq: number, payload: number, had: number): number {
+  if ((tp.ecnFlags & TCP_ECN_MODE_ACCECN) !== 0) return accEcnSend(tp, tp.accEcn!, had);
   let flags = 0;
   if (payload > 0 && ((seq - tp.sndNxt) | 0) >= 0) {
     tcpSetEcnField(tp, INET_ECN_ECT_0);
@@ -141,10 +227,46 @@ export function tcpEcnSend(tp: TcpSock, seq: number, payload: number): number {
       tp.ecnFlags &= ~TCP_ECN_QUEUE_CWR;
       flags = TCP_FLAG_CWR;
     }
-  } else if (tp.ca.needsEcn !== true) {
+  } else if (!tp.ca.needsEcn) {
     tcpSetEcnField(tp, INET_ECN_NOT_ECT);
   }
   return (tp.ecnFlags & TCP_ECN_DEMAND_CWR) !== 0 ? flags | TCP_FLAG_ECE : flags;
+}
+
+/**
+ * With Accurate ECN everything is ECT, pure ACKs and retransmissions too, and every segment counts, but for the one that ends the
+ * handshake: that has its flags already.
+ */
+function accEcnSend(tp: TcpSock, ae: AccEcn, had: number): number {
+  const off = (ae.failMode & (ACCECN_ACE_FAIL_RECV | ACCECN_ACE_FAIL_SEND)) !== 0;
+  tcpSetEcnField(tp, off ? INET_ECN_NOT_ECT : INET_ECN_ECT_0);
+  return (had & TCP_FLAGS_ACE) !== 0 ? 0 : accEcnAce(ae);
+}
+
+/** The flags of the ACK that ends the handshake: which ECN field the SYN-ACK came with. */
+export function tcpEcnThirdAckFlags(tp: TcpSock): number {
+  return (tp.ecnFlags & TCP_ECN_MODE_ACCECN) === 0 ? 0 : accEcnReflect(tp.accEcn!.synEctRcv);
+}
+
+/** The flags of the SYN-ACK of a crossed SYN. */
+export function tcpEcnSendSynack(tp: TcpSock, skb: SkBuff): void {
+  const had = skb.tcpFlags & TCP_FLAGS_ACE;
+  skb.tcpFlags &= ~TCP_FLAGS_ACE;
+  if ((tp.ecnFlags & TCP_ECN_MODE_ACCECN) !== 0) skb.tcpFlags |= accEcnReflect(tp.accEcn!.synEctRcv);
+  else if (tp.ecnFlags !== 0) skb.tcpFlags |= had & TCP_FLAG_ECE;
+}
+
+/** Accurate ECN: a segment has been taken. */
+export function tcpEcnReceivedCounters(tp: TcpSock, skb: SkBuff): void {
+  if ((tp.ecnFlags & TCP_ECN_MODE_ANY) !== TCP_ECN_MODE_ACCECN) return;
+  const ecn = skbEcn(skb);
+  accEcnReceived(tp, tp.accEcn!, skb, ecn);
+  if (ecn !== INET_ECN_NOT_ECT) tp.ecnFlags |= TCP_ECN_SEEN;
+}
+
+/** Is Accurate ECN what the connection speaks? */
+export function tcpEcnAccEcn(tp: TcpSock): boolean {
+  return (tp.ecnFlags & TCP_ECN_MODE_ANY) === TCP_ECN_MODE_ACCECN;
 }
 
 /** The window is being reduced: the peer is to know. */
@@ -168,7 +290,7 @@ export function tcpDataEcnCheck(tp: TcpSock, skb: SkBuff): void {
     return;
   }
   const ce = ecn === INET_ECN_CE;
-  if (tp.ca.needsEcn === true) tp.ca.cwndEvent(tp, ce ? CA_EVENT_ECN_IS_CE : CA_EVENT_ECN_NO_CE);
+  if (tp.ca.needsEcn) tp.ca.cwndEvent(tp, ce ? CA_EVENT_ECN_IS_CE : CA_EVENT_ECN_NO_CE);
   if (ce && tcpEcnRfc3168(tp) && (tp.ecnFlags & TCP_ECN_DEMAND_CWR) === 0) {
     // Its window may be very small: no delay.
     tcpEnterQuickackMode(tp, ECN_QUICKACKS);

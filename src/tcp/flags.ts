@@ -36,6 +36,8 @@ export const FLAG_NO_CHALLENGE_ACK = 0x8000;
 export const FLAG_ACK_MAYBE_DELAYED = 0x10000;
 /** The D-SACK is for a loss probe. */
 export const FLAG_DSACK_TLP = 0x20000;
+/** Its timestamp is newer than the last. */
+export const FLAG_TS_PROGRESS = 0x40000;
 
 export const FLAG_ACKED: number = FLAG_DATA_ACKED | FLAG_SYN_ACKED;
 /** Any of these: not a duplicate ACK. */

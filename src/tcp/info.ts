@@ -1,6 +1,7 @@
 /** TCP_INFO: the state of a connection in Linux's words and units (struct tcp_info, tcp(7)). */
 import { TCP_LISTEN } from '../sock/constants.ts';
 import { TCP_CHRONO_RWND_LIMITED, TCP_CHRONO_SNDBUF_LIMITED, TCP_CHRONO_UNSPEC } from './chrono.ts';
+import { TCP_ECN_MODE_ACCECN, TCP_ECN_MODE_ANY, TCP_ECN_MODE_RFC3168, TCP_ECN_SEEN } from './ecn.ts';
 import type { TcpSock } from './sock.ts';
 
 /** Bits of `tcpi_options`. */
@@ -75,6 +76,17 @@ export interface TcpInfo {
   tcpi_total_rto: number;
   tcpi_total_rto_recoveries: number;
   tcpi_total_rto_time: number;
+  /** 0 none, 1 RFC 3168, 2 Accurate ECN, 3 asked for. */
+  tcpi_ecn_mode: number;
+  tcpi_accecn_opt_seen: number;
+  tcpi_accecn_fail_mode: number;
+  tcpi_received_ce: number;
+  tcpi_delivered_e1_bytes: number;
+  tcpi_delivered_e0_bytes: number;
+  tcpi_delivered_ce_bytes: number;
+  tcpi_received_e1_bytes: number;
+  tcpi_received_e0_bytes: number;
+  tcpi_received_ce_bytes: number;
 }
 
 /** No measurement yet: all bits set, as in the kernel's 32-bit field. */
@@ -127,6 +139,7 @@ export function tcpGetInfo(tp: TcpSock): TcpInfo {
     tcpi_total_retrans: tp.totalRetrans,
     ...traffic(tp),
     ...times(tp, nowUs),
+    ...ecnInfo(tp),
   };
 }
 
@@ -135,11 +148,33 @@ function options(tp: TcpSock): number {
   if (tp.tstampOk) bits |= TCPI_OPT_TIMESTAMPS;
   if (tp.sackOk) bits |= TCPI_OPT_SACK;
   if (tp.wscaleOk) bits |= TCPI_OPT_WSCALE;
-  if ((tp.ecnFlags & 1) !== 0) bits |= TCPI_OPT_ECN;
-  if ((tp.ecnFlags & 8) !== 0) bits |= TCPI_OPT_ECN_SEEN;
+  if ((tp.ecnFlags & TCP_ECN_MODE_ANY) !== 0) bits |= TCPI_OPT_ECN;
+  if ((tp.ecnFlags & TCP_ECN_SEEN) !== 0) bits |= TCPI_OPT_ECN_SEEN;
   if (tp.fastopen !== null && tp.fastopen.synDataAcked) bits |= TCPI_OPT_SYN_DATA;
   if (tp.fastopen !== null && tp.fastopen.isChild) bits |= TCPI_OPT_TFO_CHILD;
   return bits;
+}
+
+type EcnField = 'tcpi_ecn_mode' | 'tcpi_accecn_opt_seen' | 'tcpi_accecn_fail_mode' | 'tcpi_received_ce' | 'tcpi_delivered_e1_bytes'
+  | 'tcpi_delivered_e0_bytes' | 'tcpi_delivered_ce_bytes' | 'tcpi_received_e1_bytes' | 'tcpi_received_e0_bytes' | 'tcpi_received_ce_bytes';
+
+/** ECN: which of the two is spoken, and what Accurate ECN has counted. */
+function ecnInfo(tp: TcpSock): Pick<TcpInfo, EcnField> {
+  const { accEcn: ae, ecnFlags } = tp;
+  const [receivedE1 = 0, receivedE0 = 0, receivedCe = 0] = ae?.receivedBytes ?? [];
+  const [deliveredE1 = 0, deliveredE0 = 0, deliveredCe = 0] = ae?.deliveredBytes ?? [];
+  return {
+    tcpi_ecn_mode: ((ecnFlags & TCP_ECN_MODE_RFC3168) !== 0 ? 1 : 0) + ((ecnFlags & TCP_ECN_MODE_ACCECN) !== 0 ? 2 : 0),
+    tcpi_accecn_opt_seen: ae?.sawOpt ?? 0,
+    tcpi_accecn_fail_mode: ae?.failMode ?? 0,
+    tcpi_received_ce: ae?.receivedCe ?? 0,
+    tcpi_delivered_e1_bytes: deliveredE1,
+    tcpi_delivered_e0_bytes: deliveredE0,
+    tcpi_delivered_ce_bytes: deliveredCe,
+    tcpi_received_e1_bytes: receivedE1,
+    tcpi_received_e0_bytes: receivedE0,
+    tcpi_received_ce_bytes: receivedCe,
+  };
 }
 
 type TrafficField = 'tcpi_pacing_rate' | 'tcpi_max_pacing_rate' | 'tcpi_bytes_acked' | 'tcpi_bytes_received' | 'tcpi_segs_out'

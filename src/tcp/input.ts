@@ -30,7 +30,8 @@ import {
   tcpDataQueue, tcpDataReady, tcpQueueRcv, tcpSendDupack, tcpUrg,
 } from './data.ts';
 import { tcpAckSndCheck, tcpEventDataRecv } from './delack.ts';
-import { FLAG_DATA, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
+import { tcpEcnReceivedCounters } from './ecn.ts';
+import { FLAG_DATA, FLAG_SLOWPATH, FLAG_TS_PROGRESS, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpRmemSchedule } from './memory.ts';
 import { oowRateLimited, oowThrottled } from './oow.ts';
@@ -75,6 +76,8 @@ function predicted(tp: TcpSock, skb: SkBuff): boolean {
   const { rxOpt } = tp;
   rxOpt.numSacks = 0;
   rxOpt.sawTstamp = false;
+  rxOpt.accEcnOff = -1;
+  tp.tcp.scratch.tsProgress = false;
   if (tp.tcpHeaderLen === TCP_HLEN_MIN) return true;
   const off = th + TCP_OPTIONS;
   if (get32(buf, off) !== TSTAMP_WORD) return false;
@@ -85,13 +88,17 @@ function predicted(tp: TcpSock, skb: SkBuff): boolean {
   const tsecr = get32(buf, off + 8);
   rxOpt.tsecr = tsecr === 0 ? 0 : (tsecr - tp.tsoffset) | 0;
   // RFC 7323 §4.3: TS.Recent is that of the segment which spans the last ACK sent.
-  if (tp.rcvNxt === tp.rcvWup) tcpStoreTsRecent(tp);
+  if (tp.rcvNxt === tp.rcvWup) {
+    tp.tcp.scratch.tsProgress = tsval !== tp.tsRecent;
+    tcpStoreTsRecent(tp);
+  }
   return true;
 }
 
 /** A pure ACK: we are the sender of a bulk transfer. */
 function fastAck(tp: TcpSock, skb: SkBuff): void {
-  tcpAck(tp, skb, 0);
+  if (tp.accEcn !== null) tcpEcnReceivedCounters(tp, skb);
+  tcpAck(tp, skb, tp.tcp.scratch.tsProgress ? FLAG_TS_PROGRESS : 0);
   consumeSkb(skb);
   tcpDataSndCheck(tp);
   tp.rcvTsecr = tp.rxOpt.sawTstamp ? tp.rxOpt.tsecr : 0;
@@ -106,6 +113,7 @@ function fastData(tp: TcpSock, skb: SkBuff, hlen: number): void {
   }
   tcpRcvRttMeasureTs(tp, skb);
   tp.net.inc(Mib.TcpExtTCPHPHits);
+  if (tp.accEcn !== null) tcpEcnReceivedCounters(tp, skb);
   skb.pull(hlen);
   const acks = ackSeq !== tp.sndUna;
   // The ACK first: the skb may be merged into the queue's tail and be gone afterwards.
@@ -130,7 +138,9 @@ function slowPath(tp: TcpSock, skb: SkBuff): void {
     tp.net.drop(skb, Drop.TcpFlags); // RFC 9293 §3.10.7.4, fifth: without an ACK it is nothing
     return;
   }
-  if (tcpValidateIncoming(tp, skb, true)) ackAndText(tp, skb);
+  if (!tcpValidateIncoming(tp, skb, true)) return;
+  if (tp.accEcn !== null) tcpEcnReceivedCounters(tp, skb);
+  ackAndText(tp, skb);
 }
 
 /** Fifth to eighth: ACK, URG, text, FIN. Takes the skb. */
@@ -157,6 +167,7 @@ export function tcpParseSegmentOptions(tp: TcpSock, skb: SkBuff): void {
   if (hlen === TCP_HLEN_MIN) {
     rxOpt.sawTstamp = false;
     rxOpt.numSacks = 0;
+    rxOpt.accEcnOff = -1;
     return;
   }
   tcpParseOptions(skb.buf, skb.th + TCP_OPTIONS, hlen - TCP_HLEN_MIN, rxOpt);

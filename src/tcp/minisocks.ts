@@ -19,7 +19,10 @@ import { tcpMstampRefresh } from './clock.ts';
 import { tcpCreateSock } from './init.ts';
 import { tcpCaDstInit } from './cong/route.ts';
 import { tcpSetupCaps } from './dst.ts';
-import { tcpEcnOpenreqChild } from './ecn.ts';
+import {
+  ACCECN_ACE_FAIL_RECV, ACCECN_OPT_COUNTER_SEEN, ACCECN_OPT_FAIL_RECV, ACCECN_OPT_FAIL_SEEN, accEcnOptionInit, aceOf,
+} from './accecn.ts';
+import { skbEcn, tcpEcnOpenreqChild } from './ecn.ts';
 import { tcpFastopenRemove } from './fastopen.ts';
 import { tcpResetSock } from './input.ts';
 import { acceptQueueAdd } from './listen.ts';
@@ -54,6 +57,7 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
   if (hlen > TCP_HLEN_MIN) {
     tcpParseOptions(skb.buf, skb.th + TCP_OPTIONS, hlen - TCP_HLEN_MIN, opt);
     if (!req.tstampOk) opt.sawTstamp = false;
+    if (req.accEcnOk && opt.accEcnOff >= 0) accEcnOptionSeen(req, accEcnOptionInit(skb.buf, opt.accEcnOff));
     if (opt.sawTstamp) {
       // When the SYN came is not stored; the time of one timeout ago is near enough.
       paws = pawsReject(net, req.tsRecent, clockSeconds(net) - (1 << req.numTimeout), opt.tsval, (flags & TCP_FLAG_RST) !== 0);
@@ -62,6 +66,7 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
   }
   if (skb.seq === req.rcvIsn && flags === TCP_FLAG_SYN && !paws) {
     // The SYN once more: our answer was lost, or is late. Answer again, though not too often.
+    if (req.accEcnOk) accEcnSynAgain(req, skb);
     if (!oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
       tcpRtxSynack(tp, req);
       if (!fastopen) reqskArm(req);
@@ -99,6 +104,18 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
     return null;
   }
   return reqToChild(tp, skb, req);
+}
+
+/** RFC 9768 §3.1.5: the ECN field of the latest SYN is what is reflected; one without ACE means that nothing of ours may be ECT. */
+function accEcnSynAgain(req: RequestSock, skb: SkBuff): void {
+  req.synEctRcv = skbEcn(skb);
+  if (aceOf(skb) === 0) req.accEcnFail |= ACCECN_ACE_FAIL_RECV;
+}
+
+function accEcnOptionSeen(req: RequestSock, saw: number): void {
+  if (req.sawAccEcnOpt >= ACCECN_OPT_COUNTER_SEEN) return;
+  req.sawAccEcnOpt = saw;
+  if (saw === ACCECN_OPT_FAIL_SEEN) req.accEcnFail |= ACCECN_OPT_FAIL_RECV;
 }
 
 /** The ACK is good. If the accept queue has no room it is forgotten: the SYN-ACK will be sent again and answered again. */
@@ -220,7 +237,7 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
     child.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
   }
   child.mssClamp = req.mss;
-  tcpEcnOpenreqChild(child, req);
+  tcpEcnOpenreqChild(child, req, skb);
   if (req.numTimeout !== 0) child.undoMarker = req.sntIsn;
   net.inc(Mib.TcpPassiveOpens);
   tcpMstampRefresh(child);

@@ -7,6 +7,8 @@
 import type { Dst } from '../sock/dst.ts';
 import { TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNED } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN } from '../wire/tcp.ts';
+import { tcpAccEcnFit } from './accecn.ts';
+import { tcpEcnAccEcn } from './ecn.ts';
 import type { TcpSock } from './sock.ts';
 
 /** RFC 9293 §3.7.1: the MSS of a peer that does not say, and the least that we reckon with. */
@@ -65,7 +67,8 @@ export function tcpEffSacks(tp: TcpSock): number {
 export function tcpEstablishedOptions(tp: TcpSock): number {
   const sacks = tcpEffSacks(tp);
   const size = tp.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0;
-  return sacks === 0 ? size : size + TCPOLEN_SACK_BASE_ALIGNED + sacks * TCPOLEN_SACK_PERBLOCK;
+  const others = sacks === 0 ? size : size + TCPOLEN_SACK_BASE_ALIGNED + sacks * TCPOLEN_SACK_PERBLOCK;
+  return tp.accEcn !== null && tcpEcnAccEcn(tp) ? others + tcpAccEcnFit(tp, tp.accEcn, others, sacks) : others;
 }
 
 /** Payload of the next segment; follows the route's MTU. */

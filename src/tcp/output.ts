@@ -17,17 +17,18 @@ import { TCP_CLOSE, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
 import type { Dst } from '../sock/dst.ts';
 import { SK_PACING_FQ, SK_PACING_NONE } from '../sock/sock.ts';
 import {
-  MAX_TCP_OPTION_SPACE, TCPOLEN_TSTAMP_ALIGNED, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks, tcpWriteTimestamp,
-  type TcpOptionsOut,
+  MAX_TCP_OPTION_SPACE, TCPOLEN_TSTAMP_ALIGNED, tcpAccEcnSynackFit, tcpOptionsReset, tcpOptionsSize, tcpOptionsWrite, tcpWriteSacks,
+  tcpWriteTimestamp, type TcpOptionsOut,
 } from '../wire/tcp-options.ts';
 import {
-  TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN,
+  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_PSH, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_FLAG_URG, TCP_HLEN_MIN,
   TCP_OPTIONS, tcpWriteHeader,
 } from '../wire/tcp.ts';
 import { CA_EVENT_TX_START } from './cong/cong.ts';
 import { tcpCaDstInit } from './cong/route.ts';
 import { tcpMstampRefresh, tcpTimeStampTs } from './clock.ts';
-import { tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn } from './ecn.ts';
+import { tcpAccEcnFit, tcpAccEcnWrite } from './accecn.ts';
+import { tcpEcnAccEcn, tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn, tcpEcnSendSynack } from './ecn.ts';
 import { tcpSendSynData } from './fastopen-active.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
@@ -66,12 +67,18 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   const out = clone ? cloneSkb(skb) : skb;
   const payload = out.len;
   const syn = (flags & TCP_FLAG_SYN) !== 0;
-  const sacks = syn ? 0 : tcpEffSacks(tp);
-  const optSize = syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks);
+  let sacks = syn ? 0 : tcpEffSacks(tp);
+  let optSize = syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks);
+  const accEcn = !syn && tcpEcnAccEcn(tp) ? tp.accEcn : null;
+  if (accEcn !== null) {
+    optSize += tcpAccEcnFit(tp, accEcn, optSize, sacks);
+    sacks = tp.tcp.scratch.accEcnSacks;
+    out.gsoAccEcn = true; // every segment of a burst has the flags, CWR too
+  }
   const th = out.push(TCP_HLEN_MIN + optSize);
   out.th = th;
   writeHeader(tp, out, seq, flags, optSize, syn, payload);
-  if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn);
+  if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn, optSize);
 
   if ((flags & TCP_FLAG_ACK) !== 0) tcpEventAckSent(tp);
   if (payload > 0) {
@@ -123,7 +130,7 @@ function writeHeader(tp: TcpSock, out: SkBuff, seq: number, flags: number, optSi
   const window = syn ? Math.min(tp.rcvWnd, 65535) : tcpSelectWindow(tp);
   const ack = (flags & TCP_FLAG_ACK) !== 0 ? tp.rcvNxt : 0;
   let wireFlags = flags;
-  if (tp.ecnFlags !== 0 && !syn) wireFlags |= tcpEcnSend(tp, seq, payload);
+  if (tp.ecnFlags !== 0 && !syn) wireFlags |= tcpEcnSend(tp, seq, payload, flags);
   let urgPtr = 0;
   if (tp.sndUp !== tp.sndUna && ((tp.sndUp - seq) | 0) > 0) {
     urgPtr = urgentPointer(tp, seq);
@@ -158,6 +165,7 @@ function synOptions(tp: TcpSock, flags: number): number {
   txOpt.tsecr = tp.tsRecent;
   if (synack ? tp.wscaleOk : sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
   txOpt.sackPerm = synack ? tp.sackOk : sysctl.tcpSack !== 0;
+  if (synack && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
   if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt);
   return tcpOptionsSize(txOpt);
 }
@@ -175,13 +183,23 @@ function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut): void {
   fo.synFastopenExp = fo.req.exp;
 }
 
-function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, syn: boolean): void {
+function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, syn: boolean, size: number): void {
   if (syn) {
     tcpOptionsWrite(buf, off, tp.tcp.txOpt);
     return;
   }
   let at = off;
   if (tp.tstampOk) at += tcpWriteTimestamp(buf, at, (tcpTimeStampTs(tp) + tp.tsoffset) | 0, tp.tsRecent);
+  const ae = tp.accEcn;
+  const accEcn = ae !== null && tcpEcnAccEcn(tp) && tp.tcp.scratch.accEcnFields >= 0;
+  if (accEcn) {
+    // Behind the timestamp, before SACK, whose nops it may take the place of.
+    const len = size - (at - off) - (sacks === 0 ? 0 : 4 + 8 * sacks);
+    const dsack = tp.dsack;
+    if (sacks > 0) writeSackBlocks(tp, tp.tcp.txOpt, buf, at + len, sacks);
+    tcpAccEcnWrite(tp, ae, buf, at, len, dsack);
+    return;
+  }
   if (sacks > 0) writeSackBlocks(tp, tp.tcp.txOpt, buf, at, sacks);
 }
 
@@ -231,11 +249,11 @@ function tcpAcceptableSeq(tp: TcpSock): number {
   return end;
 }
 
-/** Acknowledges, now. */
-export function tcpSendAck(tp: TcpSock): void {
+/** Acknowledges, now; `ecnFlags` when they say something else than usual. */
+export function tcpSendAck(tp: TcpSock, ecnFlags: number = 0): void {
   if (tp.state === TCP_CLOSE) return;
   tcpMstampRefresh(tp);
-  const skb = tcpNondataSkb(tp, tcpAcceptableSeq(tp), TCP_FLAG_ACK);
+  const skb = tcpNondataSkb(tp, tcpAcceptableSeq(tp), TCP_FLAG_ACK | ecnFlags);
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpSendAck');
   tcpTransmitSkb(tp, skb, false);
 }
@@ -373,8 +391,8 @@ export function tcpSendSyn(tp: TcpSock): number {
   return 0;
 }
 
-/** The SYN-ACK of a half-open connection, with its TCP header in the header area, `th` set. The caller owns it. */
-export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
+/** The SYN-ACK of a half-open connection, with its TCP header in the header area, `th` set. `again`: not the first. The caller owns it. */
+export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = false): SkBuff {
   const { txOpt } = tp.tcp;
   tcpOptionsReset(txOpt);
   txOpt.mss = req.advmss;
@@ -387,6 +405,7 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   txOpt.foExp = req.foExp;
   if (tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) txOpt.foCookie = null;
   req.foCookie = null; // in the first SYN-ACK alone
+  if (req.accEcnOk && !again && tp.tcp.sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
   const hlen = TCP_HLEN_MIN + tcpOptionsSize(txOpt);
   const skb = tp.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpMakeSynack');
@@ -396,7 +415,7 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock): SkBuff {
   skb.seq = req.sntIsn;
   const window = Math.min(req.rcvWnd, 65535);
   tcpWriteHeader(
-    skb.buf, th, req.num, req.dport, req.sntIsn, req.rcvNxt, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req),
+    skb.buf, th, req.num, req.dport, req.sntIsn, req.rcvNxt, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req, again),
     window, 0,
   );
   tcpOptionsWrite(skb.buf, th + TCP_OPTIONS, txOpt);
@@ -413,8 +432,7 @@ export function tcpSendSynack(tp: TcpSock): number {
   const skb = tp.rtxQueue.head;
   if (skb === null || (skb.tcpFlags & TCP_FLAG_SYN) === 0) return -1;
   tcpMstampRefresh(tp);
-  // RFC 3168 §6.1.1: the SYN-ACK grants ECN with ECE alone.
-  skb.tcpFlags = (skb.tcpFlags & ~TCP_FLAG_CWR) | TCP_FLAG_ACK;
-  if (tp.ecnFlags === 0) skb.tcpFlags &= ~TCP_FLAG_ECE;
+  skb.tcpFlags |= TCP_FLAG_ACK;
+  tcpEcnSendSynack(tp, skb);
   return tcpTransmitSkb(tp, skb, true);
 }

@@ -75,6 +75,10 @@ export class TcpSysctl {
   tcpWindowScaling = 1;
   tcpEcn = 2;
   tcpEcnFallback = 1;
+  /** The AccECN option: never, when it must be, whenever there is room (but not when it is dropped on the way; 3: even then). */
+  tcpEcnOption = 2;
+  /** With 1: so often per round trip at least. */
+  tcpEcnOptionBeacon = 3;
 
   // ---- loss recovery and congestion
   tcpRecovery = 1;

@@ -51,6 +51,12 @@ export class RequestSock implements EhashEntry {
   sackOk = false;
   tstampOk = false;
   ecnOk = false;
+  /** Accurate ECN: agreed on; the ECN fields of the SYN and of our SYN-ACK; ACCECN_OPT_* and ACCECN_*_FAIL_* so far. */
+  accEcnOk = false;
+  synEctRcv = 0;
+  synEctSnt = 0;
+  sawAccEcnOpt = 0;
+  accEcnFail = 0;
   /** TS.Recent: the TSval of the SYN, and our offset in TSvals. */
   tsRecent = 0;
   tsOff = 0;

@@ -216,7 +216,7 @@ export function reqskArm(req: RequestSock): void {
 export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
   const { net } = tp;
   req.lastTsval = net.jiffies;
-  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req));
+  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req, true));
   net.inc(Mib.TcpRetransSegs);
   net.inc(Mib.TcpExtTCPSynRetrans);
   req.numRetrans++;

@@ -184,6 +184,7 @@ function tcpSacktagOne(tp: TcpSock, skb: SkBuff, dup: boolean, st: AckState): vo
     st.flag |= FLAG_DATA_SACKED;
     tp.sackedOut += pcount;
     st.sackDelivered += pcount;
+    st.deliveredBytes += skb.len;
   }
   if (dup && (sacked & TCPCB_SACKED_RETRANS) !== 0) {
     sacked &= ~TCPCB_SACKED_RETRANS;

@@ -37,6 +37,8 @@ export class AckState {
   rttUs = -1;
   losses = 0;
   ackedSacked = 0;
+  /** Payload bytes newly acknowledged, cumulatively or by SACK (Accurate ECN). */
+  deliveredBytes = 0;
 
   begin(sndNxt: number): void {
     this.flag = 0;
@@ -56,6 +58,7 @@ export class AckState {
     this.rttUs = -1;
     this.losses = 0;
     this.ackedSacked = 0;
+    this.deliveredBytes = 0;
   }
 }
 
@@ -78,6 +81,11 @@ export class TcpScratch {
   rcvWscale = 0;
   /** How long the longest wait of a RACK pass is, microseconds. */
   reoTimeoutUs = 0;
+  /** Result of tcpAccEcnFit: fields of the option, -1 none, and the SACK blocks beside it. */
+  accEcnFields = -1;
+  accEcnSacks = 0;
+  /** The segment that was predicted has a newer timestamp than the last. */
+  tsProgress = false;
   /** Set by tcpTsoShouldDefer. */
   cwndLimited = false;
   rwndLimited = false;

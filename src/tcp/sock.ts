@@ -10,6 +10,7 @@ import { SkBuffHead } from '../skb/queue.ts';
 import { Timer } from '../time/timer.ts';
 import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK } from '../wire/tcp.ts';
+import type { AccEcn } from './accecn.ts';
 import type { TcpAfOps } from './af.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
@@ -255,6 +256,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   minRttStamp = 0;
   /** TCP_ECN_* of `tcp/ecn.ts`; 0: no ECN. */
   ecnFlags = 0;
+  /** What Accurate ECN counts, when our SYN has asked for it or it is agreed on. */
+  accEcn: AccEcn | null = null;
   /** The flags of a segment that header prediction takes: ACK, and with Accurate ECN the count of marks as it was last. */
   predFlags: number = TCP_FLAG_ACK;
 

@@ -24,7 +24,8 @@ import { tcpMstampRefresh, tcpTimeStampTs, tickExpiry, usecsToTicks } from './cl
 import { tcpDone, tcpFinWait2Orphan, tcpSetState, tcpShutdownSend } from './close.ts';
 import { tcpDataQueue, tcpUrg } from './data.ts';
 import { tcpAckSndCheck, tcpEnterQuickackMode, tcpInPingpongMode, TCP_MAX_QUICKACKS } from './delack.ts';
-import { tcpEcnRcvSyn, tcpEcnRcvSynack } from './ecn.ts';
+import { accEcnPredFlags, tcpAccEcnThirdAck } from './accecn.ts';
+import { tcpEcnAccEcn, tcpEcnRcvSyn, tcpEcnRcvSynack, tcpEcnReceivedCounters, tcpEcnThirdAckFlags } from './ecn.ts';
 import { tcpRcvFastopenSynack } from './fastopen-active.ts';
 import { tcpRcvSynrecvFastopen } from './fastopen.ts';
 import { tcpFastopenRsk } from './fastopen-sock.ts';
@@ -66,6 +67,8 @@ export function tcpRcvStateProcess(tp: TcpSock, skb: SkBuff): number {
     return 0;
   }
   if (!tcpValidateIncoming(tp, skb, false)) return 0;
+  // The child of a request has counted its first segment.
+  if (tp.ecnFlags !== 0 && (tp.state !== TCP_SYN_RECV || req !== null)) tcpEcnReceivedCounters(tp, skb);
   const acked = tcpAck(tp, skb, FLAG_SLOWPATH | FLAG_UPDATE_TS_RECENT | FLAG_NO_CHALLENGE_ACK);
   if (acked <= 0) {
     // RFC 9293 §3.10.7.4, fifth: in SYN-RECEIVED an unacceptable ACK is answered with a reset, elsewhere with an ACK.
@@ -154,6 +157,10 @@ function synRecvAcked(tp: TcpSock, skb: SkBuff): void {
   if (tp.tstampOk) tp.advmss -= TCPOLEN_TSTAMP_ALIGNED;
   tp.lsndtimeUs = tp.net.nowUs;
   tcpInitializeRcvMss(tp);
+  if (tcpEcnAccEcn(tp)) {
+    tcpAccEcnThirdAck(tp, tp.accEcn!, skb);
+    accEcnPredFlags(tp);
+  }
   if ((tp.shutdown & SEND_SHUTDOWN) !== 0) tcpShutdownSend(tp, SEND_SHUTDOWN);
 }
 
@@ -266,7 +273,7 @@ function synAcked(tp: TcpSock, skb: SkBuff): void {
     consumeSkb(skb);
     return;
   }
-  tcpSendAck(tp);
+  tcpSendAck(tp, tcpEcnThirdAckFlags(tp));
   // Sixth: data on a SYN-ACK stays the peer's to repeat; urgent data is noted.
   tcpUrg(tp, skb);
   consumeSkb(skb);

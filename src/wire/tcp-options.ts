@@ -12,7 +12,7 @@
  * The parser says what stands there; what may be believed (an MSS only on a SYN, a timestamp only if agreed on) is TCP's
  * matter. RFC 9293 §3.2 (MSS), RFC 7323 (window scale, timestamps), RFC 2018 (SACK), RFC 7413 (Fast Open).
  */
-import { copy, get16, get32, get8, put16, put32, put8 } from '../lib/bytes.ts';
+import { copy, get16, get32, get8, put16, put24, put32, put8 } from '../lib/bytes.ts';
 
 export const TCPOPT_EOL = 0;
 export const TCPOPT_NOP = 1;
@@ -38,6 +38,10 @@ export const TCPOLEN_TIMESTAMP = 10;
 export const TCPOLEN_MD5SIG = 18;
 export const TCPOLEN_FASTOPEN_BASE = 2;
 export const TCPOLEN_EXP_FASTOPEN_BASE = 4;
+export const TCPOLEN_ACCECN_BASE = 2;
+/** Each of its counters, of which there are at most three. */
+export const TCPOLEN_ACCECN_PERFIELD = 3;
+const TCPOLEN_ACCECN_MAX = 11;
 export const TCPOLEN_SACK_BASE = 2;
 export const TCPOLEN_SACK_PERBLOCK = 8;
 /** With the two nops before it. */
@@ -83,6 +87,8 @@ export class TcpOptionsReceived {
   foExp = false;
   /** Where an MD5 digest (RFC 2385) begins in the buffer, or -1. */
   md5Off = -1;
+  /** Where an AccECN option begins in the buffer (at its kind), or -1. */
+  accEcnOff = -1;
 }
 
 /** Forgets everything. */
@@ -96,6 +102,7 @@ export function tcpClearOptions(out: TcpOptionsReceived): void {
   out.foLen = -1;
   out.foExp = false;
   out.md5Off = -1;
+  out.accEcnOff = -1;
 }
 
 /**
@@ -171,6 +178,9 @@ function tcpParseOption(buf: Uint8Array, off: number, kind: number, size: number
       out.foOff = off + TCPOLEN_FASTOPEN_BASE;
       out.foExp = false;
       break;
+    case TCPOPT_ACCECN0: case TCPOPT_ACCECN1:
+      if (size <= TCPOLEN_ACCECN_MAX) out.accEcnOff = off;
+      break;
     case TCPOPT_EXP:
       if (size >= TCPOLEN_EXP_FASTOPEN_BASE && get16(buf, off + 2) === TCPOPT_FASTOPEN_MAGIC) {
         out.foLen = size - TCPOLEN_EXP_FASTOPEN_BASE;
@@ -203,6 +213,8 @@ export class TcpOptionsOut {
   /** Fast Open cookie: `null` = no option; empty = ask for one. */
   foCookie: Uint8Array | null = null;
   foExp = false;
+  /** AccECN of a SYN-ACK, whose counters are at their start: how many fields, 0 to 3; -1: no option. */
+  accEcnFields = -1;
 }
 
 export function tcpOptionsReset(o: TcpOptionsOut): void {
@@ -213,6 +225,7 @@ export function tcpOptionsReset(o: TcpOptionsOut): void {
   o.numSacks = 0;
   o.foCookie = null;
   o.foExp = false;
+  o.accEcnFields = -1;
 }
 
 /** Bytes that {@link tcpOptionsWrite} will write: a multiple of 4, which must not be above MAX_TCP_OPTION_SPACE. */
@@ -222,9 +235,50 @@ export function tcpOptionsSize(o: TcpOptionsOut): number {
   if (o.tstamp) size += TCPOLEN_TSTAMP_ALIGNED;
   else if (o.sackPerm) size += 4;
   if (o.wscale >= 0) size += 4;
+  if (o.accEcnFields >= 0) size += accEcnAlign(o.accEcnFields, accEcnSaving(o));
   if (o.foCookie !== null) size += (fastopenLen(o) + 3) & ~3;
   if (o.numSacks !== 0) size += TCPOLEN_SACK_BASE_ALIGNED + TCPOLEN_SACK_PERBLOCK * o.numSacks;
   return size;
+}
+
+/**
+ * Bytes that an AccECN option of so many fields takes: a multiple of 4. What is over goes into the nops of the option behind it, when
+ * there are as many (`saving`).
+ */
+export function accEcnAlign(fields: number, saving: number): number {
+  const len = TCPOLEN_ACCECN_BASE + TCPOLEN_ACCECN_PERFIELD * fields;
+  return (len & 3) > saving ? (len + 3) & ~3 : len & ~3;
+}
+
+/** The nops of the options behind it, in a SYN-ACK: two before SACK-permitted, one before window scale. */
+function accEcnSaving(o: TcpOptionsOut): number {
+  if (o.sackPerm && !o.tstamp) return 2;
+  return o.wscale >= 0 ? 1 : 0;
+}
+
+/** Gives a SYN-ACK as many AccECN fields as there is room for. */
+export function tcpAccEcnSynackFit(o: TcpOptionsOut): void {
+  for (let fields = 3; fields >= 0; fields--) {
+    o.accEcnFields = fields;
+    if (tcpOptionsSize(o) <= MAX_TCP_OPTION_SPACE) return;
+  }
+  o.accEcnFields = -1;
+}
+
+/**
+ * Writes an AccECN option of kind 174: ECT(1), CE, ECT(0), as many as `fields` says, and nops up to `len`. When `len` is less than the
+ * option takes, its end replaces the nops of the option behind it, which has been written already.
+ */
+export function tcpWriteAccEcn(
+  buf: Uint8Array, off: number, len: number, fields: number, e1b: number, ceb: number, e0b: number,
+): void {
+  const size = TCPOLEN_ACCECN_BASE + TCPOLEN_ACCECN_PERFIELD * fields;
+  for (let i = size; i < len; i++) put8(buf, off + i, TCPOPT_NOP);
+  put8(buf, off, TCPOPT_ACCECN1);
+  put8(buf, off + 1, size);
+  if (fields > 0) put24(buf, off + 2, e1b & 0xffffff);
+  if (fields > 1) put24(buf, off + 5, ceb & 0xffffff);
+  if (fields > 2) put24(buf, off + 8, e0b & 0xffffff);
 }
 
 /** How many SACK blocks fit beside the other options set in `o`. */
@@ -248,7 +302,10 @@ export function tcpOptionsWrite(buf: Uint8Array, off: number, o: TcpOptionsOut):
     off += tcpWriteTimestamp(buf, off, o.tsval, o.tsecr);
     // SACK-permitted takes the place of the two nops.
     if (o.sackPerm) put16(buf, off - TCPOLEN_TSTAMP_ALIGNED, (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM);
-  } else if (o.sackPerm) {
+  }
+  const accEcnAt = off;
+  if (o.accEcnFields >= 0) off += accEcnAlign(o.accEcnFields, accEcnSaving(o));
+  if (o.sackPerm && !o.tstamp) {
     put16(buf, off, (TCPOPT_NOP << 8) | TCPOPT_NOP);
     put16(buf, off + 2, (TCPOPT_SACK_PERM << 8) | TCPOLEN_SACK_PERM);
     off += 4;
@@ -260,6 +317,9 @@ export function tcpOptionsWrite(buf: Uint8Array, off: number, o: TcpOptionsOut):
   }
   if (o.foCookie !== null) off += writeFastopen(buf, off, o, o.foCookie);
   if (o.numSacks !== 0) off += tcpWriteSacks(buf, off, o.sacks, o.numSacks);
+  if (o.accEcnFields >= 0) {
+    tcpWriteAccEcn(buf, accEcnAt, accEcnAlign(o.accEcnFields, accEcnSaving(o)), o.accEcnFields, 1, 0, 1);
+  }
   return off - start;
 }
 

@@ -107,8 +107,6 @@ test('what the host does not have is skipped by name, before anything has run', 
   assert.equal(formatResult(r), 'skip  a.pkt (ipv4): capabilities');
   assert.equal(r.trace.length, 0);
   for (const [line, feature] of [
-    ['> SEWA 0:0(0) <...>', 'Accurate ECN'],
-    ['< . 1:1(0) ack 1 win 1 <ECN e1b 1,nop,nop,nop>', 'Accurate ECN'],
     ['setsockopt(4, SOL_TCP, TCP_CONGESTION, "vegas", 5) = 0', 'congestion control other than Reno, CUBIC, BBR and DCTCP'],
     ['< ipv4 1.2.3.4 > 5.6.7.8: . 1:1(0) ack 1 win 1', 'encapsulation'],
   ] as const) assert.equal((await one(`${SERVER} +0 ${line}`)).message, feature);

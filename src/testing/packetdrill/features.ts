@@ -4,8 +4,6 @@
  */
 
 const MISSING: readonly (readonly [RegExp, string])[] = [
-  [/<[^>\n]*\bECN e[01]b\b/, 'Accurate ECN'],
-  [/[<>]\s+(?:\S+\s+)?S[.EWP]*EWA|[<>]\s+S?EWA/, 'Accurate ECN'],
   [/\btcp_mtu_probing=[12]\b/, 'MTU probing'],
   [/\bTCP_CONGESTION, *"(?!(?:cubic|reno|bbr|dctcp|dctcp-reno)")/, 'congestion control other than Reno, CUBIC, BBR and DCTCP'],
   [/\bmd5\b|\bTCP_MD5SIG\b/, 'TCP MD5 signatures'],

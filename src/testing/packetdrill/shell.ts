@@ -12,7 +12,8 @@ import type { ScriptHost } from './host.ts';
 const DEFAULTS: Readonly<Record<string, string>> = {
   tcp_rmem: '4096 540000 15728640', tcp_wmem: '4096 262144 4194304', tcp_timestamps: '1', tcp_syn_retries: '5', tcp_synack_retries: '5',
   tcp_frto: '2', tcp_sack: '1', tcp_dsack: '1', tcp_reordering: '3', tcp_congestion_control: 'cubic', tcp_slow_start_after_idle: '0',
-  tcp_early_retrans: '4', tcp_recovery: '1', tcp_tso_win_divisor: '3', tcp_ecn: '0', tcp_pacing_ss_ratio: '200', tcp_pacing_ca_ratio: '120',
+  tcp_early_retrans: '4', tcp_recovery: '1', tcp_tso_win_divisor: '3', tcp_ecn: '0', tcp_ecn_option: '2', tcp_pacing_ss_ratio: '200',
+  tcp_pacing_ca_ratio: '120',
   tcp_notsent_lowat: '4294967295', tcp_syncookies: '1', tcp_fastopen_key: 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4',
 };
 
@@ -22,7 +23,7 @@ const FASTOPEN_COMMON = '0x70403';
 
 /** Settings of a Linux that scripts write and that have no effect there any more, or none on what packets show. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'net.ipv4.tcp_fack', 'net.ipv4.tcp_ecn_option', 'net.ipv4.tcp_low_latency',
+  'net.ipv4.tcp_fack', 'net.ipv4.tcp_low_latency',
 ]);
 
 /** Cuts a line at what `at` (sticky) matches outside of quotes; the cuts themselves are parts, too. */
