@@ -260,7 +260,8 @@ export class Pump {
 
   /** Another turn at once; or, by the wall clock and when nobody holds the process, as soon as it is there for something else. */
   private comeBack(): void {
-    if (this.mode === 'real' && this.held !== null && !this.held() && !this.waits()) this.scheduleIn(1);
+    const idles = this.mode === 'real' && this.held !== null && !this.sim.hasTasks && !this.held() && !this.waits();
+    if (idles) this.scheduleIn(1);
     else this.schedule();
   }
 
