@@ -50,8 +50,7 @@ export class NodeHost {
     admitTlsHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
     this.resolver = host.resolver ?? null;
-    const { sim } = host.parts.pump;
-    const later: Later = (answer) => sim.ready(new Task(AsyncResource.bind(answer)));
+    const later: Later = (answer) => this.handles.again(new Task(AsyncResource.bind(answer)));
     this.lookup = createLookup(host.hosts, later, () => this.resolver);
     this.clock = host.clock ?? null;
     host.parts.pump.settle = settle;

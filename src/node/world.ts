@@ -6,6 +6,7 @@ import type { AddressPlan } from '../world/addresses.ts';
 import { Host as BaseHost, type HostOptions } from '../world/host.ts';
 import { World as BaseWorld, type WorldOptions } from '../world/world.ts';
 import { MAX_NOFILE } from '../syscall/fd-table.ts';
+import { closeOwners, openHandles } from './handle/end.ts';
 import { createDgram, type NodeDgram } from './dgram.ts';
 import { dnsOf, type NodeDns } from './dns.ts';
 import { createConnector, createFetch, type Connector, type ConnectorOptions, type NodeFetch } from './fetch.ts';
@@ -112,6 +113,11 @@ export class Host extends BaseHost {
     return this.nodeHost !== null && this.nodeHost.handles.liveness.holds > 0;
   }
 
+  /** @internal The handles of this host's sockets. */
+  openHandles(): readonly object[] {
+    return this.nodeHost === null ? [] : openHandles(this.nodeHost.handles);
+  }
+
   /** @internal The world has stopped: the sockets of this host keep the process no longer. */
   ended(): void {
     this.nodeHost?.handles.liveness.end();
@@ -160,9 +166,14 @@ export class World extends BaseWorld {
     return super.hosts as readonly Host[];
   }
 
-  /** Ends the world: all processes are killed, time stops for good, and nothing keeps the runtime's own process. */
+  /**
+   * Ends the world: all processes are killed, time stops for good, and nothing keeps the runtime's own process. Sockets that are
+   * open are closed: they get their 'close', and requests over them fail as when they are destroyed.
+   */
   override stop(): void {
+    const open = this.hosts.flatMap((host) => host.openHandles());
     super.stop();
     for (const host of this.hosts) host.ended();
+    closeOwners(open);
   }
 }

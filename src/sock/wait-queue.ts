@@ -46,6 +46,11 @@ export class WaitQueue {
     entry.prev = null;
   }
 
+  /** Shows all entries, in the order of their arrival. */
+  forEach(see: (entry: WaitEntry) => void): void {
+    for (let entry = this.head; entry !== null; entry = entry.next) see(entry);
+  }
+
   /** Tells all entries in the order of their arrival; the first exclusive one that takes the event is the last told. */
   wake(events: number): void {
     let entry = this.head;

@@ -23,6 +23,9 @@ const SLAB_BYTES = 16384;
 /** What is left of a slab when it is given up. */
 const SLAB_MIN = 512;
 
+// Taken when this module is loaded: a program's own clock may be virtual later.
+const realSetImmediate: (f: () => void) => unknown = globalThis.setImmediate;
+
 export class HandleHost {
   readonly process: Process;
   readonly cpu: Cpu;
@@ -59,8 +62,14 @@ export class HandleHost {
    * woken by the close itself (he has the next turn); closed by other code, after him.
    */
   lateInTurn(task: Task): void {
-    if (this.pump.running) this.sim.ready(task);
+    if (this.pump.running || this.liveness.ended) this.again(task);
     else this.cpu.wake(task);
+  }
+
+  /** Lines a task up, without any time passing; once the world has stopped, the runtime's own loop runs it. */
+  again(task: Task): void {
+    if (this.liveness.ended) realSetImmediate(() => task.run());
+    else this.sim.ready(task);
   }
 
   /** Room for a small read, at `slab[slabUsed]`; how many bytes. */
@@ -155,13 +164,16 @@ export interface AddressOut {
 export class Watch extends WaitEntry {
   /** POLL* bits; errors count when anything does. */
   interest = 0;
+  /** Whose it is. */
+  readonly handle: object;
   private readonly cpu: Cpu;
   private readonly task: Task;
 
-  constructor(cpu: Cpu, task: Task) {
+  constructor(cpu: Cpu, task: Task, handle: object) {
     super();
     this.cpu = cpu;
     this.task = task;
+    this.handle = handle;
   }
 
   override wake(events: number): boolean {

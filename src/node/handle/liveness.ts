@@ -19,7 +19,8 @@ export class Liveness {
   /** How many handles hold the process. */
   holds = 0;
   private timer: Timeout | null = null;
-  private ended = false;
+  /** The world has stopped, or the host was halted. */
+  ended = false;
 
   hold(): void {
     if (this.holds++ !== 0 || this.ended) return;

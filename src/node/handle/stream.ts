@@ -106,7 +106,7 @@ export abstract class StreamHandle {
     this.host = host;
     this.resource = new AsyncResource(kind, { requireManualDestroy: true });
     this.task = new Task(() => this.run());
-    this.watch = new Watch(host.cpu, this.task);
+    this.watch = new Watch(host.cpu, this.task, this);
   }
 
   getAsyncId(): number {
@@ -161,7 +161,7 @@ export abstract class StreamHandle {
 
   /** Lines the task up: there is something to do, without any time passing. */
   protected again(): void {
-    this.host.sim.ready(this.task);
+    this.host.again(this.task);
   }
 
   private events(): number {

@@ -101,7 +101,7 @@ export class UdpHandle {
     this.host = host;
     this.resource = new AsyncResource('KERNETUDP', { requireManualDestroy: true });
     this.task = new Task(() => this.run());
-    this.watch = new Watch(host.cpu, this.task);
+    this.watch = new Watch(host.cpu, this.task, this);
   }
 
   getAsyncId(): number {
@@ -288,7 +288,7 @@ export class UdpHandle {
     this.queueCount++;
     this.updateInterest();
     this.updateLive();
-    if ((this.sk!.prot.poll(this.sk!) & (POLLOUT | POLLWRNORM)) !== 0) this.host.sim.ready(this.task);
+    if ((this.sk!.prot.poll(this.sk!) & (POLLOUT | POLLWRNORM)) !== 0) this.host.again(this.task);
   }
 
   private flush(): void {
@@ -387,9 +387,9 @@ export class UdpHandle {
 
   /** Lines the task up when a callback is due. */
   private armed(): void {
-    if (this.closed && (this.firstSend !== null || this.onclose !== null)) this.host.sim.ready(this.task);
+    if (this.closed && (this.firstSend !== null || this.onclose !== null)) this.host.again(this.task);
     if (this.closed) return;
-    if ((this.firstSend !== null && this.firstSend.status <= 0) || this.readable()) this.host.sim.ready(this.task);
+    if ((this.firstSend !== null && this.firstSend.status <= 0) || this.readable()) this.host.again(this.task);
   }
 
   private run(): void {
