@@ -59,3 +59,23 @@ test('who listens from the \'socket\' event of a request on hears \'lookup\' and
   });
   assert.deepEqual(heard, ['lookup', 'connect']);
 });
+
+test('a process that was killed while it read: nobody is told, and the world goes on', async () => {
+  using world = new World({ seed: 4 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob, { delay: '1ms' });
+  await world.run(async () => {
+    const told: string[] = [];
+    const server = bob.net.createServer((s) => {
+      s.on('data', () => told.push('data')).on('end', () => told.push('end')).on('error', () => told.push('error'));
+    }).listen(7);
+    const socket = alice.net.connect(7, 'bob');
+    await new Promise((resolve) => socket.once('connect', resolve));
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+    world.fault({ kind: 'kill', host: 'bob' });
+    socket.write('x');
+    await new Promise((resolve) => socket.on('error', () => undefined).once('close', resolve));
+    assert.deepEqual(told, []);
+    server.close();
+  });
+});

@@ -52,7 +52,8 @@ export function readOnce(h: StreamHandle, events: number): boolean {
   msg.flags = 0;
   msg.hasName = false;
   const n = recvmsg(host.process, h.kfd, msg);
-  if (n === -EAGAIN || host.process.dead) return false; // of the dead, nobody is told
+  if (host.process.dead) h.readStop(); // nobody is told of the dead, now or later
+  if (n === -EAGAIN || host.process.dead) return false;
   if (n <= 0) {
     endReading(h, n);
     return false;
