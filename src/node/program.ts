@@ -19,6 +19,7 @@ import { isHostSocket } from './handle/tls.ts';
 import { checksOn } from './http-checks.ts';
 import { http2On } from './http2-clock.ts';
 import { timeoutOn } from './socket-timer.ts';
+import { hookThreadPool } from './thread-pool.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
@@ -63,6 +64,7 @@ export function nodeProgram(clock: ProgramClock): () => void {
   swap(http.ServerResponse.prototype, 'writeHead', datedWriteHead());
   const server = http.Server.prototype as unknown as Record<string, (this: unknown) => unknown>;
   for (const name of ['closeAllConnections', 'closeIdleConnections']) swap(server, name, closeInOrder(server[name]!));
+  hookThreadPool(swap);
   syncBuiltinESMExports();
   return () => {
     for (const step of undo.reverse()) step();

@@ -1,9 +1,10 @@
 /**
  * Is the program waiting for something real, which no virtual clock can hurry: a file, a name of the machine's resolver?
  * Such work holds the world's clock. The runtime tells what it has under way; what runs on its thread pool without a
- * request of its own (zlib, crypto's callbacks) it does not tell: there `world.external(promise)` says it.
+ * request of its own (zlib, crypto's callbacks) it does not tell: that is counted, in thread-pool.ts.
  */
 import process from 'node:process';
+import { poolBusy } from './thread-pool.ts';
 
 /** Requests that end by themselves. Handles (servers, timers, child processes, terminals) may be there for ever. */
 const REQUEST = /^(FSReq|CloseReq|FileHandleCloseReq|GetAddrInfoReq|GetNameInfoReq|QueryReq|QueryWrap|ConnectWrap)/;
@@ -31,6 +32,7 @@ function isRequest(name: string): boolean {
 
 /** True while the runtime has a request under way. 0.15 µs when there is none. */
 export function realWork(): boolean {
+  if (poolBusy()) return true;
   if (probe === null) return false;
   for (const name of probe()) if (isRequest(name)) return true;
   return false;
@@ -57,7 +59,7 @@ export function http2Loaded(): boolean {
 export function restProbe(): (() => boolean) | null {
   if (probe === null || modules === undefined) return null;
   return () => {
-    if (http2Loaded()) return false;
+    if (http2Loaded() || poolBusy()) return false;
     for (const name of probe()) if (name === 'Immediate' || isRequest(name)) return false;
     return true;
   };

@@ -1,6 +1,7 @@
 // While world.run runs a program, Node's own clocks and timers are the world's, and afterwards they are Node's again.
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import crypto, { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -9,6 +10,7 @@ import { test } from 'node:test';
 import timers, { setTimeout as namedSetTimeout } from 'node:timers';
 import timersPromises, { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import zlib from 'node:zlib';
 import { World } from '../../src/node/world.ts';
 
 void test('timers, timers/promises, hrtime and AbortSignal.timeout follow the world\'s clock', async () => {
@@ -122,6 +124,34 @@ void test('real files hold the clock', async () => {
     assert.equal(late, false, 'the file came before the next millisecond of virtual time');
     clearTimeout(timer);
   });
+});
+
+void test('crypto, zlib and WebAssembly on the thread pool hold the clock', async () => {
+  const world = new World();
+  const real = crypto.scrypt;
+  const { WebAssembly: wasm } = globalThis as unknown as { WebAssembly: { compile(bytes: Uint8Array): Promise<unknown> } };
+  await world.run(async () => {
+    const works: [name: string, work: () => Promise<unknown>][] = [
+      ['scrypt', () => new Promise((resolve, reject) => void crypto.scrypt('x', 'y', 32, (e, key) => e === null ? resolve(key) : reject(e)))],
+      ['promisify', () => promisify(crypto.pbkdf2)('x', 'y', 10_000, 32, 'sha512')],
+      ['its own promisify', () => promisify(crypto.generateKeyPair)('ec', { namedCurve: 'P-256' })],
+      ['a named import', () => promisify(randomBytes)(16)],
+      ['subtle', () => crypto.webcrypto.subtle.digest('SHA-256', new Uint8Array(1 << 20))],
+      ['gzip', () => promisify(zlib.gzip)(Buffer.alloc(1 << 20))],
+      ['what is no gzip', () => assert.rejects(promisify(zlib.gunzip)(Buffer.from('no gzip')))],
+      ['compile', () => wasm.compile(Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0))],
+    ];
+    for (const [name, work] of works) {
+      let late = false;
+      const timer = setTimeout(() => void (late = true), 1);
+      await work();
+      assert.equal(late, false, `${name} came before the next millisecond of virtual time`);
+      clearTimeout(timer);
+    }
+    assert.throws(() => crypto.scrypt('x', 'y', -1, () => undefined), { code: 'ERR_OUT_OF_RANGE' });
+    await sleep(1000); // and the clock goes on
+  });
+  assert.equal(crypto.scrypt, real);
 });
 
 void test('AsyncLocalStorage: timers and sockets keep the context in which they were made; an accepted one has none', async () => {

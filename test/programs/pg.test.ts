@@ -16,7 +16,9 @@ async function open({ server, after }: Stage): Promise<void> {
 
 const login = { host: 'server', user: 'postgres', database: 'postgres', password: 'postgres' };
 
-program('pg', { random: 'RowDescription has the object numbers of tables, which go on counting', calmMs: [25, 36], roughMs: [8 * ROUGH_RTT, 12_000] }, async (stage) => {
+program('pg', {
+  random: 'RowDescription has the object numbers of tables, which go on counting', calmMs: [25, 36], roughMs: [8 * ROUGH_RTT, 12_000],
+}, async (stage) => {
   await open(stage);
   await stage.client.run(async () => {
     const client = new pg.Client(login);
