@@ -13,7 +13,7 @@
  */
 import { Mib } from '../dev/mib.ts';
 import { IFF_LOOPBACK } from '../dev/net-device.ts';
-import { EALREADY, EINPROGRESS, EINVAL, EOPNOTSUPP } from '../lib/errno.ts';
+import { EALREADY, EINPROGRESS, EINVAL, ENOBUFS, EOPNOTSUPP } from '../lib/errno.ts';
 import { addOrExtend, copyBytes } from '../skb/copy.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { AF_UNSPEC, TCP_CLOSE } from '../sock/constants.ts';
@@ -38,6 +38,7 @@ import { tcpMarkSkbLost } from './recovery.ts';
 import { tcpNonCongestionLossRetransmit } from './retransmit.ts';
 import { tcpAllocSkb, tsortedMoveTail } from './segment.ts';
 import type { TcpSock } from './sock.ts';
+import { tcpZerocopyBegin, tcpZerocopyFill } from './zerocopy.ts';
 
 /** A pause grows up to 2^6 times the sysctl's value. */
 const MAX_BLACKHOLE_SHIFT = 6;
@@ -55,6 +56,10 @@ export function tcpSendmsgFastopen(tp: TcpSock, msg: MsgHdr): number {
   if (fo.req !== null) return -EALREADY;
   const req = new FastopenRequest(msg);
   fo.req = req;
+  if (tcpZerocopyBegin(tp, msg) < 0) {
+    fo.req = null;
+    return -ENOBUFS;
+  }
   let err = -EINPROGRESS;
   if (fo.deferred) {
     fo.deferred = false;
@@ -163,18 +168,29 @@ function synData(tp: TcpSock, syn: SkBuff, req: FastopenRequest, msg: MsgHdr): S
   const space = Math.min(most, msg.len);
   if (space <= 0 || !tcpWmemSchedule(tp, space)) return null;
   const skb = tcpAllocSkb(tp);
+  const copied = fillSyn(tp, skb, msg, space);
+  skb.truesize += copied;
+  skb.gsoSegs = 1;
+  skb.tcpFlags = syn.tcpFlags;
+  skb.seq = syn.seq;
+  skb.endSeq = (syn.endSeq + copied) | 0;
+  req.copied = copied;
+  return skb;
+}
+
+/** Copies the data, or hangs on the writer's own memory (MSG_ZEROCOPY). Returns the bytes. */
+function fillSyn(tp: TcpSock, skb: SkBuff, msg: MsgHdr, space: number): number {
+  if (msg.ubuf !== null) {
+    let done = 0;
+    for (let n = -1; done < space && n !== 0; done += n) n = tcpZerocopyFill(tp, skb, msg, done, space - done);
+    return done;
+  }
   const page = tp.net.pool.allocPage(space);
   copyBytes(msg.buf, msg.off, page.bytes, 0, space);
   page.fill = space;
   addOrExtend(skb, page, 0, space);
   tp.net.pool.putPage(page);
-  skb.truesize += space;
-  skb.gsoSegs = 1;
-  skb.tcpFlags = syn.tcpFlags;
-  skb.seq = syn.seq;
-  skb.endSeq = (syn.endSeq + space) | 0;
-  req.copied = space;
-  return skb;
+  return space;
 }
 
 function sendWithData(tp: TcpSock, fo: FastopenSock, syn: SkBuff, data: SkBuff): number {

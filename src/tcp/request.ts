@@ -74,6 +74,11 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   if (req.tstampOk) req.tsOff = secureTcpTsOffset(tcp, req);
   if (wantCookie) {
     req.cookie = true;
+    if (!req.tstampOk) {
+      // Nothing will remember it.
+      req.ecnOk = false;
+      req.accEcnOk = false;
+    }
     req.sntIsn = cookieInitSequence(tp, req);
     if (req.tstampOk) req.cookieTs = (cookieInitTimestamp(net, req) + req.tsOff) | 0;
   } else {

@@ -9,6 +9,7 @@ import { Mib } from '../dev/mib.ts';
 import { EAGAIN, EBUSY, EINVAL } from '../lib/errno.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { MAX_SKB_FRAGS } from '../skb/sk-buff.ts';
+import { TCP_SYN_SENT } from '../sock/constants.ts';
 import { TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpEcnClearSyn } from './ecn.ts';
@@ -172,7 +173,9 @@ function sendProbe(tp: TcpSock): boolean {
 /** The path takes less than we thought (ICMP): what is too large is sent again, smaller. No sign of congestion. */
 export function tcpSimpleRetransmit(tp: TcpSock): void {
   tcpMstampRefresh(tp);
-  const mss = tcpCurrentMss(tp);
+  // A SYN with data stands in the queue as two, each of which may be small enough: both are lost.
+  const synData = tp.state === TCP_SYN_SENT && tp.fastopen !== null && tp.fastopen.synData;
+  const mss = synData ? -1 : tcpCurrentMss(tp);
   for (let skb = tp.rtxQueue.head; skb !== null; skb = skb.next) {
     const size = skb.gsoSegs === 1 ? skb.len : skb.gsoSize;
     if (size > mss) tcpMarkSkbLost(tp, skb);

@@ -13,6 +13,8 @@ import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { tcpParseOptions, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
+import type { Dst } from '../sock/dst.ts';
+import { aceOf } from './accecn.ts';
 import { tcpAfOf } from './af.ts';
 import { hashFlow, secureTcpTsOffset } from './isn.ts';
 import { acceptQueueAdd } from './listen.ts';
@@ -30,6 +32,7 @@ const COOKIE_PERIOD_MS = 60000;
 
 const TS_OPT_WSCALE_MASK = 0xf;
 const TS_OPT_SACK = 0x10;
+const TS_OPT_ECN = 0x20;
 const TS_BITS = 6;
 
 function cookieTime(net: Net): number {
@@ -58,6 +61,7 @@ export function cookieInitSequence(tp: TcpSock, req: RequestSock): number {
 export function cookieInitTimestamp(net: Net, req: RequestSock): number {
   let options = req.wscaleOk ? req.sndWscale : TS_OPT_WSCALE_MASK;
   if (req.sackOk) options |= TS_OPT_SACK;
+  if (req.ecnOk) options |= TS_OPT_ECN;
   const now = net.jiffies;
   let ts = Math.floor(now / (1 << TS_BITS)) * (1 << TS_BITS) + options;
   if (ts > now) ts -= 1 << TS_BITS;
@@ -94,10 +98,18 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
     tcp.dropReason = Drop.IpOutNoRoutes;
     return null;
   }
+  cookieEcn(tp, req, skb, opt, rt);
   reqskInitWindow(tp, req, rt);
   const child = tcpSynRecvSock(tp, skb, req);
   if (child !== null) acceptQueueAdd(tp, child);
   return child;
+}
+
+/** ECN, when the timestamp remembers it; that it was Accurate ECN is told by the flags of the ACK (RFC 9768 §3.2.2.1). */
+function cookieEcn(tp: TcpSock, req: RequestSock, skb: SkBuff, opt: TcpOptionsReceived, dst: Dst): void {
+  if (!opt.sawTstamp || ((opt.tsecr - req.tsOff) & TS_OPT_ECN) === 0) return;
+  req.ecnOk = tp.tcp.sysctl.tcpEcn !== 0 || dst.metrics?.ecn === true;
+  req.accEcnOk = req.ecnOk && aceOf(skb) > 1;
 }
 
 /** The request as far as the ACK's addresses and numbers tell. */

@@ -4,7 +4,7 @@
  */
 import { TCP_LISTEN } from '../../sock/constants.ts';
 import {
-  tcpGetInfo, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE, type TcpInfo,
+  tcpGetInfo, TCPI_OPT_ECN, TCPI_OPT_ECN_SEEN, TCPI_OPT_SACK, TCPI_OPT_SYN_DATA, TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE, type TcpInfo,
 } from '../../tcp/info.ts';
 import { TCP_INFINITE_SSTHRESH, type TcpSock } from '../../tcp/sock.ts';
 
@@ -30,6 +30,7 @@ function agreed(tp: TcpSock, info: TcpInfo): string[] {
   if (has(TCPI_OPT_SACK)) words.push('sack');
   if (has(TCPI_OPT_ECN)) words.push('ecn');
   if (has(TCPI_OPT_ECN_SEEN)) words.push('ecnseen');
+  if (has(TCPI_OPT_SYN_DATA)) words.push('fastopen');
   words.push(tp.ca.name);
   if (has(TCPI_OPT_WSCALE)) words.push(`wscale:${String(info.tcpi_snd_wscale)},${String(info.tcpi_rcv_wscale)}`);
   return words;
