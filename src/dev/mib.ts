@@ -57,7 +57,7 @@ const names = [
   'TcpExtTCPAckCompressed', 'TcpExtTCPZeroWindowDrop',
   'TcpExtTCPMemoryPressures', 'TcpExtTCPMemoryPressuresChrono',
   'TcpExtTCPRcvQDrop', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
-  'TcpExtTCPMD5Unexpected',
+  'TcpExtTCPMD5NotFound', 'TcpExtTCPMD5Unexpected', 'TcpExtTCPMD5Failure',
 ] as const;
 
 export type MibName = (typeof names)[number];

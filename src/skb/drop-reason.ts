@@ -70,6 +70,9 @@ export const Drop = {
   /** netdev_max_backlog packets wait already (loopback and other devices without a card). */
   CpuBacklog: 69,
   TcpMd5Unexpected: 70,
+  /** A key is set for its sender, and it is not signed; it is signed with another. */
+  TcpMd5NotFound: 58,
+  TcpMd5Failure: 59,
   TcpInvalidEndSequence: 71,
   TcpRfc7323Tsecr: 72,
   /** For an address that is not this host's, and it forwards nothing. */

@@ -11,7 +11,6 @@
  * then the listeners. What the header says is copied to `skb.seq`, `endSeq`, `ackSeq`, `tcpFlags` here, once.
  */
 import { assert } from '../lib/assert.ts';
-import { get8 } from '../lib/bytes.ts';
 import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { mayPull } from '../skb/copy.ts';
@@ -25,12 +24,12 @@ import {
 import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { iphDaddr, iphSaddr } from '../wire/ipv4.ts';
 import { IPV6_DADDR, IPV6_SADDR } from '../wire/ipv6.ts';
-import { TCPOLEN_MD5SIG, TCPOPT_EOL, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
 import {
-  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS,
+  TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN,
   thAckSeq, thDport, thFlags9, thHlen, thSeq, thSport,
 } from '../wire/tcp.ts';
 import { tcpRcvEstablished } from './input.ts';
+import { tcpInboundMd5, tcpMd5Location } from './md5.ts';
 import { tcpCheckReq } from './minisocks.ts';
 import type { EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
@@ -71,10 +70,9 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
     tcpListenRcv(listener, skb, 0);
     return;
   }
-  if (!md5Silent(tcp, skb)) {
-    tcpSendReset(tcp, false, skb);
-    net.drop(skb, Drop.NoSocket);
-  }
+  // A signed one: whoever sent it would not believe an answer without a signature, and nobody is here who could sign.
+  if (tcpMd5Location(skb) < 0) tcpSendReset(tcp, false, skb);
+  net.drop(skb, Drop.NoSocket);
 }
 
 /** Who owns the 4-tuple of the segment, or null. */
@@ -133,7 +131,7 @@ function tcpHeaderOk(tcp: TcpProto, skb: SkBuff): boolean {
 
 /** A segment for a full socket. Takes the skb. */
 function tcpDoRcv(tp: TcpSock, skb: SkBuff): void {
-  if (md5Silent(tp.tcp, skb)) return;
+  if (!tcpInboundMd5(tp.tcp, tp.md5Keys, skb)) return;
   segsIn(tp, skb);
   if (tp.state === TCP_ESTABLISHED) {
     tcpRcvEstablished(tp, skb);
@@ -146,7 +144,7 @@ function tcpDoRcv(tp: TcpSock, skb: SkBuff): void {
 /** After `tcpRcvStateProcess`: 0 = it took the skb, else the reason to reset the peer and drop the segment. */
 function resetAndDrop(tp: TcpSock, skb: SkBuff, reason: number): void {
   if (reason === 0) return;
-  tcpSendReset(tp.tcp, true, skb);
+  tcpSendReset(tp.tcp, true, skb, tp.md5Keys);
   tp.net.drop(skb, reason as Drop);
 }
 
@@ -158,7 +156,7 @@ function resetAndDrop(tp: TcpSock, skb: SkBuff, reason: number): void {
  */
 export function tcpListenRcv(tp: TcpSock, skb: SkBuff, twIsn: number): void {
   const { tcp, net } = tp;
-  if (md5Silent(tcp, skb)) return;
+  if (!tcpInboundMd5(tcp, tp.md5Keys, skb)) return;
   segsIn(tp, skb);
   const flags = skb.tcpFlags;
   if ((flags & TCP_FLAG_RST) !== 0) {
@@ -194,7 +192,7 @@ function tcpReqRcv(req: RequestSock, skb: SkBuff): boolean {
     reqskDrop(req);
     return false;
   }
-  if (md5Silent(listener.tcp, skb)) return true;
+  if (!tcpInboundMd5(listener.tcp, listener.md5Keys, skb)) return true;
   const child = tcpCheckReq(listener, skb, req);
   if (child === null) listener.net.drop(skb, listener.tcp.dropReason);
   else if (child === listener) tcpListenRcv(listener, skb, 0); // not our ACK: the listener's affair, which resets
@@ -219,7 +217,7 @@ function tcpTimewaitRcv(tw: TimewaitSock, skb: SkBuff, dif: number): void {
   }
   if (verdict === TwVerdict.Ack || verdict === TwVerdict.Syn) tcpTimewaitSendAck(tw, skb);
   if (verdict === TwVerdict.Rst) {
-    tcpSendReset(tcp, true, skb);
+    tcpSendReset(tcp, true, skb, tw.md5Key === null ? null : [tw.md5Key]);
     twDeschedule(tw);
   }
   if (verdict === TwVerdict.Paws) net.drop(skb, Drop.TcpRfc7323TwPaws);
@@ -236,34 +234,4 @@ function segsIn(tp: TcpSock, skb: SkBuff): void {
   const n = skb.gsoSegs > 1 ? skb.gsoSegs : 1;
   tp.segsIn += n;
   if (skb.len > thHlen(skb.buf, skb.th)) tp.dataSegsIn += n;
-}
-
-/**
- * RFC 2385 §4.3: a signed segment for which we have no key is dropped without a word. True: the skb is gone.
- * Nobody can set keys here, so that is every signed one.
- */
-function md5Silent(tcp: TcpProto, skb: SkBuff): boolean {
-  const { buf, th } = skb;
-  const hlen = thHlen(buf, th);
-  // The usual headers, none and `nop,nop,TS`, have no room for a digest.
-  if (hlen < TCP_HLEN_MIN + TCPOLEN_MD5SIG) return false;
-  let off = th + TCP_OPTIONS;
-  const end = th + hlen;
-  while (off + 1 < end) {
-    const kind = get8(buf, off);
-    if (kind === TCPOPT_EOL) return false;
-    if (kind === TCPOPT_NOP) {
-      off++;
-      continue;
-    }
-    const size = get8(buf, off + 1);
-    if (size < 2 || off + size > end) return false;
-    if (kind === TCPOPT_MD5SIG && size === TCPOLEN_MD5SIG) {
-      tcp.net.inc(Mib.TcpExtTCPMD5Unexpected);
-      tcp.net.drop(skb, Drop.TcpMd5Unexpected);
-      return true;
-    }
-    off += size;
-  }
-  return false;
 }

@@ -9,7 +9,7 @@ const HEADERS_OF_GSO = 321;
 export function tcpSetupCaps(tp: TcpSock, dst: Dst): void {
   tp.dst = dst;
   tp.gsoMaxSize = Math.min(GSO_MAX_SIZE, dst.dev.gsoMaxSize - HEADERS_OF_GSO);
-  tp.gsoMaxSegs = dst.dev.gsoMaxSegs;
+  tp.gsoMaxSegs = tp.md5Key === null ? dst.dev.gsoMaxSegs : 1; // each segment has a signature of its own
 }
 
 /** The peer answers: the next hop on the way to it is alive (RFC 4861 §7.3.1 has it for IPv6, Linux for both). */

@@ -27,6 +27,7 @@ import { tcpFastopenRemove } from './fastopen.ts';
 import { tcpResetSock } from './input.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { oowRateLimited } from './oow.ts';
+import { tcpMd5Inherit, tcpMd5Len } from './md5.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { clockSeconds, pawsReject, tcpInWindow } from './paws.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -133,7 +134,7 @@ function reqToChild(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null 
 
 /** tcp_abort_on_overflow: the peer is told at once, instead of being left to try again. */
 function abortOnOverflow(tp: TcpSock, skb: SkBuff, req: RequestSock): void {
-  tcpSendReset(tp.tcp, true, skb);
+  tcpSendReset(tp.tcp, true, skb, tp.md5Keys);
   if (reqskDrop(req)) tp.net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
@@ -151,7 +152,7 @@ function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean
     return;
   }
   net.inc(Mib.TcpAttemptFails);
-  if (!rst) tcpSendReset(tcp, true, skb);
+  if (!rst) tcpSendReset(tcp, true, skb, tp.md5Keys);
   if (reqskDrop(req)) net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
@@ -236,6 +237,8 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
     child.tsRecentStamp = clockSeconds(net);
     child.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
   }
+  if (tp.md5Keys !== null) tcpMd5Inherit(tp, child);
+  child.tcpHeaderLen += tcpMd5Len(child);
   child.mssClamp = req.mss;
   tcpEcnOpenreqChild(child, req, skb);
   if (req.numTimeout !== 0) child.undoMarker = req.sntIsn;

@@ -32,6 +32,7 @@ import { tcpEcnAccEcn, tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn, tcpEcnSendSy
 import { tcpSendSynData } from './fastopen-active.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
+import { TCPOLEN_MD5SIG_ALIGNED, tcpMd5Len, tcpMd5ReqKey, tcpMd5Sign, tcpMd5UseKey, tcpWriteMd5 } from './md5.ts';
 import { tcpCurrentMss, tcpEffSacks, tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpRateSkbSent } from './rate.ts';
 import { tcpEnterCwr } from './recovery.ts';
@@ -68,7 +69,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   const payload = out.len;
   const syn = (flags & TCP_FLAG_SYN) !== 0;
   let sacks = syn ? 0 : tcpEffSacks(tp);
-  let optSize = syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks);
+  let optSize = (syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks)) + tcpMd5Len(tp);
   const accEcn = !syn && tcpEcnAccEcn(tp) ? tp.accEcn : null;
   if (accEcn !== null) {
     optSize += tcpAccEcnFit(tp, accEcn, optSize, sacks);
@@ -79,6 +80,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   out.th = th;
   writeHeader(tp, out, seq, flags, optSize, syn, payload);
   if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn, optSize);
+  if (tp.md5Key !== null) tcpMd5Sign(tp.tcp, out, th + TCP_OPTIONS + 4, tp.md5Key, tp.v6Saddr ?? tp.saddr, tp.v6Daddr ?? tp.daddr);
 
   if ((flags & TCP_FLAG_ACK) !== 0) tcpEventAckSent(tp);
   if (payload > 0) {
@@ -160,22 +162,23 @@ function synOptions(tp: TcpSock, flags: number): number {
   const synack = (flags & TCP_FLAG_ACK) !== 0;
   tcpOptionsReset(txOpt);
   txOpt.mss = tp.advmss;
-  txOpt.tstamp = synack ? tp.tstampOk : sysctl.tcpTimestamps !== 0;
+  // Beside a signature there is no room for timestamps in a SYN.
+  txOpt.tstamp = synack ? tp.tstampOk : sysctl.tcpTimestamps !== 0 && tp.md5Key === null;
   txOpt.tsval = (tcpTimeStampTs(tp) + tp.tsoffset) | 0;
   txOpt.tsecr = tp.tsRecent;
   if (synack ? tp.wscaleOk : sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
   txOpt.sackPerm = synack ? tp.sackOk : sysctl.tcpSack !== 0;
-  if (synack && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
-  if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt);
+  if (synack && tp.md5Key === null && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
+  if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt, tcpMd5Len(tp));
   return tcpOptionsSize(txOpt);
 }
 
 /** RFC 7413 §4.1.1: the cookie, or the wish for one, when there is room. */
-function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut): void {
+function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut, signature: number): void {
   if (fo.req === null || fo.req.cookie === null) return;
   txOpt.foCookie = fo.req.cookie;
   txOpt.foExp = fo.req.exp;
-  if (tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) {
+  if (signature + tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) {
     txOpt.foCookie = null;
     return;
   }
@@ -184,11 +187,12 @@ function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut): void {
 }
 
 function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, syn: boolean, size: number): void {
+  let at = off;
+  if (tp.md5Key !== null) at += tcpWriteMd5(buf, at);
   if (syn) {
-    tcpOptionsWrite(buf, off, tp.tcp.txOpt);
+    tcpOptionsWrite(buf, at, tp.tcp.txOpt);
     return;
   }
-  let at = off;
   if (tp.tstampOk) at += tcpWriteTimestamp(buf, at, (tcpTimeStampTs(tp) + tp.tsoffset) | 0, tp.tsRecent);
   const ae = tp.accEcn;
   const accEcn = ae !== null && tcpEcnAccEcn(tp) && tp.tcp.scratch.accEcnFields >= 0;
@@ -322,7 +326,8 @@ export function tcpSendFin(tp: TcpSock): void {
 function tcpConnectInit(tp: TcpSock): void {
   const { sysctl } = tp.tcp;
   const tstamp = sysctl.tcpTimestamps !== 0 ? TCPOLEN_TSTAMP_ALIGNED : 0;
-  tp.tcpHeaderLen = TCP_HLEN_MIN + tstamp;
+  tcpMd5UseKey(tp);
+  tp.tcpHeaderLen = TCP_HLEN_MIN + tstamp + tcpMd5Len(tp);
   if (tp.userMss !== 0) tp.mssClamp = tp.userMss;
   tp.maxWindow = 0;
   tcpSyncMss(tp, (tp.dst as Dst).mtu);
@@ -394,6 +399,9 @@ export function tcpSendSyn(tp: TcpSock): number {
 /** The SYN-ACK of a half-open connection, with its TCP header in the header area, `th` set. `again`: not the first. The caller owns it. */
 export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = false): SkBuff {
   const { txOpt } = tp.tcp;
+  const key = tcpMd5ReqKey(tp, req);
+  // A signature, timestamps and SACK blocks do not fit into one segment: Linux gives up the timestamps.
+  if (key !== null && req.sackOk && !req.cookie) req.tstampOk = false;
   tcpOptionsReset(txOpt);
   txOpt.mss = req.advmss;
   txOpt.tstamp = req.tstampOk;
@@ -401,12 +409,13 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = fa
   txOpt.tsecr = req.tsRecent;
   txOpt.wscale = req.wscaleOk ? req.rcvWscale : -1;
   txOpt.sackPerm = req.sackOk;
+  const signature = key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED;
   txOpt.foCookie = req.foCookie;
   txOpt.foExp = req.foExp;
-  if (tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) txOpt.foCookie = null;
+  if (signature + tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) txOpt.foCookie = null;
   req.foCookie = null; // in the first SYN-ACK alone
-  if (req.accEcnOk && !again && tp.tcp.sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
-  const hlen = TCP_HLEN_MIN + tcpOptionsSize(txOpt);
+  if (req.accEcnOk && key === null && !again && tp.tcp.sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
+  const hlen = TCP_HLEN_MIN + signature + tcpOptionsSize(txOpt);
   const skb = tp.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpMakeSynack');
   const th = skb.push(hlen);
@@ -418,7 +427,10 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = fa
     skb.buf, th, req.num, req.dport, req.sntIsn, req.rcvNxt, hlen, TCP_FLAG_SYN | TCP_FLAG_ACK | tcpEcnMakeSynack(req, again),
     window, 0,
   );
-  tcpOptionsWrite(skb.buf, th + TCP_OPTIONS, txOpt);
+  const at = th + TCP_OPTIONS;
+  if (key !== null) tcpWriteMd5(skb.buf, at);
+  tcpOptionsWrite(skb.buf, at + signature, txOpt);
+  if (key !== null) tcpMd5Sign(tp.tcp, skb, at + 4, key, req.v6Saddr ?? req.saddr, req.v6Daddr ?? req.daddr);
   return skb;
 }
 

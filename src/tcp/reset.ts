@@ -7,6 +7,9 @@ import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport, thFlags } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
+import {
+  type Md5Key, TCPOLEN_MD5SIG_ALIGNED, tcpMd5KeyFor, tcpMd5ReqKey, tcpMd5SignReply, tcpWriteMd5,
+} from './md5.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 import { TCP_LISTEN } from '../sock/constants.ts';
@@ -20,37 +23,40 @@ import type { TimewaitSock } from './timewait-sock.ts';
  * number 0 and an ACK of all that it carried. A reset is never answered.
  *
  * @param owner false when no socket is concerned: then only a segment to one of our own addresses is worth an answer
+ * @param keys the owner's signatures (TCP_MD5SIG), with which the reset is signed
  */
-export function tcpSendReset(tcp: TcpProto, owner: boolean, skb: SkBuff): void {
+export function tcpSendReset(tcp: TcpProto, owner: boolean, skb: SkBuff, keys: readonly Md5Key[] | null = null): void {
   const { net } = tcp;
   if ((skb.tcpFlags & TCP_FLAG_RST) !== 0) return;
   if (!owner && !tcpAfOf(tcp, skb).isLocal(tcp, skb)) return;
   const hasAck = (skb.tcpFlags & TCP_FLAG_ACK) !== 0;
   net.inc(Mib.TcpOutRsts);
-  if (hasAck) reply(tcp, skb, skb.ackSeq, 0, TCP_FLAG_RST, 0);
-  else reply(tcp, skb, 0, skb.endSeq, TCP_FLAG_RST | TCP_FLAG_ACK, 0);
+  const key = tcpMd5KeyFor(keys, skb);
+  if (hasAck) reply(tcp, skb, skb.ackSeq, 0, TCP_FLAG_RST, 0, key);
+  else reply(tcp, skb, 0, skb.endSeq, TCP_FLAG_RST | TCP_FLAG_ACK, 0, key);
 }
 
 /** Acknowledges again what a connection in TIME_WAIT (or its FIN_WAIT2) has received. */
 export function tcpTimewaitSendAck(tw: TimewaitSock, skb: SkBuff): void {
   const window = Math.min(tw.rcvWnd >> tw.rcvWscale, 65535);
   if (!tw.tstampOk) {
-    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window);
+    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window, tw.md5Key);
     return;
   }
-  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent);
+  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent, tw.md5Key);
 }
 
 /** Tells the peer of a half-open connection what we have: its segment was out of the window. */
 export function tcpReqSendAck(tp: TcpSock, req: RequestSock, skb: SkBuff): void {
   // RFC 7323 §2.2: only the window of the SYN-ACK itself is unscaled.
   const window = synackWindow(req) >> req.rcvWscale;
+  const key = tcpMd5ReqKey(tp, req);
   const seq = tp.state === TCP_LISTEN ? (req.sntIsn + 1) | 0 : tp.sndNxt;
   if (!req.tstampOk) {
-    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window);
+    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window, key);
     return;
   }
-  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent);
+  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent, key);
 }
 
 /** The window that a SYN-ACK has offered, in bytes. */
@@ -58,22 +64,32 @@ export function synackWindow(req: RequestSock): number {
   return Math.min(req.rcvWnd, 65535);
 }
 
-function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number): void {
+function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number, key: Md5Key | null): void {
   const skb = tcp.net.pool.alloc(MAX_HEADER);
-  const th = skb.put(TCP_HLEN_MIN);
+  const hlen = TCP_HLEN_MIN + (key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED);
+  const th = skb.put(hlen);
   const { buf } = to;
-  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, TCP_HLEN_MIN, flags, window, 0);
+  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, flags, window, 0);
+  if (key !== null) sign(tcp, to, skb, th + TCP_OPTIONS, key);
   sendReply(tcp, to, skb, th);
 }
 
-function replyTstamp(tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number): void {
+function replyTstamp(
+  tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number, key: Md5Key | null,
+): void {
   const skb = tcp.net.pool.alloc(MAX_HEADER);
-  const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
+  const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + (key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED);
   const th = skb.put(hlen);
   const { buf } = to;
   tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, TCP_FLAG_ACK, window, 0);
   tcpWriteTimestamp(skb.buf, th + TCP_OPTIONS, tsval, tsecr);
+  if (key !== null) sign(tcp, to, skb, th + TCP_OPTIONS + TCPOLEN_TSTAMP_ALIGNED, key);
   sendReply(tcp, to, skb, th);
+}
+
+function sign(tcp: TcpProto, to: SkBuff, skb: SkBuff, at: number, key: Md5Key): void {
+  tcpWriteMd5(skb.buf, at);
+  tcpMd5SignReply(tcp, skb, at + 4, key, to);
 }
 
 function sendReply(tcp: TcpProto, to: SkBuff, skb: SkBuff, th: number): void {

@@ -15,6 +15,7 @@ import type { TcpAfOps } from './af.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
+import type { Md5Key } from './md5.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 
@@ -131,6 +132,9 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** Added to the millisecond clock in TSval. */
   tsoffset = 0;
   rcvTsecr = 0;
+  /** TCP_MD5SIG: keys by peer, and the one of this peer (`tcp/md5.ts`); null: nothing is signed. */
+  md5Keys: readonly Md5Key[] | null = null;
+  md5Key: Md5Key | null = null;
   /** What the user set (TCP_MAXSEG), what the peer said, what is used for data without options. */
   userMss = 0;
   mssClamp = 536;

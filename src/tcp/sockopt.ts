@@ -5,7 +5,8 @@ import {
   IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
   TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
-  TCP_MAXSEG, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_RTO_MAX_MS, TCP_RTO_MIN_US, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+  TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_RTO_MAX_MS, TCP_RTO_MIN_US,
+  TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
@@ -16,6 +17,7 @@ import {
 } from './fastopen.ts';
 import { tcpFastopenOf, TFO_CLIENT_ENABLE } from './fastopen-sock.ts';
 import { tcpGetInfo } from './info.ts';
+import { tcpMd5Setsockopt } from './md5.ts';
 import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
 import { tcpCleanupRbuf } from './recv.ts';
@@ -43,6 +45,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
   if (level !== SOL_TCP) return -ENOPROTOOPT;
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
   if (name === TCP_FASTOPEN_KEY) return setFastopenKey(tp, value);
+  if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return tcpMd5Setsockopt(tp, value, name === TCP_MD5SIG_EXT);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
   const val = value | 0;
   switch (name) {

@@ -31,6 +31,7 @@ import { tcpRcvSynrecvFastopen } from './fastopen.ts';
 import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReset, tcpResetSock, tcpSendChallengeAck, tcpStoreTsRecent, tcpValidateIncoming } from './input.ts';
+import { tcpMd5Len } from './md5.ts';
 import { tcpCheckReq } from './minisocks.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpSendAck, tcpSendSynack } from './output.ts';
@@ -319,9 +320,9 @@ function tcpTakeSyn(tp: TcpSock, skb: SkBuff): void {
   tp.tstampOk = rxOpt.sawTstamp;
   if (rxOpt.sawTstamp) {
     tcpStoreTsRecent(tp);
-    tp.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
+    tp.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + tcpMd5Len(tp);
   } else {
-    tp.tcpHeaderLen = TCP_HLEN_MIN;
+    tp.tcpHeaderLen = TCP_HLEN_MIN + tcpMd5Len(tp);
   }
   if (rxOpt.mss !== 0) tp.mssClamp = tp.userMss !== 0 && tp.userMss < rxOpt.mss ? tp.userMss : rxOpt.mss;
 }

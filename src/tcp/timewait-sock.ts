@@ -10,6 +10,7 @@ import { TCP_TIME_WAIT } from '../sock/constants.ts';
 import type { Bound } from '../sock/ports.ts';
 import { Timer } from '../time/timer.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
+import type { Md5Key } from './md5.ts';
 import type { TcpProto } from './proto.ts';
 
 /** How long TIME_WAIT lasts: a constant of the protocol, no sysctl, as on Linux. */
@@ -39,6 +40,8 @@ export class TimewaitSock implements EhashEntry, Bound {
   /** The connection had timestamps. */
   tstampOk = false;
   tsOffset = 0;
+  /** The connection was signed with it; null: not at all. */
+  md5Key: Md5Key | null = null;
   lastOowAckMs: number = OOW_NEVER;
   tos = 0;
   ttl = -1;

@@ -85,6 +85,7 @@ function twFromSock(tp: TcpSock, state: number): TimewaitSock {
   tw.tsRecentStamp = tp.tsRecentStamp;
   tw.tsOffset = tp.tsoffset;
   tw.tos = tp.tos;
+  tw.md5Key = tp.md5Key;
   tw.entryStampMs = net.jiffies;
   return tw;
 }

@@ -12,8 +12,12 @@ import type { Net } from '../dev/net.ts';
 import { ethTypeTrans } from '../dev/receive.ts';
 import { skbBytes, skbFromBytes } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
-import type { SkBuff } from '../skb/sk-buff.ts';
+import { SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
+import { IPPROTO_TCP } from '../sock/constants.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethWriteHeader } from '../wire/ethernet.ts';
+import { iphHlen, IPV4_PROTOCOL } from '../wire/ipv4.ts';
+import { IPV6_HLEN, IPV6_NEXTHDR } from '../wire/ipv6.ts';
+import { thHlen } from '../wire/tcp.ts';
 
 /** A frame that the host has sent. */
 export interface WireFrame {
@@ -69,8 +73,8 @@ export class LabWire implements NetDeviceOps {
     return NETDEV_TX_OK;
   }
 
-  /** A frame comes in. The bytes are copied. */
-  inject(frame: Uint8Array): void {
+  /** A frame comes in. The bytes are copied. `gsoSize` not 0: several segments of that size, as GRO joins them. */
+  inject(frame: Uint8Array, gsoSize: number = 0): void {
     const { dev } = this;
     const { cpu, pool } = dev.net;
     const skb = skbFromBytes(pool, frame, 0);
@@ -79,6 +83,11 @@ export class LabWire implements NetDeviceOps {
       consumeSkb(skb); // a card does not pass on runts
     } else {
       ethTypeTrans(skb, dev);
+      if (gsoSize !== 0) {
+        skb.gsoSize = gsoSize;
+        skb.gsoSegs = Math.ceil(segmentPayload(frame) / gsoSize);
+        skb.truesize += (skb.gsoSegs - 1) * SKB_TRUESIZE_OVERHEAD;
+      }
       dev.stats.rxPackets++;
       dev.stats.rxBytes += frame.length;
       netifRx(skb);
@@ -87,10 +96,18 @@ export class LabWire implements NetDeviceOps {
   }
 
   /** An IP packet comes in, from the peer to us. */
-  injectIp(packet: Uint8Array): void {
+  injectIp(packet: Uint8Array, gsoSize: number = 0): void {
     const frame = new Uint8Array(ETH_HLEN + packet.length);
     ethWriteHeader(frame, 0, HOST_MAC, 0, PEER_MAC, 0, packet[0]! >> 4 === 6 ? ETH_P_IPV6 : ETH_P_IP);
     frame.set(packet, ETH_HLEN);
-    this.inject(frame);
+    this.inject(frame, segmentPayload(frame) > gsoSize ? gsoSize : 0);
   }
+}
+
+/** Bytes of TCP payload in a frame; 0 when it is none of TCP. */
+function segmentPayload(frame: Uint8Array): number {
+  const v6 = frame[ETH_HLEN]! >> 4 === 6;
+  if (frame[ETH_HLEN + (v6 ? IPV6_NEXTHDR : IPV4_PROTOCOL)] !== IPPROTO_TCP) return 0;
+  const th = ETH_HLEN + (v6 ? IPV6_HLEN : iphHlen(frame, ETH_HLEN));
+  return frame.length - th - thHlen(frame, th);
 }

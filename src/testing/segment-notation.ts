@@ -132,6 +132,16 @@ export class Scanner {
     return m === null ? null : (this.defines?.get(m[0]) ?? m[0]);
   }
 
+  /** Takes a word that stands for a back-quoted command; the command, or `null`. */
+  definedCommand(): string | null {
+    const from = this.pos;
+    const m = this.take(/[A-Za-z0-9_]+/y);
+    const command = m === null ? null : /^`([\s\S]*)`$/.exec(this.defines?.get(m[0]) ?? '');
+    if (command !== null) return command[1]!;
+    this.pos = from;
+    return null;
+  }
+
   /** Takes a whole number, decimal or `0x`, from 0 to `max`. */
   number(what: string, max: number): number {
     this.skip();
@@ -310,7 +320,7 @@ function parseOption(s: Scanner): TcpOption {
     return { kind: 'TS', val, ecr: s.number('TS ecr', SEQ_MODULUS - 1) };
   }
   if (s.keyword('sack')) return { kind: 'sack', edges: parseSackEdges(s) };
-  if (s.keyword('md5')) return { kind: 'md5', data: parseHex(s, 'md5', 16, 16) };
+  if (s.keyword('md5')) return { kind: 'md5', data: s.mark('...') ? new Uint8Array(16) : parseHex(s, 'md5', 16, 16) };
   if (s.keyword('FO')) return { kind: 'FO', data: parseHex(s, 'FO', 0, 38) };
   if (s.keyword('FOEXP')) return { kind: 'FOEXP', data: parseHex(s, 'FOEXP', 0, 36) };
   if (s.keyword('ECN')) return parseAccEcn(s);

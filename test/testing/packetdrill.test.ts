@@ -186,3 +186,34 @@ for (const [code, holds] of CODE) {
     else assert.throws(run, AssertionFailure);
   });
 }
+
+test('files of /proc, counters since the last look, basic and extended patterns, tests: as scripts use them', async () => {
+  const lines = [
+    'nstat -n && nstat -az TcpPassiveOpens | grep -q "TcpPassiveOpens  *0 "',
+    'grep -q ": 0100A8C0:1F90 00000000:0000 0A" /proc/net/tcp && grep -c "sl\\|1F90" /proc/net/tcp | grep -q 2',
+    '[ -f /proc/sys/net/ipv4/tcp_sack ] && test 1 -lt 2 && [ ! a = b ]',
+    'cat /proc/sys/net/ipv4/tcp_sack | grep -qE "^(1|2)+$"; grep -qi tcpext: /proc/net/netstat',
+    'echo 1 > /sys/module/tcp_cubic/parameters/hystart; ethtool -K tun0 tso off gso off; ifconfig tun0 mtu 1400',
+  ];
+  const listen = SERVER.split('\n').slice(0, 4).join('\n');
+  const r = await one(`${listen}\n${lines.map((line) => `+0 \`${line}\``).join('\n')}\n`);
+  assert.equal(formatResult(r), 'ok    a.pkt (ipv4)');
+  assert.equal((await one('`echo 0 > /sys/module/tcp_cubic/parameters/hystart`\n0 close(3) = -1')).status, 'skip');
+  assert.match((await one('`[ 1 -gt 2 ]`\n0 close(3) = -1')).message, /status 1/);
+});
+
+test('--mss: what is injected counts as so many segments, as after GRO', async () => {
+  const code = '+.1 < P. 1:5001(5000) ack 1 win 257\n +0 > . 1:1(0) ack 5001\n'
+    + ' +0 %{ assert tcpi_segs_in == 1 + N and tcpi_rcv_mss == M }%\n';
+  const plain = code.replace('N', '1').replace('M', '1460');
+  const joined = code.replace('N', '5').replace('M', '1000');
+  assert.equal(formatResult(await one(`${SERVER}${plain}`)), 'ok    a.pkt (ipv4)');
+  assert.equal(formatResult(await one(`--mss=1000\n${SERVER}${joined}`)), 'ok    a.pkt (ipv4)');
+});
+
+test('code knows membership and choice; a word may stand for a command', async () => {
+  const code = "assert tcpi_state in (1, 2) and 7 not in [1, 2] and 'b' in 'abc'; "
+    + 'x = 3 if tcpi_snd_cwnd > 5 else 4; assert x == 3 and x is not 4';
+  assert.equal(formatResult(await one(`${SERVER} +0 %{ ${code} }%\n`)), 'ok    a.pkt (ipv4)');
+  assert.equal((await one('--define=CMD=`false`\n0 CMD\n')).message, 'the command ended with status 1: false');
+});

@@ -6,7 +6,9 @@
  *   to    syscall/*       the host's calls
  */
 import { EFAULT } from '../../lib/errno.ts';
-import { AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK } from '../../sock/constants.ts';
+import {
+  AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK, SOL_TCP, TCP_MD5SIG, TCP_MD5SIG_EXT,
+} from '../../sock/constants.ts';
 import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
 import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
@@ -14,6 +16,8 @@ import { sysEpollCreate, sysEpollCtl, type EpollEvent } from '../../syscall/epol
 import { fdSock, sysBind, sysClose, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
 import type { PollFd } from '../../syscall/poll.ts';
 import type { Process } from '../../syscall/process.ts';
+import { sysSetsockopt } from '../../syscall/sockopt.ts';
+import type { TcpMd5Sig } from '../../tcp/md5.ts';
 import type { CallSpec, Expr } from './ast.ts';
 import { compareControl, type ScriptClock } from './cmsg.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
@@ -29,6 +33,8 @@ export interface CallWatcher {
   bound(fd: number): void;
   accepted(fd: number, peerPort: number): void;
   closed(fd: number): void;
+  /** Segments are signed with this key (TCP_MD5SIG); an empty one: no longer. */
+  keySet(key: Uint8Array): void;
 }
 
 /** Where calls are made. */
@@ -56,14 +62,14 @@ export async function makeCall(at: CallSite, call: CallSpec): Promise<Answer> {
 }
 
 const CALLS: Readonly<Record<string, Call>> = {
-  socket, bind, listen, accept, connect, close,
+  socket, bind, listen, accept, accept4: accept, connect, close,
   read, recv: read, recvfrom: read, readv, recvmsg,
   write, send: write, sendto: write, writev, sendmsg,
   shutdown: (at, { args }) => ({ ret: sysShutdown(at.p, liveFd(at, args[0]), numberOf(args[1])) }),
   fcntl: (at, { args }) => ({ ret: sysFcntl(at.p, liveFd(at, args[0]), numberOf(args[1]), numberOf(args[2])) }),
   ioctl,
   getsockopt: (at, { args }) => callGetsockopt(at.p, liveFd(at, args[0]), args),
-  setsockopt: (at, { args }) => callSetsockopt(at.p, liveFd(at, args[0]), args),
+  setsockopt,
   poll, epoll_create: epollCreate, epoll_create1: epollCreate, epoll_ctl: epollCtl, epoll_wait: epollWait,
   open, pipe, sendfile, splice,
 };
@@ -122,6 +128,21 @@ function close(at: CallSite, { args }: CallSpec): Answer {
   const ret = sysClose(at.p, at.fds.of(fd));
   at.fds.delete(fd);
   at.watcher.closed(fd);
+  return { ret };
+}
+
+function setsockopt(at: CallSite, { args }: CallSpec): Answer {
+  const fd = liveFd(at, args[0]);
+  const name = numberOf(args[2]);
+  if (numberOf(args[1]) !== SOL_TCP || (name !== TCP_MD5SIG && name !== TCP_MD5SIG_EXT)) return callSetsockopt(at.p, fd, args);
+  const text = fieldOf(args[3], 'tcpm_key')?.value;
+  const key = text?.kind === 'text' ? Uint8Array.from(text.value, (c) => c.charCodeAt(0)) : new Uint8Array(0);
+  const given = fieldOf(args[3], 'tcpm_addr')?.value;
+  const address = given?.kind === 'text' ? given.value : at.settings.remoteIp;
+  const prefix = fieldOf(args[3], 'tcpm_prefixlen');
+  const value: TcpMd5Sig = { address, key, prefixLength: prefix === undefined ? undefined : numberOf(prefix.value) };
+  const ret = sysSetsockopt(at.p, fd, SOL_TCP, name, value);
+  if (ret === 0) at.watcher.keySet(key);
   return { ret };
 }
 

@@ -4,9 +4,10 @@ import { iphHlen } from '../../wire/ipv4.ts';
 import { IPV6_HLEN } from '../../wire/ipv6.ts';
 import { PcapngDirection, PcapngWriter } from '../../wire/pcapng.ts';
 import { decodeIpv4, decodeIpv6 } from '../../wire/segment-decode.ts';
-import type { PacketSpec } from '../../wire/segment.ts';
+import type { PacketSpec, TcpSpec } from '../../wire/segment.ts';
 import { thHlen } from '../../wire/tcp.ts';
 import type { LabWire, WireFrame } from '../lab-wire.ts';
+import { signPacket, verifyPacket } from './signature.ts';
 
 /** A packet that no event has taken yet. */
 export interface SentPacket {
@@ -18,6 +19,8 @@ export interface SentPacket {
 
 export class Capture {
   readonly queue: SentPacket[] = [];
+  /** With which the connection's segments are signed; null: they are not. */
+  key: Uint8Array | null = null;
   private readonly wire: LabWire;
   private readonly pcapng: PcapngWriter | null;
 
@@ -37,13 +40,15 @@ export class Capture {
     const decode = type === ETH_P_IPV6 ? decodeIpv6 : decodeIpv4;
     const packet = decode(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
     if (typeof packet === 'string') return;
+    if (this.key !== null && packet.proto === 'tcp' && verifyPacket(bytes.subarray(ETH_HLEN), this.key)) trust(packet);
     const l4 = ETH_HLEN + (type === ETH_P_IPV6 ? IPV6_HLEN : iphHlen(bytes, ETH_HLEN));
     const data = packet.proto === 'tcp' ? l4 + thHlen(bytes, l4) : packet.proto === 'udp' ? l4 + 8 : bytes.length;
     this.queue.push({ timeNs, packet, spoilt: !allZero(bytes, data) });
   }
 
-  /** A packet of the script goes in. */
-  inject(packet: Uint8Array, nowNs: number): void {
+  /** A packet of the script goes in; with `mss`, as segments of that size that GRO has joined. */
+  inject(packet: Uint8Array, nowNs: number, mss: number): void {
+    if (this.key !== null) signPacket(packet, this.key);
     if (this.pcapng !== null) {
       const frame = new Uint8Array(ETH_HLEN + packet.length);
       frame[12] = packet[0]! >> 4 === 6 ? 0x86 : 0x08;
@@ -51,13 +56,19 @@ export class Capture {
       frame.set(packet, ETH_HLEN);
       this.pcapng.packet(0, nowNs, frame, 0, frame.length, { direction: PcapngDirection.Inbound });
     }
-    this.wire.injectIp(packet);
+    this.wire.injectIp(packet, mss);
   }
 
   /** The capture file so far, or null. */
   bytes(): Uint8Array | null {
     return this.pcapng?.toBytes() ?? null;
   }
+}
+
+/** A good signature reads as `md5 ...` does. */
+function trust(packet: TcpSpec): void {
+  if (packet.options === undefined || packet.options === 'any') return;
+  for (const option of packet.options) if (option.kind === 'md5') option.data.fill(0);
 }
 
 function allZero(bytes: Uint8Array, from: number): boolean {

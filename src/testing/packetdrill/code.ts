@@ -2,7 +2,8 @@
  * Runs `%{ … }%`: assertions on TCP_INFO, without Python.
  *
  *     statement := "assert" expr ["," expr] | name ("=" | "+=" | "-=" | …) expr | "import" … | "pass" | expr
- *     expr      := or-chain of and, not, chained comparisons, | ^ & << >> + - * / // % **, calls of print abs min max int round len
+ *     expr      := or-chain of and, not, chained comparisons (in and is among them), `a if c else b`, | ^ & << >>
+ *                  + - * / // % **, calls
  *
  * Names are the fields of struct tcp_info, SK_MEMINFO_*, TCP_* states and flags, and whatever the script assigned: variables
  * live from one piece of code to the next.
@@ -21,7 +22,7 @@ export class AssertionFailure extends Error {
 
 /** Constants that packetdrill defines for code. */
 const CONSTANTS: Readonly<Record<string, Value>> = {
-  True: true, False: false,
+  True: true, False: false, None: '',
   TCP_ESTABLISHED: 1, TCP_SYN_SENT: 2, TCP_SYN_RECV: 3, TCP_FIN_WAIT1: 4, TCP_FIN_WAIT2: 5, TCP_TIME_WAIT: 6, TCP_CLOSE: 7,
   TCP_CLOSE_WAIT: 8, TCP_LAST_ACK: 9, TCP_LISTEN: 10, TCP_CLOSING: 11,
   TCP_CA_Open: 0, TCP_CA_Disorder: 1, TCP_CA_CWR: 2, TCP_CA_Recovery: 3, TCP_CA_Loss: 4,
@@ -138,7 +139,17 @@ class Piece {
     return value;
   }
 
+  /** `a if condition else b`, or plainly `a` */
   private expr(): Value {
+    const value = this.or();
+    if (this.word('if') === '') return value;
+    const holds = truth(this.or());
+    if (this.word('else') === '') throw new CodeError(`'else' expected, found '${this.peek().text}'`);
+    const other = this.expr();
+    return holds ? value : other;
+  }
+
+  private or(): Value {
     let left = this.and();
     while (this.word('or') !== '') {
       const right = this.and();
@@ -165,13 +176,24 @@ class Piece {
     let left = this.level(0);
     let compared = false;
     let holds = true;
-    for (let op = this.op(...COMPARISONS); op !== ''; op = this.op(...COMPARISONS)) {
+    for (let op = this.comparisonOp(); op !== ''; op = this.comparisonOp()) {
       const right = this.level(0);
       compared = true;
       holds &&= compare(op, left, right);
       left = right;
     }
     return compared ? holds : left;
+  }
+
+  /** `<=` and its like, `in`, `not in`, `is`, `is not`; '' when there is none. */
+  private comparisonOp(): string {
+    const op = this.op(...COMPARISONS) || this.word('in');
+    if (op !== '') return op;
+    if (this.word('is') !== '') return this.word('not') === '' ? '==' : '!=';
+    const next = this.tokens[this.at + 1];
+    if (next?.kind !== 'name' || next.text !== 'in' || this.word('not') === '') return '';
+    this.at++;
+    return 'not in';
   }
 
   private level(n: number): Value {
@@ -261,9 +283,16 @@ function equal(a: Value, b: Value): boolean {
 }
 
 function compare(op: string, a: Value, b: Value): boolean {
+  if (op === 'in' || op === 'not in') return contains(b, a) === (op === 'in');
   if (op === '==' || op === '!=') return equal(a, b) === (op === '==');
   const [x, y] = typeof a === 'string' && typeof b === 'string' ? [a, b] : [num(a), num(b)];
   return op === '<' ? x < y : op === '>' ? x > y : op === '<=' ? x <= y : x >= y;
+}
+
+function contains(all: Value, one: Value): boolean {
+  if (typeof all === 'string') return all.includes(show(one));
+  if (typeof all !== 'object') throw new CodeError(`a list expected behind 'in', found ${show(all)}`);
+  return all.some((item) => equal(item, one));
 }
 
 function binary(op: string, a: Value, b: Value): Value {

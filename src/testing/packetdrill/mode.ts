@@ -4,7 +4,6 @@ import { parseIpv4 } from '../../lib/addr.ts';
 import { AF_INET, AF_INET6 } from '../../sock/constants.ts';
 import { SockAddr } from '../../sock/sockaddr.ts';
 import type { IpVersion } from '../../wire/icmp-names.ts';
-import { ScriptSkipped } from './errors.ts';
 
 export type IpMode = 'ipv4' | 'ipv6' | 'ipv4-mapped-ipv6';
 
@@ -25,6 +24,8 @@ export class Settings {
   /** Timestamps that come in may echo values that never went out. */
   tsEcrScaled = false;
   strictSegments = false;
+  /** Segments that come in are joined from such of this size, as GRO does; 0: they are one. */
+  mss = 0;
   initScripts: string[] = [];
   nonFatal: ReadonlySet<string> = new Set();
   readonly defines: Map<string, string>;
@@ -69,9 +70,7 @@ export class Settings {
       case 'init_scripts': this.initScripts = value.split(',').filter((word) => word !== ''); return true;
       case 'non_fatal': this.nonFatal = new Set(value.split(',')); return true;
       case 'define': return this.define(value);
-      case 'mss':
-        if (numeric(name, value) !== 0) throw new ScriptSkipped('--mss: packets that come in as GRO aggregates');
-        return true;
+      case 'mss': this.mss = numeric(name, value); return true;
       default: return IGNORED.has(name);
     }
   }

@@ -127,6 +127,8 @@ function parseAction(s: Scanner, version: IpVersion): Action {
     const m = s.take(/%\{([\s\S]*?)\}%/y);
     return m === null ? s.fail('the code has no end: }% is missing') : { kind: 'code', text: m[1]!.trim() };
   }
+  const defined = s.definedCommand();
+  if (defined !== null) return { kind: 'command', text: defined };
   return { kind: 'call', call: parseCall(s) };
 }
 

@@ -168,7 +168,7 @@ export class ScriptRun implements CallWatcher {
       sport: conn.remotePort, dport: conn.localPort, ...bases, win: 0,
     });
     this.note(event, '');
-    this.capture.inject(bytes, this.host.nowNs);
+    this.capture.inject(bytes, this.host.nowNs, settings.mss);
     await this.host.spend();
   }
 
@@ -361,6 +361,10 @@ export class ScriptRun implements CallWatcher {
   }
 
   // ---- what calls tell ----------------------------------------------------------------------------------------------
+
+  keySet(key: Uint8Array): void {
+    this.capture.key = key.length === 0 ? null : key;
+  }
 
   socketMade(fd: number, udp: boolean): void {
     this.adopt(new Conn(udp ? 'udp' : 'tcp', 0, this.settings.connectPort, fd));

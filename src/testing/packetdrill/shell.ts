@@ -2,11 +2,16 @@
  * The shell lines of scripts, on the simulated host: sysctl, ip, tc, iptables, nstat, ethtool, sleep, and the helpers of the
  * public suites (defaults.sh, set_sysctls.py). Nothing is run on the real machine; what is not known skips the script.
  */
+import { NETIF_F_TSO } from '../../dev/net-device.ts';
 import { KernelError } from '../../host/errors.ts';
 import { ToolError } from '../../host/tools/command.ts';
 import { ScriptSkipped } from './errors.ts';
 import type { ScriptFds } from './fds.ts';
 import type { ScriptHost } from './host.ts';
+import { CounterHistory, moduleParameter, procFile } from './proc.ts';
+
+/** Segments in a super-packet, where nobody says otherwise (Linux: GSO_MAX_SEGS). */
+const GSO_MAX_SEGS = 65535;
 
 /** What the suites' defaults.sh sets, by name below net.ipv4. */
 const DEFAULTS: Readonly<Record<string, string>> = {
@@ -25,6 +30,14 @@ const FASTOPEN_COMMON = '0x70403';
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'net.ipv4.tcp_fack', 'net.ipv4.tcp_low_latency',
 ]);
+
+/** A pattern of grep as one of ours: in a basic one the backslash makes `|`, `+`, `?`, braces and parentheses special. */
+function grepPattern(pattern: string, flags: ReadonlySet<string>): RegExp {
+  let source = pattern;
+  if (flags.has('F')) source = pattern.replace(/[.*+?^$()|[\]{}\\]/g, '\\$&');
+  else if (!flags.has('E') && !flags.has('P')) source = pattern.replace(/\\?[|+?(){}]/g, (m) => (m.length === 2 ? m[1]! : `\\${m}`));
+  return new RegExp(flags.has('w') ? `\\b(?:${source})\\b` : source, flags.has('i') ? 'i' : '');
+}
 
 /** Cuts a line at what `at` (sticky) matches outside of quotes; the cuts themselves are parts, too. */
 function cut(line: string, at: RegExp): string[] {
@@ -61,11 +74,17 @@ export class ScriptShell {
   private readonly host: ScriptHost;
   private readonly fds: ScriptFds;
   private readonly readFile: (path: string) => string | null;
+  private counters: CounterHistory | null = null;
 
   constructor(host: ScriptHost, fds: ScriptFds, readFile: (path: string) => string | null) {
     this.host = host;
     this.fds = fds;
     this.readFile = readFile;
+  }
+
+  /** Gives it a fresh host's counters to look at. */
+  private get history(): CounterHistory {
+    return (this.counters ??= new CounterHistory(this.host.kernel.stack.net.mib));
   }
 
   /** Runs the lines; the exit status of the last one. */
@@ -116,8 +135,13 @@ export class ScriptShell {
       case 'rm': for (const path of args) this.fds.disk.delete(path); return OK;
       case 'sysctl': return this.sysctl(args);
       case 'ip': return this.tool(name, args);
-      case 'nstat': return args.includes('-n') ? OK : this.tool(name, args); // a fresh host counts from 0 anyhow
-      case 'tc': case 'iptables': case 'ip6tables': case 'ethtool': case 'ss': case 'netstat': return this.tool(name, args);
+      case 'nstat': return { status: 0, out: this.history.run(args) };
+      case 'cat': return this.cat(args);
+      case 'test': case '[': return { status: this.test(args) ? 0 : 1, out: '' };
+      case 'exit': return { status: Number(args[0] ?? '0'), out: '' };
+      case 'ifconfig': return this.ifconfig(args);
+      case 'ethtool': return args[0] === '-K' || args[0] === '--features' ? this.offloads(args.slice(2)) : this.tool(name, args);
+      case 'tc': case 'iptables': case 'ip6tables': case 'ss': case 'netstat': return this.tool(name, args);
       case 'sh': case 'bash': return { status: await this.script(args[0] ?? ''), out: '' };
       default:
         if (/^sysctl_restore_/.test(name)) return OK;
@@ -172,17 +196,78 @@ export class ScriptShell {
   private echo(args: readonly string[], target: string): Ran {
     const text = args.join(' ');
     if (target.startsWith('/proc/sys/')) this.set(target.slice('/proc/sys/'.length).replace(/\//g, '.'), text);
+    else if (target.startsWith('/sys/module/') && moduleParameter(target) === text) return OK;
     else if (target !== '' && target !== '/dev/null') throw new ScriptSkipped(`writing to ${target}`);
     return { status: 0, out: text };
   }
 
   private grep(args: readonly string[], input: string): Ran {
+    const flags = new Set(args.filter((word) => /^-[a-zA-Z]+$/.test(word)).flatMap((word) => [...word.slice(1)]));
     const words = args.filter((word) => !word.startsWith('-'));
-    const text = words.length > 1 ? this.readFile(words[1]!) : input;
-    if (text === null) throw new ScriptSkipped(`reading ${words[1]!}`);
-    const lines = text.split('\n').filter((line) => new RegExp(words[0] ?? '').test(line));
-    const found = args.includes('-v') ? text.split('\n').filter((line) => !lines.includes(line)) : lines;
-    return { status: found.length > 0 ? 0 : 1, out: found.join('\n') };
+    const text = words.length > 1 ? words.slice(1).map((path) => this.read(path)).join('') : input;
+    const pattern = grepPattern(words[0] ?? '', flags);
+    const lines = text.replace(/\n$/, '').split('\n').filter((line) => pattern.test(line) !== flags.has('v'));
+    const out = flags.has('q') ? '' : flags.has('c') ? String(lines.length) : lines.join('\n');
+    return { status: lines.length > 0 && text !== '' ? 0 : 1, out };
+  }
+
+  /** A file: of the simulated host, or one that lies beside the script. */
+  private read(path: string): string {
+    const text = procFile(this.host.kernel, path) ?? this.readFile(path);
+    if (text === null) throw new ScriptSkipped(`reading ${path}`);
+    return text;
+  }
+
+  private cat(args: readonly string[]): Ran {
+    return { status: 0, out: args.filter((word) => !word.startsWith('-')).map((path) => this.read(path)).join('') };
+  }
+
+  /** `[ -f path ]`, `[ a = b ]`, `[ 1 -lt 2 ]`, `! …` */
+  private test(args: readonly string[]): boolean {
+    const words = args.filter((word) => word !== ']');
+    if (words[0] === '!') return !this.test(words.slice(1));
+    if (words.length === 1) return words[0] !== '';
+    const [a = '', op = '', b = ''] = words;
+    if (words.length === 2) {
+      const there = a === '-n' ? op !== '' : a === '-z' ? op === '' : procFile(this.host.kernel, op) !== null || this.fds.disk.has(op);
+      return there || (/^-[efrs]$/.test(a) && this.readFile(op) !== null);
+    }
+    switch (op) {
+      case '=': case '==': return a === b;
+      case '!=': return a !== b;
+      case '-eq': return Number(a) === Number(b);
+      case '-ne': return Number(a) !== Number(b);
+      case '-lt': return Number(a) < Number(b);
+      case '-le': return Number(a) <= Number(b);
+      case '-gt': return Number(a) > Number(b);
+      case '-ge': return Number(a) >= Number(b);
+      default: throw new ScriptSkipped(`command 'test ${args.join(' ')}'`);
+    }
+  }
+
+  /** `ethtool -K tun0 tso off gso off`: without TSO the stack cuts, without GSO it makes no super-packets; the rest changes nothing. */
+  private offloads(args: readonly string[]): Ran {
+    const { dev } = this.host.wire;
+    for (let i = 0; i + 1 < args.length; i += 2) {
+      const on = args[i + 1] === 'on';
+      switch (args[i]) {
+        case 'tso': case 'tcp-segmentation-offload':
+          dev.features = on ? dev.features | NETIF_F_TSO : dev.features & ~NETIF_F_TSO;
+          break;
+        case 'gso': case 'generic-segmentation-offload':
+          dev.gsoMaxSegs = on ? GSO_MAX_SEGS : 1;
+          break;
+      }
+    }
+    return OK;
+  }
+
+  /** The old way to set an MTU, or a device up and down. */
+  private ifconfig(args: readonly string[]): Ran {
+    const [dev = '', verb = '', value = ''] = args;
+    if (verb === 'mtu') return this.tool('ip', ['link', 'set', 'dev', dev, 'mtu', value]);
+    if (verb === 'up' || verb === 'down') return this.tool('ip', ['link', 'set', 'dev', dev, verb]);
+    throw new ScriptSkipped(`command 'ifconfig ${args.join(' ')}'`);
   }
 
   /** Makes a file of zeros. */
