@@ -45,6 +45,7 @@ const names = [
   'TcpExtTCPSACKDiscard', 'TcpExtTCPDSACKIgnoredOld', 'TcpExtTCPDSACKIgnoredNoUndo', 'TcpExtTCPSpuriousRTOs',
   'TcpExtTCPSackMerged', 'TcpExtTCPDeferAcceptDrop',
   'TcpExtTCPTimeWaitOverflow', 'TcpExtTCPReqQFullDoCookies', 'TcpExtTCPReqQFullDrop', 'TcpExtTCPRetransFail', 'TcpExtTCPRcvCoalesce',
+  'TcpExtTCPMTUPFail', 'TcpExtTCPMTUPSuccess',
   'TcpExtTCPOFOQueue', 'TcpExtTCPOFODrop', 'TcpExtTCPOFOMerge', 'TcpExtTCPChallengeACK', 'TcpExtTCPSYNChallenge',
   'TcpExtTCPSpuriousRtxHostQueues', 'TcpExtTCPAutoCorking', 'TcpExtTCPFromZeroWindowAdv', 'TcpExtTCPToZeroWindowAdv',
   'TcpExtTCPWantZeroWindowAdv', 'TcpExtTCPSynRetrans', 'TcpExtTCPOrigDataSent', 'TcpExtTCPHystartTrainDetect',

@@ -32,6 +32,7 @@ import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
 import { tcpConfirmNeigh } from './dst.ts';
 import { tcpMemReclaim } from './memory.ts';
 import { tcpCurrentMss, tcpSyncMss } from './mss.ts';
+import { tcpMtupProbeSuccess } from './mtu-probe.ts';
 import { pawsCheck } from './paws.ts';
 import { tcpRackAdvance, tcpRackUpdateReoWnd } from './rack.ts';
 import { tcpRateGen, tcpRateSkbDelivered } from './rate.ts';
@@ -310,6 +311,8 @@ function tcpCleanRtxQueue(tp: TcpSock, priorFack: number, priorSndUna: number, p
   ackSamples(tp, skb, firstAckt, lastAckt, pktsAcked, fullyAcked, priorSacked, priorSndUna, priorDelivered, st);
   if ((st.flag & FLAG_ACKED) !== 0) {
     st.flag |= FLAG_SET_XMIT_TIMER;
+    const p = tp.mtup;
+    if (p !== null && p.size !== 0 && ((p.seqEnd - sndUna) | 0) <= 0) tcpMtupProbeSuccess(tp, p);
     if (tcpIsReno(tp)) {
       tcpRemoveRenoSacks(tp, pktsAcked);
       // Without SACK nobody can tell an original from its retransmission.

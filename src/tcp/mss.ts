@@ -50,8 +50,13 @@ export function tcpBoundToHalfWnd(tp: TcpSock, size: number): number {
 
 /** The path's MTU is `pmtu`: computes the MSS anew. Returns it. */
 export function tcpSyncMss(tp: TcpSock, pmtu: number): number {
-  const mss = tcpBoundToHalfWnd(tp, tcpMtuToMss(tp, pmtu));
+  const p = tp.mtup;
+  let mss = tcpBoundToHalfWnd(tp, tcpMtuToMss(tp, pmtu));
   tp.pmtuCookie = pmtu;
+  if (p !== null) {
+    if (p.high > pmtu) p.high = pmtu;
+    if (p.enabled) mss = Math.min(mss, tcpMtuToMss(tp, p.low)); // what is known to go through
+  }
   tp.mssCache = mss;
   return mss;
 }

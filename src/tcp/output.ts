@@ -34,6 +34,7 @@ import type { FastopenSock } from './fastopen-sock.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { TCPOLEN_MD5SIG_ALIGNED, tcpMd5Len, tcpMd5ReqKey, tcpMd5Sign, tcpMd5UseKey, tcpWriteMd5 } from './md5.ts';
 import { tcpCurrentMss, tcpEffSacks, tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
+import { tcpMtupInit } from './mtu-probe.ts';
 import { tcpRateSkbSent } from './rate.ts';
 import { tcpEnterCwr } from './recovery.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -330,6 +331,7 @@ function tcpConnectInit(tp: TcpSock): void {
   tp.tcpHeaderLen = TCP_HLEN_MIN + tstamp + tcpMd5Len(tp);
   if (tp.userMss !== 0) tp.mssClamp = tp.userMss;
   tp.maxWindow = 0;
+  tcpMtupInit(tp);
   tcpSyncMss(tp, (tp.dst as Dst).mtu);
   if (tp.userMss !== 0 && tp.userMss < tp.advmss) tp.advmss = tp.userMss;
   tcpInitializeRcvMss(tp);

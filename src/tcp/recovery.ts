@@ -22,6 +22,7 @@ import {
 import {
   tcpAnyRetransDone, tcpCurrentSsthresh, tcpInCwndReduction, tcpIsReno, tcpLeftOut, tcpPacketsInFlight, tcpWndEnd,
 } from './flight.ts';
+import { tcpMtupProbeFailed } from './mtu-probe.ts';
 import { tcpNewrenoMarkLost, tcpRackMarkLost, tcpRackSkbTimeout } from './rack.ts';
 import { tcpAddRenoSack, tcpResetRenoSack } from './reno-sack.ts';
 import type { AckState } from './scratch.ts';
@@ -300,6 +301,7 @@ function tcpOpenOrDisorder(tp: TcpSock, numDupack: number, st: AckState): boolea
     tcpTryToOpen(tp, st.flag);
     return false;
   }
+  if (tp.mtup !== null && tcpMtupProbeFailed(tp)) return false;
   tcpEnterRecovery(tp, (st.flag & FLAG_ECE) !== 0);
   return true;
 }

@@ -37,6 +37,7 @@ const TCP_FLAGS_SYN_ECN = TCP_FLAG_SYN | TCP_FLAG_ECE | TCP_FLAG_CWR;
 /** Sends up to `segs` segments of an skb again. 0 when it is on its way, else why not. The scoreboard is not touched. */
 function doRetransmit(tp: TcpSock, skb: SkBuff, segs: number): number {
   const { net } = tp;
+  if (tp.mtup !== null) tp.mtup.size = 0; // a probe that is out proves nothing any more
   if (tcpSkbStillInHostQueue(tp, skb)) {
     net.inc(Mib.TcpExtTCPSpuriousRtxHostQueues);
     return -EBUSY;

@@ -16,6 +16,7 @@ import type { CongestionOps } from './cong/cong.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { Md5Key } from './md5.ts';
+import type { MtuProbe } from './mtu-probe.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
 
@@ -140,6 +141,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   mssClamp = 536;
   mssCache = 536;
   pmtuCookie = 0;
+  /** The search for the path's MTU; null where net.ipv4.tcp_mtu_probing is off. */
+  mtup: MtuProbe | null = null;
   tcpHeaderLen = 20;
   /** Largest burst handed down at once, in bytes and in segments: the device's limits (sk_setup_caps). */
   gsoMaxSize: number = GSO_MAX_SIZE;

@@ -16,6 +16,7 @@ import { tcpFastopenDetectBlackhole } from './fastopen-active.ts';
 import { tcpFastopenSynackTimer } from './fastopen.ts';
 import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { tcpIsReno, tcpStreamIsThin } from './flight.ts';
+import { tcpMtuBlackHole } from './mtu-probe.ts';
 import { tcpSendAck, tcpSendActiveReset, tcpWriteWakeup } from './output.ts';
 import { tcpRackReoTimeout } from './rack.ts';
 import { tcpEnterLoss } from './recovery.ts';
@@ -184,7 +185,10 @@ function tcpWriteTimeout(tp: TcpSock): boolean {
     expired = tp.retransmits >= max;
   } else {
     // R1: perhaps the way is wrong; it is looked up again.
-    if (retransmitsTimedOut(tp, sysctl.tcpRetries1, 0)) tp.dst = null;
+    if (retransmitsTimedOut(tp, sysctl.tcpRetries1, 0)) {
+      tcpMtuBlackHole(tp);
+      tp.dst = null;
+    }
     retryUntil = sysctl.tcpRetries2;
     if (tp.dead) {
       const alive = tp.rtoUs < tp.rtoMaxMs * 1000;

@@ -14,6 +14,7 @@ import { tcpInitCongestionControl } from './cong/cong.ts';
 import { TCP_INIT_CWND, tcpInitCwnd, tcpUpdatePacingRate } from './cwnd.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpUnderMemoryPressure } from './memory.ts';
+import { tcpMtupInit } from './mtu-probe.ts';
 import { tcpRttTsoptUs } from './rtt.ts';
 import { tcpSndbufExpand } from './sndbuf.ts';
 import { ICSK_ACK_NOMEM, type TcpSock } from './sock.ts';
@@ -114,6 +115,7 @@ export function tcpInitBufferSpace(tp: TcpSock): void {
 /** The connection has just become established: windows, buffers and the congestion control begin (Linux: tcp_init_transfer). */
 export function tcpInitTransfer(tp: TcpSock): void {
   tcpMstampRefresh(tp);
+  tcpMtupInit(tp);
   // RFC 6298 (5.7) and RFC 5681 §3.1: a handshake that needed a retransmission leaves a window of one segment.
   if (tp.totalRetrans > 1 && tp.undoMarker !== 0) tp.sndCwnd = 1;
   else tp.sndCwnd = tcpInitCwnd(tp);

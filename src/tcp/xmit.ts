@@ -16,6 +16,7 @@ import { tcpMstampRefresh } from './clock.ts';
 import { tcpCwndValidate } from './cwnd.ts';
 import { tcpInCwndReduction, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpCurrentMss } from './mss.ts';
+import { tcpMtuProbe } from './mtu-probe.ts';
 import { tcpTransmitSkb } from './output.ts';
 import { tcpFragment, tcpGrowSkb, tcpSetSkbTsoSegs } from './segment.ts';
 import { tcpCheckSpace } from './sndbuf.ts';
@@ -156,6 +157,11 @@ export function tcpWriteXmit(tp: TcpSock, mss: number, nonagle: number, push: nu
   scratch.rwndLimited = false;
   const maxSegs = tcpTsoSegs(tp, mss);
   let sent = 0;
+  if (tp.mtup !== null && push === PUSH_ALL) {
+    const probe = tcpMtuProbe(tp);
+    if (probe === 0) return false;
+    if (probe > 0) sent = 1;
+  }
   for (let skb = tp.writeQueue.head; skb !== null; skb = tp.writeQueue.head) {
     let quota = tcpCwndTest(tp);
     if (quota === 0) {
