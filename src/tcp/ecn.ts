@@ -172,6 +172,7 @@ export function tcpEcnCreateRequest(tp: TcpSock, req: RequestSock, skb: SkBuff, 
     req.ecnOk = true;
     req.accEcnOk = true;
     req.synEctRcv = skbEcn(skb);
+    req.synEctSnt = req.tos & INET_ECN_MASK;
     return;
   }
   if ((skb.tcpFlags & both) !== both) return;
@@ -243,7 +244,7 @@ function accEcnSend(tp: TcpSock, ae: AccEcn, had: number): number {
   return (had & TCP_FLAGS_ACE) !== 0 ? 0 : accEcnAce(ae);
 }
 
-/** The flags of the ACK that ends the handshake: which ECN field the SYN-ACK came with. */
+/** The flags of an ACK that answers a SYN-ACK, the first or a repeated one: which ECN field it came with (RFC 9768 §3.2.2.1). */
 export function tcpEcnThirdAckFlags(tp: TcpSock): number {
   return (tp.ecnFlags & TCP_ECN_MODE_ACCECN) === 0 ? 0 : accEcnReflect(tp.accEcn!.synEctRcv);
 }

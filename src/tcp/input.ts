@@ -30,7 +30,7 @@ import {
   tcpDataQueue, tcpDataReady, tcpQueueRcv, tcpSendDupack, tcpUrg,
 } from './data.ts';
 import { tcpAckSndCheck, tcpEventDataRecv } from './delack.ts';
-import { tcpEcnReceivedCounters } from './ecn.ts';
+import { tcpEcnReceivedCounters, tcpEcnThirdAckFlags } from './ecn.ts';
 import { FLAG_DATA, FLAG_SLOWPATH, FLAG_TS_PROGRESS, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpRmemSchedule } from './memory.ts';
@@ -316,12 +316,12 @@ function synChallenge(tp: TcpSock, skb: SkBuff, established: boolean): void {
   const { net } = tp;
   if (established) net.inc(Mib.TcpInErrs);
   net.inc(Mib.TcpExtTCPSYNChallenge);
-  tcpSendChallengeAck(tp);
+  tcpSendChallengeAck(tp, tcpEcnThirdAckFlags(tp));
   net.drop(skb, Drop.TcpInvalidSyn);
 }
 
 /** Tells the peer what we really have, at most twice a second per connection and so often per second and host (RFC 5961 §7). */
-export function tcpSendChallengeAck(tp: TcpSock): void {
+export function tcpSendChallengeAck(tp: TcpSock, ecnFlags: number = 0): void {
   const { tcp, net } = tp;
   if (oowThrottled(tcp, tp, Mib.TcpExtTCPACKSkippedChallenge)) return;
   const limit = tcp.sysctl.tcpChallengeAckLimit;
@@ -337,7 +337,7 @@ export function tcpSendChallengeAck(tp: TcpSock): void {
     tcp.challengeCount--;
   }
   net.inc(Mib.TcpExtTCPChallengeACK);
-  tcpSendAck(tp);
+  tcpSendAck(tp, ecnFlags);
 }
 
 /** Second: an acceptable RST. Takes the skb. */
