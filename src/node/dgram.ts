@@ -38,7 +38,8 @@ function withLookup(host: NodeHost, type: unknown): unknown {
 /** Puts the host's handle into a new datagram socket. */
 export function adoptDatagramSocket(host: NodeHost, socket: nodeDgram.Socket): void {
   const state = datagramState(socket);
-  const native = state.handle as NativeHandle;
+  const native = state.handle as NativeHandle | null;
+  if (native === null) return; // closed in its constructor: its signal was aborted before
   const handle = new UdpHandle(host.handles);
   for (const key of Reflect.ownKeys(native)) {
     if (typeof key === 'symbol' || key === 'lookup' || key === 'onmessage') Reflect.set(handle, key, native[key]);

@@ -93,7 +93,7 @@ function toMany(udp: UdpProto, skb: SkBuff, saddr: number, sport: number, daddr:
   for (let at = udp.ports.find(dport)?.head ?? null; at !== null; at = at.nextBound) {
     const sk = at as InetSock;
     if (!udpHearsMany6(sk, buf, saddr, sport, daddr, dif)) continue;
-    if (!inet6McCheck(udp.ip6!, sk, group, dif)) continue;
+    if (!inet6McCheck(udp.ip6!, sk, group, dif, buf, saddr)) continue;
     if (first !== null) udpQueueRcv(sk as UdpSock, udpCloneWithHeaders(skb));
     else first = sk;
   }

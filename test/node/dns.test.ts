@@ -165,3 +165,30 @@ void test('without a name server the names of the world answer, and no packet le
   });
   assert.equal(world.digest(), new World({ digest: true }).digest());
 });
+
+/** More than a datagram takes. */
+const manyTexts = Array.from({ length: 9 }, (_, i) => String(i).repeat(200));
+
+void test('a name server that has IPv6 alone is asked over IPv6, by UDP and by TCP', async () => {
+  const world = new World({ seed: 4 });
+  const [client, server] = [world.host('client'), world.host('server')];
+  world.cable(client, server, { delay: '5ms' });
+  const named = server.nameServer({
+    zone: { origin: 'example.com', records: { www: '10.9.9.9', six: '2001:db8::6', big: { TXT: manyTexts } } },
+  });
+  await world.run(async () => {
+    await new Promise<void>((resolve) => void setTimeout(resolve, 3000)); // duplicate address detection
+    client.resolvConf({ nameservers: [server.ip6] });
+    const { promises } = client.dns;
+    assert.deepEqual(promises.getServers(), [server.ip6]);
+    assert.deepEqual(await promises.resolve4('www.example.com'), ['10.9.9.9']);
+    assert.deepEqual(await promises.lookup('six.example.com'), { address: '2001:db8::6', family: 6 });
+    assert.equal((await promises.resolveTxt('big.example.com')).length, 9);
+    const resolver = new promises.Resolver();
+    resolver.setServers([`[${server.ip6}]:53`]);
+    resolver.setLocalAddress('0.0.0.0', client.ip6);
+    assert.deepEqual(await resolver.resolve6('six.example.com'), ['2001:db8::6']);
+  });
+  assert.ok(named.queries.every((query) => query.from === client.ip6), 'all questions came over IPv6');
+  assert.ok(named.queries.some((query) => query.transport === 'tcp'));
+});

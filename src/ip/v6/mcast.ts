@@ -2,10 +2,13 @@
  * Groups: which of them a device, and which socket, is in (RFC 3493 §5.2; Linux: mcast.c). What is told to routers is in mld.ts.
  *
  *   from  ip/v6/addrconf.ts    the groups of a node and of its addresses
- *         syscall, udp/        ipv6SockMcJoin, ipv6SockMcDrop (IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP)
+ *         syscall, udp/        ipv6SockMcJoin, ipv6SockMcDrop, ipv6SockMcSource (IPV6_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP…)
+ *
+ * Sources are a matter of the socket: it hears those that it has named. Differs: routers are told of the group as a whole (RFC 3810
+ * §4.2 would have the sources told as well), so that more may come to the device than is wanted.
  */
 import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOBUFS, ENODEV } from '../../lib/errno.ts';
-import { in6Equal, in6IsMulticast, type In6Addr } from '../../lib/addr6.ts';
+import { in6Equal, in6EqualsAt, in6IsMulticast, type In6Addr } from '../../lib/addr6.ts';
 import type { Timer } from '../../time/timer.ts';
 import { devMcAdd, devMcDel } from '../../dev/mc-list.ts';
 import type { NetDevice } from '../../dev/net-device.ts';
@@ -18,6 +21,9 @@ import { ip6RouteOutput } from './route.ts';
 
 /** Groups that one socket may be in (Linux bounds them by net.core.optmem_max, which comes to about as many). */
 export const IPV6_MAX_MEMBERSHIPS = 1024;
+
+/** Sources of one group that one socket may name: Linux's net.ipv6.mld_max_msf. */
+export const IPV6_MAX_SOURCES = 64;
 
 /** A group that a device is in. */
 export class Ifmcaddr6 {
@@ -45,6 +51,8 @@ export class Ifmcaddr6 {
 export interface McSock {
   readonly addr: In6Addr;
   readonly ifindex: number;
+  /** Who is heard; null: everybody. */
+  sources: In6Addr[] | null;
 }
 
 // ---- devices --------------------------------------------------------------------------------------------------------
@@ -133,7 +141,7 @@ export function ipv6SockMcJoin(ip6: Ipv6, sk: InetSock, ifindex: number, addr: I
   const list = ip6.mcSocks.get(sk) ?? [];
   if (list.some((m) => m.ifindex === idev.dev.ifindex && in6Equal(m.addr, addr))) return -EADDRINUSE;
   if (list.length >= IPV6_MAX_MEMBERSHIPS) return -ENOBUFS;
-  list.push({ addr, ifindex: idev.dev.ifindex });
+  list.push({ addr, ifindex: idev.dev.ifindex, sources: null });
   ip6.mcSocks.set(sk, list);
   ipv6DevMcInc(idev, addr, false);
   return 0;
@@ -153,6 +161,36 @@ export function ipv6SockMcDrop(ip6: Ipv6, sk: InetSock, ifindex: number, addr: I
   return 0;
 }
 
+/**
+ * A socket hears one source of a group more (MCAST_JOIN_SOURCE_GROUP, by which it joins), or one less; with the last one it leaves.
+ *
+ * @returns 0, -EINVAL (no group, or joined for everybody), -ENODEV, -EADDRNOTAVAIL (is heard already; is not), -ENOBUFS (too many)
+ */
+export function ipv6SockMcSource(ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr, source: In6Addr, add: boolean): number {
+  if (!in6IsMulticast(addr)) return -EINVAL;
+  const find = (): McSock | undefined =>
+    ip6.mcSocks.get(sk)?.find((m) => (ifindex === 0 || m.ifindex === ifindex) && in6Equal(m.addr, addr));
+  let member = find();
+  if (member === undefined) {
+    const err = add ? ipv6SockMcJoin(ip6, sk, ifindex, addr) : -EINVAL;
+    if (err < 0) return err;
+    member = find()!;
+    member.sources = [];
+  }
+  const { sources } = member;
+  if (sources === null) return -EINVAL;
+  const i = sources.findIndex((other) => in6Equal(other, source));
+  if ((i >= 0) === add) return -EADDRNOTAVAIL;
+  if (!add) {
+    if (sources.length === 1) return ipv6SockMcDrop(ip6, sk, ifindex, addr);
+    sources.splice(i, 1);
+    return 0;
+  }
+  if (sources.length >= IPV6_MAX_SOURCES) return -ENOBUFS;
+  sources.push(source);
+  return 0;
+}
+
 /** A socket is closed: it leaves all its groups. */
 export function ipv6SockMcClose(ip6: Ipv6, sk: InetSock): void {
   const list = ip6.mcSocks.get(sk);
@@ -161,14 +199,19 @@ export function ipv6SockMcClose(ip6: Ipv6, sk: InetSock): void {
   for (const member of list) leave(ip6, member);
 }
 
-/** Does the socket hear the group on that device? Without a membership of its own as IPV6_MULTICAST_ALL says (Linux: inet6_mc_check). */
-export function inet6McCheck(ip6: Ipv6, sk: InetSock, addr: In6Addr, ifindex: number): boolean {
+/**
+ * Does the socket hear the group on that device, from the sender whose address is at `saddr` of `buf`? Without a membership of its own
+ * as IPV6_MULTICAST_ALL says (Linux: inet6_mc_check).
+ */
+export function inet6McCheck(
+  ip6: Ipv6, sk: InetSock, addr: In6Addr, ifindex: number, buf: Uint8Array, saddr: number,
+): boolean {
   const list = ip6.mcSocks.get(sk);
   if (list === undefined) return sk.np === null || sk.np.mcAll;
   let joined = false;
   for (const m of list) {
     if (!in6Equal(m.addr, addr)) continue;
-    if (m.ifindex === ifindex) return true;
+    if (m.ifindex === ifindex) return m.sources === null || m.sources.some((source) => in6EqualsAt(source, buf, saddr));
     joined = true;
   }
   return !joined && (sk.np === null || sk.np.mcAll);

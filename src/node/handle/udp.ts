@@ -11,13 +11,11 @@
  */
 import { AsyncResource } from 'node:async_hooks';
 import { Buffer } from 'node:buffer';
-import { in6IsAny, parseIpv6Zone } from '../../lib/addr6.ts';
-import { EADDRNOTAVAIL, EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOTCONN, EOPNOTSUPP } from '../../lib/errno.ts';
+import { EAGAIN, EALREADY, EBADF, ECANCELED, EINVAL, EMSGSIZE, ENOTCONN } from '../../lib/errno.ts';
 import {
-  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IPV6_JOIN_GROUP, IPV6_LEAVE_GROUP, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_IF,
-  IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY, IP_ADD_MEMBERSHIP, IP_ADD_SOURCE_MEMBERSHIP, IP_DROP_MEMBERSHIP,
-  IP_DROP_SOURCE_MEMBERSHIP, IP_MULTICAST_IF, IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM,
-  POLLWRNORM, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP, SOL_IPV6, SOL_SOCKET, SO_BROADCAST, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
+  AF_INET, AF_INET6, AF_UNSPEC, FIONREAD, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_LOOP, IPV6_UNICAST_HOPS, IPV6_V6ONLY,
+  IP_MULTICAST_LOOP, IP_MULTICAST_TTL, IP_TTL, POLLERR, POLLIN, POLLOUT, POLLRDNORM, POLLWRNORM, SOCK_DGRAM, SOCK_NONBLOCK, SOL_IP,
+  SOL_IPV6, SOL_SOCKET, SO_BROADCAST, SO_RCVBUF, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF,
 } from '../../sock/constants.ts';
 import type { Sock } from '../../sock/sock.ts';
 import {
@@ -26,6 +24,7 @@ import {
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import { Task } from '../../time/task.ts';
 import { recvmsg, sendmsg } from './calls.ts';
+import { membership, multicastInterface } from './groups.ts';
 import { Watch, type AddressOut, type HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
 import { settle } from './runtime.ts';
@@ -158,10 +157,11 @@ export class UdpHandle {
   private bindTo(family: number, address: string, port: number, flags: number): number {
     const { host } = this;
     let err = this.ensureSocket(family);
+    const number = port >>> 0; // lib/dgram.js hands over whatever was given; C++ takes a number of it
     if (err === 0 && (flags & UV_UDP_REUSEADDR) !== 0) err = this.option(SOL_SOCKET, SO_REUSEADDR, 1);
     if (err === 0 && (flags & UV_UDP_REUSEPORT) !== 0) err = this.option(SOL_SOCKET, SO_REUSEPORT, 1);
     if (err === 0 && family === AF_INET6 && (flags & UV_UDP_IPV6ONLY) !== 0) err = this.option(SOL_IPV6, IPV6_V6ONLY, 1);
-    if (err === 0) err = host.setAddr(family, address, port);
+    if (err === 0) err = host.setAddr(family, address, number);
     if (err === 0) err = sysBind(host.process, this.kfd, host.addr);
     return uv(err);
   }
@@ -483,56 +483,30 @@ export class UdpHandle {
   }
 
   setMulticastInterface(address: string): number {
-    if (this.sk === null) return uv(-EBADF);
-    if (this.family !== AF_INET6) return uv(this.option(SOL_IP, IP_MULTICAST_IF, { address }));
-    const ifindex = this.interfaceOf(address);
-    return uv(ifindex < 0 ? ifindex : this.option(SOL_IPV6, IPV6_MULTICAST_IF, ifindex));
+    return this.sk === null ? uv(-EBADF) : uv(multicastInterface(this.host, this.kfd, address));
   }
 
   addMembership(group: string, address?: string): number {
-    return this.membership(IP_ADD_MEMBERSHIP, group, address);
+    return this.membership(true, group, address);
   }
 
   dropMembership(group: string, address?: string): number {
-    return this.membership(IP_DROP_MEMBERSHIP, group, address);
+    return this.membership(false, group, address);
   }
 
   addSourceSpecificMembership(source: string, group: string, address?: string): number {
-    return this.membership(IP_ADD_SOURCE_MEMBERSHIP, group, address, source);
+    return this.membership(true, group, address, source);
   }
 
   dropSourceSpecificMembership(source: string, group: string, address?: string): number {
-    return this.membership(IP_DROP_SOURCE_MEMBERSHIP, group, address, source);
+    return this.membership(false, group, address, source);
   }
 
-  private membership(name: number, group: string, address: string | undefined, source?: string): number {
+  private membership(joins: boolean, group: string, address: string | undefined, source?: string): number {
     // As libuv: a socket that is not bound yet is bound now.
     const err = this.sk === null ? this.bindTo(this.usual, this.usual === AF_INET6 ? '::' : '0.0.0.0', 0, 0) : 0;
     if (err < 0) return err;
-    if (this.family === AF_INET6) return uv(this.membership6(name, group, address, source));
-    const device = address ?? '0.0.0.0';
-    const value = source === undefined
-      ? { multiaddr: group, address: device } : { multiaddr: group, sourceaddr: source, interface: device };
-    return uv(this.option(SOL_IP, name, value));
-  }
-
-  /** Groups of IPv6: by the number of the interface, which the zone of an address names. */
-  private membership6(name: number, group: string, address: string | undefined, source: string | undefined): number {
-    if (source !== undefined) return -EOPNOTSUPP; // source filters of IPv6 are not there
-    const to = parseIpv6Zone(group);
-    if (to === null) return -EINVAL;
-    const ifindex = address !== undefined ? this.interfaceOf(address) : to.zone === '' ? 0 : this.host.zoneIndex(to.zone);
-    if (ifindex < 0) return ifindex;
-    return this.option(SOL_IPV6, name === IP_ADD_MEMBERSHIP ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, { addr: to.addr, ifindex });
-  }
-
-  /** `'::%eth0'`: the number of an interface; 0 for `'::'`, any; or a negative errno. */
-  private interfaceOf(address: string): number {
-    const at = parseIpv6Zone(address);
-    if (at === null) return -EINVAL;
-    if (at.zone !== '') return this.host.zoneIndex(at.zone);
-    if (in6IsAny(at.addr)) return 0;
-    return -EADDRNOTAVAIL;
+    return uv(membership(this.host, this.kfd, joins, group, address, source));
   }
 
   /** Reads (size 0) or sets a buffer's size; what goes wrong stands in `context`, as lib/dgram.js has it. */

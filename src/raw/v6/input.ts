@@ -72,7 +72,7 @@ function raw6Match(sk: Raw6Sock, buf: Uint8Array, peerOff: number, local: In6Add
   if (sk.boundDevIf !== 0 && sk.boundDevIf !== dif) return false;
   const bound = sk.v6RcvSaddr!;
   if (in6IsAny(bound) || in6Equal(bound, local)) return true;
-  return in6IsMulticast(local) && inet6McCheck(sk.table.ip6, sk, local, dif);
+  return in6IsMulticast(local) && inet6McCheck(sk.table.ip6, sk, local, dif, buf, peerOff);
 }
 
 /** ICMPV6_FILTER, and what is too short to have a type. `data` is at the ICMPv6 header. */

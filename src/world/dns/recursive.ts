@@ -32,6 +32,9 @@ export const SILENT_SERVER_MS = 300_000;
 /** Servers of which that is remembered. */
 export const SILENT_SERVERS_MAX = 1000;
 
+/** Where servers are, in the order in which it is asked for. */
+const ADDRESS_TYPES = ['A', 'AAAA'] as const;
+
 /** What there is to say to a client. */
 export interface Resolution {
   readonly rcode: number;
@@ -62,15 +65,20 @@ export class Recursive implements Client {
   readonly delegations: DnsCache = new DnsCache();
   private readonly hints: readonly string[];
   private readonly forwarders: boolean;
+  /** Has this host an address of the family, loopback aside? */
+  private readonly hasFamily: (family: 4 | 6) => boolean;
   private readonly silent: Map<string, number> = new Map();
   private readonly pending: Map<string, Promise<Resolution>> = new Map();
 
   /** `servers`: addresses of the root's servers; or, with `forward`, of recursive ones that do the work. */
-  constructor(process: KernelProcess, seed: number, servers: readonly string[], forward: boolean) {
+  constructor(
+    process: KernelProcess, seed: number, servers: readonly string[], forward: boolean, hasFamily: (family: 4 | 6) => boolean,
+  ) {
     this.process = process;
     this.random = Random.stream(seed, `recursive:${process.proc.net.name}`);
     this.hints = servers;
     this.forwarders = forward;
+    this.hasFamily = hasFamily;
   }
 
   /** Resolves a name for a client. The same question of several is asked once. */
@@ -131,7 +139,7 @@ export class Recursive implements Client {
   private async iterate(name: string, type: string, budget: Budget): Promise<Message | null> {
     let at: Delegation = this.closest(name);
     for (let i = 0; i < REFERRALS_MAX; i++) {
-      const addresses = at.zone === ROOT && at.servers.length === 0 ? this.hints : await this.addressesOf(at, budget);
+      const addresses = at.zone === ROOT && at.servers.length === 0 ? this.reachable(this.hints) : await this.addressesOf(at, budget);
       const reply = await this.askZone(at.zone, addresses, name, type, budget);
       if (reply === null) return null;
       const next = this.forwarders ? null : referralOf(reply, name, type, at.zone);
@@ -153,20 +161,30 @@ export class Recursive implements Client {
 
   /** Addresses of a zone's servers: from the referral, from answers, or found out now. */
   private async addressesOf({ zone, servers }: Delegation, budget: Budget): Promise<readonly string[]> {
-    const known = servers.flatMap((server) => {
-      const entry = this.delegations.get(server, 'A', this.now) ?? this.cache.get(server, 'A', this.now);
-      return entry === null ? [] : dataOf(entry.records, 'A');
-    });
+    const known = this.reachable(servers.flatMap((server) => ADDRESS_TYPES.flatMap((type) => {
+      const entry = this.delegations.get(server, type, this.now) ?? this.cache.get(server, type, this.now);
+      return entry === null ? [] : dataOf(entry.records, type);
+    })));
     if (known.length > 0 || budget.depth >= DEPTH_MAX) return known;
     for (const server of servers) {
       if (isWithin(server, zone)) continue; // only its own parent could have told, and has not
-      budget.depth++;
-      const { answers } = await this.resolve(server, 'A', budget);
-      budget.depth--;
-      const found = dataOf(answers, 'A');
-      if (found.length > 0) return found;
+      for (const type of ADDRESS_TYPES) {
+        if (!this.hasFamily(type === 'A' ? 4 : 6)) continue;
+        budget.depth++;
+        const { answers } = await this.resolve(server, type, budget);
+        budget.depth--;
+        const found = this.reachable(dataOf(answers, type));
+        if (found.length > 0) return found;
+      }
     }
     return [];
+  }
+
+  /** Those of the families that this host has addresses of, IPv4 first. */
+  private reachable(addresses: readonly string[]): readonly string[] {
+    const six = addresses.filter((address) => address.includes(':'));
+    const four = addresses.filter((address) => !address.includes(':'));
+    return [...this.hasFamily(4) ? four : [], ...this.hasFamily(6) ? six : []];
   }
 
   /** Asks the servers of a zone one after the other, silent ones last; null when none has a usable answer. */
@@ -199,7 +217,7 @@ export class Recursive implements Client {
     this.delegations.put(zone, 'NS', reply.authorities.filter((record) => record.type === 'NS' && record.name === zone), now);
     for (const server of servers) {
       if (!isWithin(server, parent)) continue;
-      for (const type of ['A', 'AAAA']) {
+      for (const type of ADDRESS_TYPES) {
         this.delegations.put(server, type, reply.additionals.filter((record) => record.name === server && record.type === type), now);
       }
     }

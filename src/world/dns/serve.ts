@@ -43,7 +43,10 @@ export function startNameServer(host: Host, options: NameServerOptions): NameSer
   const servers = checkAddresses(rootHints ?? forward, rootHints === undefined ? 'forward' : 'rootHints');
   const { kernel } = host;
   const recursive = servers === null ? null
-    : new Recursive(kernel.process({ name: 'resolved', openFiles: 65536 }), host.world.seed, servers, forward !== undefined);
+    : new Recursive(
+      kernel.process({ name: 'resolved', openFiles: 65536 }), host.world.seed, servers, forward !== undefined,
+      (family) => kernel.resolver.hasFamily(family),
+    );
   return new NameServer(kernel.process({ name: 'named' }), zones, recursive, port);
 }
 
@@ -97,6 +100,7 @@ export function startDnsTree(plan: DnsPlan, resolver: Host | null): DnsTree {
   }
   const root = zones.get(ROOT);
   if (root === undefined) throw new TypeError("dns: the root is missing; expected a zone '.'");
+  const rootHints = reachableAt(root.on);
   const byHost = new Map<Host, { origin: string; options: ZoneOptions }[]>();
   for (const [origin, zone] of zones) {
     const options = { origin, text: `${delegations(origin, zones)}${zone.text ?? ''}`, ...picked(zone) };
@@ -107,12 +111,12 @@ export function startDnsTree(plan: DnsPlan, resolver: Host | null): DnsTree {
   const servers = new Map<string, NameServer>();
   for (const [host, list] of byHost) {
     const server = startNameServer(host, {
-      zones: list.map((entry) => entry.options), ...(host === resolver ? { rootHints: [root.on.ip] } : {}),
+      zones: list.map((entry) => entry.options), ...(host === resolver ? { rootHints } : {}),
     });
     for (const { origin } of list) servers.set(origin, server);
   }
   const own = resolver === null ? null : byHost.has(resolver) ? servers.get(byHost.get(resolver)![0]!.origin)!
-    : startNameServer(resolver, { rootHints: [root.on.ip] });
+    : startNameServer(resolver, { rootHints });
   return {
     servers,
     resolver: own,
@@ -136,9 +140,14 @@ function delegations(origin: string, zones: ReadonlyMap<string, TreeZone>): stri
   return [origin, ...below].map((zone) => {
     const dotted = zone === ROOT ? ROOT : `${zone}.`;
     const server = `${serverName(zone)}.`;
-    const glue = zones.get(zone)!.on.ips.map((ip) => `${server} ${ip.includes(':') ? 'AAAA' : 'A'} ${ip}\n`);
+    const glue = reachableAt(zones.get(zone)!.on).map((ip) => `${server} ${ip.includes(':') ? 'AAAA' : 'A'} ${ip}\n`);
     return `${dotted} NS ${server}\n${glue.join('')}`;
   }).join('');
+}
+
+/** All its addresses that others can reach, IPv4 first. */
+function reachableAt(host: Host): readonly string[] {
+  return [...host.ips, ...host.ip6s];
 }
 
 function zoneAbove(name: string, zones: ReadonlyMap<string, TreeZone>): string {

@@ -17,7 +17,10 @@ import { framed } from '../../host/dns/exchange.ts';
 import { isWithin, labelCount, lowerName } from '../../host/dns/names.ts';
 import type { KernelProcess } from '../../host/process.ts';
 import type { Received } from '../../host/sys-calls.ts';
-import { AF_INET, IP_PKTINFO, POLLIN, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_IP, SOL_SOCKET } from '../../sock/constants.ts';
+import {
+  AF_INET, AF_INET6, IP_PKTINFO, IPV6_PKTINFO, IPV6_RECVPKTINFO, IPV6_V6ONLY, POLLIN, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_IP, SOL_IPV6,
+  SOL_SOCKET,
+} from '../../sock/constants.ts';
 import type { Recursive } from './recursive.ts';
 import type { Zone } from './zone.ts';
 
@@ -70,12 +73,22 @@ export class NameServer {
     this.zones = [...zones].sort((a, b) => labelCount(b.origin) - labelCount(a.origin));
     this.recursive = recursive;
     this.port = port;
-    const udp = process.socket(AF_INET, SOCK_DGRAM);
-    process.setsockopt(udp, SOL_IP, IP_PKTINFO, 1);
-    process.bind(udp, { port });
-    const tcp = process.socket(AF_INET, SOCK_STREAM);
+    for (const family of [AF_INET, AF_INET6]) this.serve(family);
+  }
+
+  /** Listens by UDP and TCP on every address of a family. */
+  private serve(family: number): void {
+    const { process, port } = this;
+    const isSix = family === AF_INET6;
+    const at = { address: isSix ? '::' : '0.0.0.0', port };
+    const udp = process.socket(family, SOCK_DGRAM);
+    const tcp = process.socket(family, SOCK_STREAM);
+    if (isSix) for (const fd of [udp, tcp]) process.setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, 1);
+    if (isSix) process.setsockopt(udp, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+    else process.setsockopt(udp, SOL_IP, IP_PKTINFO, 1);
     process.setsockopt(tcp, SOL_SOCKET, SO_REUSEADDR, 1);
-    process.bind(tcp, { port });
+    process.bind(udp, at);
+    process.bind(tcp, at);
     process.listen(tcp);
     void this.serveUdp(udp);
     void this.serveTcp(tcp);
@@ -114,11 +127,8 @@ export class NameServer {
     const limit = query.edns === null ? UDP_SIZE_PLAIN : Math.min(Math.max(query.edns.udpSize, UDP_SIZE_PLAIN), UDP_SIZE_EDNS);
     const bytes = this.fit(answer, limit);
     // From the address that was asked, also where the host has several.
-    const info = control.find((c) => c.level === SOL_IP && c.type === IP_PKTINFO)?.data as { specDst: number } | undefined;
-    const source = info === undefined || info.specDst === 0 ? {}
-      : { control: [{ level: SOL_IP, type: IP_PKTINFO, data: { ifindex: 0, specDst: info.specDst, addr: 0 } }] };
     try {
-      await this.process.sendmsg(fd, { iov: [bytes], to: from!, ...source });
+      await this.process.sendmsg(fd, { iov: [bytes], to: from!, control: sourceOf(control) });
     } catch (error) {
       if (!(error instanceof KernelError)) throw error; // the asker is out of reach: it will ask again, or not
     }
@@ -266,6 +276,17 @@ export class NameServer {
     reply.answers.push(...found.answers);
     reply.authorities.push(...found.authorities);
   }
+}
+
+/** What makes an answer leave from the address that was asked; nothing where that is not known. */
+function sourceOf(control: Received['control']): Received['control'] {
+  return control.flatMap((c) => {
+    if (c.level === SOL_IP && c.type === IP_PKTINFO) {
+      const { specDst } = c.data as { specDst: number };
+      return specDst === 0 ? [] : [{ ...c, data: { ifindex: 0, specDst, addr: 0 } }];
+    }
+    return c.level === SOL_IPV6 && c.type === IPV6_PKTINFO ? [c] : [];
+  });
 }
 
 /** Why a question has no answer: an rcode, or NOERROR. */
