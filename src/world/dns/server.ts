@@ -18,8 +18,8 @@ import { isWithin, labelCount, lowerName } from '../../host/dns/names.ts';
 import type { KernelProcess } from '../../host/process.ts';
 import type { Received } from '../../host/sys-calls.ts';
 import {
-  AF_INET, AF_INET6, IP_PKTINFO, IPV6_PKTINFO, IPV6_RECVPKTINFO, IPV6_V6ONLY, POLLIN, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_IP, SOL_IPV6,
-  SOL_SOCKET,
+  AF_INET, AF_INET6, IP_PKTINFO, IPV6_PKTINFO, IPV6_RECVPKTINFO, IPV6_V6ONLY, POLLIN, SO_REUSEADDR, SOCK_DGRAM, SOCK_STREAM, SOL_IP,
+  SOL_IPV6, SOL_SOCKET,
 } from '../../sock/constants.ts';
 import type { Recursive } from './recursive.ts';
 import type { Zone } from './zone.ts';
