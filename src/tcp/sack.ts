@@ -20,6 +20,8 @@ import {
 } from './sock.ts';
 
 const RETRANS: number = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
+/** What is known of a segment now; that it was retransmitted once stands beside it. */
+const TAGBITS: number = TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS | TCPCB_LOST;
 /** Longest skb that merging makes. */
 const MERGE_MAX = 65535;
 
@@ -204,7 +206,7 @@ function noteOriginalSacked(tp: TcpSock, skb: SkBuff, st: AckState): void {
 /** Joins a SACKed segment to a SACKed one before it, so that long runs are short in the queue. Returns the one that stays. */
 function tryMerge(tp: TcpSock, skb: SkBuff): SkBuff {
   const { prev } = skb;
-  if (prev === null || prev.sacked !== TCPCB_SACKED_ACKED || skb.sacked !== TCPCB_SACKED_ACKED) return skb;
+  if (prev === null || (prev.sacked & TAGBITS) !== TCPCB_SACKED_ACKED || (skb.sacked & TAGBITS) !== TCPCB_SACKED_ACKED) return skb;
   if (prev.eor || ((prev.tcpFlags | skb.tcpFlags) & (TCP_FLAG_SYN | TCP_FLAG_FIN)) !== 0) return skb;
   const mss = prev.gsoSegs > 1 ? prev.gsoSize : prev.len;
   if (prev.len !== prev.gsoSegs * mss || skb.len > skb.gsoSegs * mss || skb.len <= (skb.gsoSegs - 1) * mss) return skb;
@@ -217,6 +219,7 @@ function tryMerge(tp: TcpSock, skb: SkBuff): SkBuff {
   prev.gsoSegs += skb.gsoSegs;
   prev.tcpFlags |= skb.tcpFlags;
   prev.eor = skb.eor;
+  prev.sacked |= skb.sacked & TCPCB_EVER_RETRANS; // from now on all of it may have been
   tp.wmemQueued += len;
   if (skb === tp.retransmitSkbHint) tp.retransmitSkbHint = prev;
   tcpRtxUnlinkAndFree(tp, skb);
