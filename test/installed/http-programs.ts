@@ -232,4 +232,104 @@ export const HTTP: Readonly<Record<string, string>> = {
       c.write('GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n');
       c.resume().on('end', () => console.log('ended by the server')).on('close', () => server.close());
     });`,
+  'http: many keep-alive requests, events of the agent': `
+    const http = require('http');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 2, maxFreeSockets: 1 });
+    let seen = new Set(), left = 6;
+    const server = http.createServer((q, r) => { seen.add(q.socket); r.end(q.url); }).listen(0, () => {
+      for (let i = 0; i < 6; i++) http.get({ port: server.address().port, path: '/' + i, agent }, (r) => { r.resume().on('end',
+        () => setImmediate(() => {
+        if (--left === 0) { console.log(seen.size, Object.values(agent.freeSockets).flat().length <= 1); agent.destroy();
+          server.close(); } })); });
+    });`,
+  'http: server.close with keep-alive connections, closeIdleConnections': `
+    const http = require('http');
+    const server = http.createServer((q, r) => r.end('x')).listen(0, () => {
+      http.get({ port: server.address().port, agent: new http.Agent({ keepAlive: true }) }, (r) => r.resume().on('end', () => {
+        console.log('end'); server.close(() => console.log('closed')); server.closeIdleConnections(); }));
+    });`,
+  'http: abort of a response, close events': `
+    const http = require('http');
+    const server = http.createServer((q, r) => { q.on('close', () => console.log('req close')); r.on('close', () => {
+      console.log('res close', r.writableFinished); server.close(); }); r.write('part'); }).listen(0, () => {
+      const req = http.get({ port: server.address().port, agent: false }, (res) => { res.on('data', (d) => {
+        console.log(String(d)); req.destroy(); }).on('aborted', () => console.log('aborted')).on('error',
+          (e) => console.log(e.code)).on('close', () => console.log('close')); });
+      req.on('error', (e) => console.log('req', e.code));
+    });`,
+  'http: IncomingMessage address info, localAddress option, setHost, defaults': `
+    const http = require('http');
+    const server = http.createServer((q, r) => {
+      console.log(q.socket.localAddress, q.socket.remoteFamily, q.headers.host === undefined); r.end(); }).listen(0, '127.0.0.1', () => {
+      http.get({ host: '127.0.0.1', port: server.address().port, localAddress: '127.0.0.1', family: 4, setHost: false, headers: {
+        connection: 'close' } }, (r) => { r.resume().on('end', () => server.close()); });
+    });`,
+  'http: createConnection, and a lookup of the request': `
+    const http = require('http'), net = require('net');
+    const server = http.createServer((q, r) => r.end('x')).listen(0, '127.0.0.1', () => {
+      const port = server.address().port;
+      http.get({ port, createConnection: (o, cb) => { console.log('createConnection', o.port === port);
+        return net.connect(port, '127.0.0.1'); } }, (r) => { r.resume().on('end', () => {
+        http.get({ port, host: 'some.name', agent: false, lookup: (n, o, cb) => { console.log(n, o.all);
+          o.all ? cb(null, [{ address: '127.0.0.1', family: 4 }]) : cb(null, '127.0.0.1', 4); } }, (r2) => r2.resume().on('end',
+            () => server.close())); }); });
+    });`,
+  'http: requestTimeout, headersTimeout: a slow client': `
+    const http = require('http'), net = require('net');
+    const server = http.createServer({ headersTimeout: 50, requestTimeout: 60, connectionsCheckingInterval: 20 },
+      (q, r) => r.end()).listen(0, () => {
+      const c = net.connect(server.address().port); c.write('GET / HTTP/1.1\\r\\n'); let all = '';
+      c.on('data', (d) => all += d).on('close', () => { console.log(all.split('\\r\\n')[0]); server.close(); });
+    });`,
+  'tls: client certificates, SNI, sessions': `
+    const tls = require('tls'), fs = require('fs');
+    const [key, cert] = [process.env.KEY, process.env.CERT].map((f) => fs.readFileSync(f));
+    const server = tls.createServer({ key, cert, ca: cert, requestCert: true, rejectUnauthorized: false, SNICallback: (name,
+      cb) => { console.log('sni', name); cb(null, tls.createSecureContext({ key, cert })); } }, (s) => {
+      console.log('peer', s.authorized, s.authorizationError, s.getPeerCertificate().subject && s.getPeerCertificate().subject.CN,
+        s.isSessionReused()); s.end('x'); }).listen(0, () => {
+      const { port } = server.address(); let session;
+      const c = tls.connect({ port, ca: cert, key, cert, servername: 'localhost' });
+      c.on('session', (s) => session = s).resume().on('close', () => {
+        const d = tls.connect({ port, ca: cert, key, cert, servername: 'localhost', session },
+          () => console.log('reused', d.isSessionReused()));
+        d.resume().on('close', () => server.close()); });
+    });`,
+  'tls: handshake timeout, a plain client, addresses': `
+    const tls = require('tls'), net = require('net'), fs = require('fs');
+    const [key, cert] = [process.env.KEY, process.env.CERT].map((f) => fs.readFileSync(f));
+    const server = tls.createServer({ key, cert, handshakeTimeout: 50 }).on('tlsClientError', (e, s) => { console.log(e.code);
+      s.destroy(); }).listen(0, () => {
+      net.connect(server.address().port).resume().on('error', (e) => console.log('c', e.code)).on('close', () => {
+        console.log('closed'); server.close(); });
+    });`,
+  'tls: TLSSocket over a net socket by hand, both sides': `
+    const tls = require('tls'), net = require('net'), fs = require('fs');
+    const [key, cert] = [process.env.KEY, process.env.CERT].map((f) => fs.readFileSync(f));
+    const server = net.createServer((raw) => {
+      const s = new tls.TLSSocket(raw, { isServer: true, secureContext: tls.createSecureContext({ key, cert }) }); s.on('secure',
+        () => console.log('server secure')).on('data', (d) => s.end('got ' + d)); }).listen(0, () => {
+      const raw = net.connect(server.address().port);
+      const c = tls.connect({ socket: raw, rejectUnauthorized: false }, () => c.write('hi'));
+      c.on('data', (d) => console.log(String(d))).on('close', () => server.close());
+    });`,
+  'tls: pause and resume, unref, renegotiation disabled, getters': `
+    const tls = require('tls'), fs = require('fs');
+    const [key, cert] = [process.env.KEY, process.env.CERT].map((f) => fs.readFileSync(f));
+    const server = tls.createServer({ key, cert }, (s) => { s.setNoDelay(true); s.setKeepAlive(true);
+      console.log(s.remoteFamily, s.encrypted, typeof s.remotePort, s.address().family); s.write(Buffer.alloc(100000)); s.end();
+        }).listen(0, '127.0.0.1', () => {
+      const c = tls.connect({ port: server.address().port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+        console.log(c.getCipher().version, c.remoteAddress, c.bytesRead > 0, c.authorizationError && c.authorizationError.code ||
+          c.authorizationError); });
+      let n = 0; c.on('data', (d) => { n += d.length; c.pause(); setImmediate(() => c.resume()); }).on('end', () => {
+        console.log(n); server.close(); });
+    });`,
+  'tls over Unix sockets': `
+    const tls = require('tls'), fs = require('fs'), os = require('os'), path = require('path');
+    const [key, cert] = [process.env.KEY, process.env.CERT].map((f) => fs.readFileSync(f));
+    const where = path.join(os.tmpdir(), 'kernet-tls-' + process.pid + '.sock');
+    const server = tls.createServer({ key, cert }, (s) => s.end('x')).listen(where, () => {
+      tls.connect({ path: where, rejectUnauthorized: false }).on('data', (d) => console.log(String(d))).on('close', () => server.close());
+    });`,
 };

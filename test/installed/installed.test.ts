@@ -18,7 +18,7 @@ function some(table: Readonly<Record<string, string>>, every: number): Record<st
 }
 
 void test('programs print what they print without kernet', { timeout: 60_000 }, async () => {
-  const programs = { ...some(NET, 2), ...some(HTTP, 3), ...some(OTHER, 4) };
+  const programs = { ...some(NET, 4), ...some(HTTP, 4), ...some(OTHER, 6) };
   const [real, ours] = await Promise.all([arms.chain('real', programs), arms.chain('kernet', programs)]);
   assert.equal(real.size, Object.keys(programs).length);
   assert.deepEqual(ours, real);

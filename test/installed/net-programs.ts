@@ -331,4 +331,110 @@ export const NET: Readonly<Record<string, string>> = {
           server.close(); });
       }).resume();
     });`,
+  'socket.address, setters, chaining': `
+    const net = require('net');
+    const server = net.createServer((s) => s.end()).listen({ port: 0, host: '127.0.0.1', backlog: 5 }, () => {
+      const c = new net.Socket();
+      console.log(c.setNoDelay() === c, c.setKeepAlive(true, 1000) === c, c.setTimeout(0) === c, c.ref() === c, c.unref() === c,
+        c.address(), c.readyState, c.pending, c.connecting);
+      c.ref();
+      c.connect({ port: server.address().port, host: '127.0.0.1', noDelay: true, keepAlive: true }, () => {
+        const a = c.address();
+        console.log(a.address, a.family, a.port === c.localPort, c.localFamily, c.timeout);
+      });
+      c.resume().on('close', () => { console.log(c.address(), c.remoteAddress, c.readyState); server.close(); });
+    });`,
+  'connect timeout option and bufferSize': `
+    const net = require('net');
+    const server = net.createServer((s) => s.on('error', () => {})).listen(0, () => {
+      const c = net.connect({ port: server.address().port, timeout: 20 });
+      c.on('timeout', () => { console.log('timeout', c.timeout, c.bytesRead); c.end(); server.close(); });
+      c.resume();
+    });`,
+  'server closed twice, close callback error, dispose': `
+    const net = require('net');
+    const s = net.createServer().listen(0, () => {
+      s.close((e) => console.log('first', e));
+      s.close((e) => console.log('second', e.code));
+      console.log(s.listening, s.address());
+    });
+    s.on('close', () => console.log('close'));`,
+  'listen after close, on another port; listening events': `
+    const net = require('net');
+    const s = net.createServer();
+    let n = 0;
+    s.on('listening', () => { console.log('listening', ++n); s.close(); });
+    s.on('close', () => { if (n < 3) s.listen(0); });
+    s.listen(0);`,
+  'listen on an address that is not here': `
+    const net = require('net');
+    net.createServer().on('error', (e) => console.log(e.code, e.syscall, e.address, e.port, e.message)).listen(0, '192.0.2.77');
+    net.createServer().on('error', (e) => console.log(e.code, e.syscall)).listen(0, 'no-such-host.invalid');`,
+  'listen on a path that is taken, and on one in no directory': `
+    const net = require('net'), os = require('os'), path = require('path');
+    const where = path.join(os.tmpdir(), 'kernet-taken-' + process.pid + '.sock');
+    const a = net.createServer().listen({ path: where }, () => {
+      const b = net.createServer().on('error', (e) => { console.log(e.code, e.syscall, e.address === where, e.port); a.close();
+        }).listen(where);
+    });
+    net.connect('/nonexistent/x.sock').on('error', (e) => console.log(e.code, e.syscall, e.address, e.message));`,
+  'many connections': `
+    const net = require('net');
+    let n = 0;
+    const server = net.createServer((s) => s.end('x')).listen(0, '127.0.0.1', () => {
+      for (let i = 0; i < 100; i++) net.connect(server.address().port, '127.0.0.1').on('data', () => {}).on('close', () => {
+        if (++n === 100) { console.log(n); server.close(); } });
+    });`,
+  'pause, resume, setEncoding, read()': `
+    const net = require('net');
+    const server = net.createServer((s) => { s.write('\\u00e9'); setTimeout(() => s.end('second'), 20); }).listen(0, () => {
+      const c = net.connect(server.address().port).setEncoding('utf8');
+      c.on('readable', () => { let d; while ((d = c.read()) !== null) console.log(d); }).on('end',
+        () => console.log('end')).on('close', () => server.close());
+    });`,
+  'destroySoon, end with callback, finished': `
+    const net = require('net'), { finished } = require('stream');
+    const server = net.createServer((s) => { let n = 0; s.on('data', (d) => n += d.length).on('end', () => console.log('n', n));
+      }).listen(0, () => {
+      const c = net.connect(server.address().port, () => { c.write(Buffer.alloc(200000)); c.destroySoon(); });
+      finished(c, (e) => { console.log('finished', e && e.code); server.close(); });
+    });`,
+  'this, and the arguments of events': `
+    const net = require('net');
+    const server = net.createServer(function (s) { console.log(this === server, arguments.length, s.server === server,
+      s.allowHalfOpen, s.readable, s.writable); s.end(); });
+    server.listen(0, function () { console.log(this === server);
+      const c = net.connect(server.address().port, function () { console.log(this === c, arguments.length); }).resume();
+      c.on('close', function (...a) { console.log(a); server.close(); }); });`,
+  'an echo by piping a socket to itself, with a big file hash': `
+    const net = require('net'), crypto = require('crypto');
+    const data = crypto.createHash('sha256').update('x').digest(); const big = Buffer.concat(Array(5000).fill(data));
+    const server = net.createServer((s) => s.pipe(s)).listen(0, () => {
+      const c = net.connect(server.address().port), h = crypto.createHash('md5');
+      c.on('data', (d) => h.update(d)).on('end', () => {
+        console.log(h.digest('hex') === crypto.createHash('md5').update(big).digest('hex')); server.close(); });
+      c.end(big);
+    });`,
+  'a signal that is aborted already': `
+    const net = require('net');
+    const s = net.createServer().listen({ port: 0, signal: AbortSignal.abort() });
+    s.on('close', () => console.log('closed'));`,
+  'an error in a chain of promises': `
+    const net = require('net');
+    const connect = (port) => new Promise((ok, no) => net.connect(port, '127.0.0.1').on('connect', ok).on('error', no));
+    connect(1).catch((e) => console.log(e.code)).finally(() => console.log('finally'));`,
+  'setInterval and a server, cleared': `
+    const net = require('net'); let n = 0;
+    const server = net.createServer((s) => { const i = setInterval(() => { s.write(String(++n)); if (n === 3) { clearInterval(i);
+      s.end(); } }, 5); }).listen(0, () => {
+      let all = ''; net.connect(server.address().port).on('data', (d) => all += d).on('end', () => { console.log(all);
+        server.close(); }); });`,
+  'events.on, Readable.from, compose over sockets': `
+    const net = require('net'), { Readable, pipeline } = require('stream'), { promisify } = require('util');
+    const server = net.createServer((s) => { let all = ''; s.on('data', (d) => all += d).on('end', () => console.log(all));
+      }).listen(0, async () => {
+      const c = net.connect(server.address().port);
+      await promisify(pipeline)(Readable.from(['a', 'b', 'c']), c);
+      console.log('piped'); server.close();
+    });`,
 };

@@ -139,6 +139,68 @@ export const OTHER: Readonly<Record<string, string>> = {
       pipeline(gzip, c, (e) => console.log('sent', e));
       gzip.end('one\\ntwo\\n');
     });`,
+  'dgram: broadcast, ttl, options before and after bind': `
+    const dgram = require('dgram');
+    const s = dgram.createSocket('udp4');
+    for (const f of ['setBroadcast', 'setTTL', 'setMulticastTTL', 'setMulticastLoopback']) { try { s[f](1); console.log(f);
+      } catch (e) { console.log(f, e.code, e.syscall); } }
+    try { s.getRecvBufferSize(); } catch (e) { console.log(e.code, e.message); }
+    s.bind(0, () => {
+      for (const [f, v] of [['setBroadcast', true], ['setTTL', 16], ['setTTL', 0], ['setMulticastTTL', 1], ['setTTL', 256],
+        ['setMulticastLoopback', 0], ['setMulticastInterface', 'x'], ['setRecvBufferSize', 8192]]) { try { console.log(f,
+          s[f](v)); } catch (e) { console.log(f, v, e.code, e.syscall); } }
+      console.log(typeof s.getRecvBufferSize(), s.getSendQueueCount());
+      s.close(() => { try { s.setTTL(1); } catch (e) { console.log(e.code); } });
+    });`,
+  'dgram: send forms, implicit bind, lookup error, too long': `
+    const dgram = require('dgram');
+    const r = dgram.createSocket('udp4').bind(0, '127.0.0.1', () => {
+      const { port } = r.address();
+      let n = 0;
+      r.on('message', (m) => { console.log(String(m)); if (++n === 4) { c.close(); r.close(); fail(port); } });
+      const c = dgram.createSocket('udp4');
+      c.send('abc', port, '127.0.0.1', () => c.send(Buffer.from('abcdef'), 1, 3, port, '127.0.0.1', () =>
+        c.send(new Uint8Array([65]), port, 'localhost', () => c.send(['x', 'y'], port, () => {}))));
+    });
+    function fail(port) {
+      const d = dgram.createSocket('udp4');
+      d.send('x', 1, 'no-such-host.invalid', (e) => {
+        console.log(e.code);
+        d.send(Buffer.alloc(66000), port, '127.0.0.1', (e2) => { console.log(e2.code, e2.syscall); d.close(); });
+      });
+      for (const a of [[], ['x', 0], ['x', 70000], ['x', port, 5], [5, port]]) {
+        try { dgram.createSocket('udp4').send(...a); } catch (e) { console.log(e.code); }
+      }
+    }`,
+  'dgram: refused is silent, and an error when connected': `
+    const dgram = require('dgram');
+    const s = dgram.createSocket('udp4');
+    s.on('error', (e) => { console.log('error', e.code, e.syscall); s.close(); });
+    s.connect(1, '127.0.0.1', () => { s.send('x'); });`,
+  'dgram: reuseAddr and exclusive': `
+    const dgram = require('dgram');
+    const a = dgram.createSocket({ type: 'udp4', reuseAddr: true }).bind(0, () => {
+      const b = dgram.createSocket({ type: 'udp4', reuseAddr: true }).bind({ port: a.address().port, exclusive: true }, () => {
+        console.log('both', a.address().port === b.address().port, b.address().address); a.close(); b.close(); });
+    });`,
+  'dns: promises, servers of a Resolver, cancel, the order': `
+    const dns = require('dns');
+    console.log(dns.getDefaultResultOrder(), typeof dns.promises.lookup, dns.ADDRCONFIG, dns.NOTFOUND);
+    const r = new dns.Resolver(); r.setServers(['192.0.2.1', '[::1]:5353', '127.0.0.1:53']); console.log(r.getServers());
+    dns.setDefaultResultOrder('ipv4first'); console.log(dns.getDefaultResultOrder());
+    dns.promises.lookup('localhost', { family: 4, all: true })
+      .then((a) => console.log(a));
+    r.cancel();`,
+  'async_hooks see sockets': `
+    const async_hooks = require('async_hooks'), net = require('net');
+    const kinds = new Set();
+      const hook = async_hooks.createHook({ init(id, type) { if (/TCP|KERNET/.test(type)) kinds.add('socket'); } }).enable();
+    const server = net.createServer((s) => s.end()).listen(0, () => net.connect(server.address().port).resume().on('close', () => {
+      hook.disable(); console.log([...kinds]); server.close(); }));`,
+  'the handle of a server': `
+    const net = require('net');
+    const s = net.createServer().listen(0, () => {
+      console.log(s._handle !== null, typeof s._handle.fd, s._handle.constructor.name.includes('T')); s.close(); });`,
 };
 
 /** Programs that end a process in another way than by having nothing left to do. Each has a process of its own. */
@@ -198,4 +260,50 @@ export const ENDINGS: Readonly<Record<string, string>> = {
       console.log('tested');
     });
     process.on('exit', (c) => console.log('code', c));`,
+  'cluster: http in two workers, each asks itself': `
+    const cluster = require('cluster'), http = require('http');
+    if (cluster.isPrimary) { let n = 0; for (let i = 0; i < 2; i++) cluster.fork().on('message', (m) => { console.log(m);
+      if (++n === 2) for (const w of Object.values(cluster.workers)) w.kill(); }); cluster.on('exit',
+        (w, c, s) => console.log('exit', s || c)); }
+    else { const server = http.createServer((q, r) => r.end('w')).listen(0, () => {
+      http.get({ port: server.address().port, agent: false }, (r) => r.on('data', (d) => process.send(String(d)))); }); }`,
+  'cluster: disconnect by the primary, servers closed': `
+    const cluster = require('cluster'), net = require('net');
+    if (cluster.isPrimary) { const w = cluster.fork(); w.on('listening', () => w.disconnect()).on('disconnect',
+      () => console.log('disconnect')).on('exit', (c) => console.log('exit', c)); }
+    else net.createServer().listen(0, '127.0.0.1');`,
+  'cluster: dgram': `
+    const cluster = require('cluster'), dgram = require('dgram');
+    if (cluster.isPrimary) { const w = cluster.fork(); w.on('message', (m) => { console.log(m); w.disconnect(); }).on('exit',
+      (c) => console.log('exit', c)); }
+    else { const s = dgram.createSocket('udp4').bind(0, '127.0.0.1', () => s.send('x', s.address().port, '127.0.0.1'));
+      s.on('message', (m) => { process.send(String(m)); s.close(); }); }`,
+  'stdin as a socket, stdout to a pipe, a child with sockets for stdio': `
+    const { spawn } = require('child_process');
+    const c = spawn(process.execPath, ['-e', 'process.stdin.on("data", (d) => process.stdout.write(String(d).toUpperCase()))']);
+    c.stdout.on('data', (d) => console.log(String(d))); c.stdin.end('pipe'); c.on('close',
+      (code) => console.log(code, c.stdout.constructor.name));`,
+  'a server in a child that is asked from inside the child': `
+    const { fork } = require('child_process'), http = require('http');
+    if (process.argv[2]) { const s = http.createServer((q, r) => r.end('child')).listen(0,
+      () => http.get({ port: s.address().port, agent: false }, (r) => r.on('data', (d) => process.send(String(d))).on('end',
+        () => { s.close(); process.disconnect(); }))); return; }
+    fork(__filename, ['child']).on('message', (m) => console.log(m)).on('exit', (c) => console.log(c));`,
+  'worker threads: two, and a MessageChannel': `
+    const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
+    if (isMainThread) { let n = 0; for (const i of [1, 2]) new Worker(__filename, { workerData: i }).on('message', (m) => { n += m;
+      }).on('exit', () => { if (i === 2) setTimeout(() => console.log(n), 200); }); return; }
+    const net = require('net'); const s = net.createServer((c) => c.end('x')).listen(0,
+      () => net.connect(s.address().port).on('data', () => parentPort.postMessage(workerData)).on('close', () => s.close()));`,
+  'ES module with top-level await': `
+    import('node:net').then(async ({ createServer, connect }) => { const s = createServer((c) => c.end('esm')).listen(0);
+      await new Promise((r) => s.on('listening', r)); for await (const d of connect(s.address().port)) console.log(String(d));
+        s.close(); });`,
+  'an error in a request listener': `
+    const http = require('http'); process.exitCode = 0;
+    const server = http.createServer(() => { throw new TypeError('in handler'); }).listen(0,
+      () => http.get({ port: server.address().port }).on('error', () => {}));`,
+  'SIGTERM handler closes the server': `
+    const net = require('net'); const s = net.createServer().listen(0, () => process.kill(process.pid, 'SIGTERM'));
+      process.on('SIGTERM', () => { console.log('term'); s.close(() => console.log('closed')); });`,
 };
