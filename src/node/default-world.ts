@@ -13,6 +13,7 @@ import { pathToFileURL } from 'node:url';
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { SwitchOptions } from '../fabric/switch-options.ts';
 import type { WeatherOptions } from '../fabric/weather.ts';
+import { ZERO_COSTS, type CostModel } from '../time/cpu.ts';
 import { DEFAULT_EPOCH_MS, ProgramClock } from '../world/program.ts';
 import { beginProgram } from '../world/programs.ts';
 import { named, type ConfiguredCable, type ConfiguredHost, type KernetConfig } from './config.ts';
@@ -23,6 +24,12 @@ import { World, type Host } from './world.ts';
 const machineName: string = os.hostname();
 /** More names than a world gives. */
 const FALLBACK_NAME = 'localhost';
+
+/**
+ * By the wall clock, work takes the time that it takes: it is not to be waited for a second time. Only who is woken comes after
+ * who is ready.
+ */
+const REAL_TIME_COSTS: CostModel = { ...ZERO_COSTS, wakeNs: 1 };
 
 export class DefaultWorld {
   readonly world: World;
@@ -35,7 +42,7 @@ export class DefaultWorld {
   constructor(config: KernetConfig, where: string) {
     this.config = config;
     const { seed, time = 'real', pcap } = config;
-    this.world = new World({ ...(seed === undefined ? {} : { seed }), mode: time });
+    this.world = new World({ ...(seed === undefined ? {} : { seed }), mode: time, costs: time === 'real' ? REAL_TIME_COSTS : 'real' });
     named(where, () => this.build());
     this.world.heldByPrograms();
     const first = this.world.hosts[0]!;

@@ -371,9 +371,11 @@ export class Pump {
   /** Real mode: runs what is due by the wall clock, and comes back when the next event is. */
   private followWall(): boolean {
     const { sim } = this;
-    const now = wallNs() - this.wallOffset;
+    let now = wallNs() - this.wallOffset;
+    let wakes = 0;
     for (let events = 0; events < EVENT_BUDGET; events++) {
       const next = sim.nextTime();
+      if (next > now) now = wallNs() - this.wallOffset; // time has passed since it was read
       if (next > now) {
         if (now > sim.now) sim.advanceTo(now);
         if (sim.live === 0 && (this.held === null || next === Infinity || this.idleListeners.length > 0)) return this.idle();
@@ -384,10 +386,7 @@ export class Pump {
         return false;
       }
       sim.step();
-      if (sim.hasTasks) {
-        this.runTasks();
-        return true;
-      }
+      while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
     }
     return true;
   }

@@ -121,6 +121,12 @@ void test('the machine\'s own network: for code outside, or for those who are le
   server.close();
 });
 
+void test('a descriptor of the machine\'s is refused, with an alternative', async () => {
+  const [error] = await once(net.createServer().listen({ fd: 3 }), 'error').catch((e: unknown) => [e]) as [NodeJS.ErrnoException];
+  assert.deepEqual([error.code, error.syscall], ['EINVAL', 'listen']);
+  assert.match(error.message, /descriptor 3 is the machine's.*passthrough 'listen:fd'/);
+});
+
 void test('install(world): its only host is what code outside has; of several, one is named', async () => {
   const world = new World();
   const only = world.host('only');

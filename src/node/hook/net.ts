@@ -8,10 +8,12 @@ import dns from 'node:dns';
 import net from 'node:net';
 import process from 'node:process';
 import tls from 'node:tls';
+import { EINVAL } from '../../lib/errno.ts';
 import { hostHere, installed } from '../current.ts';
 import { hookTlsWrap, reinitializeHandle, type HandleHolder } from '../handle/runtime.ts';
 import { frontOf, isTcpHandle, TcpHandle } from '../handle/tcp.ts';
 import { handleBelow, tlsHandle } from '../handle/tls.ts';
+import { uv } from '../handle/uv.ts';
 import { allowNative, onMachineNow } from '../guard.ts';
 import type { Target } from '../passthrough.ts';
 import { giveConnectHandle, listen2, withLookup } from '../sockets.ts';
@@ -74,10 +76,22 @@ function hookListen(): Undo {
       return onMachineNow(() => real.apply(this, args));
     }
     onMachine.delete(server);
+    const { fd } = netTarget('listen', args);
+    if (fd !== undefined && fd >= 0) {
+      process.nextTick(() => void server.emit('error', notOurs(fd)));
+      return server;
+    }
     if (!cluster.isWorker) return real.apply(this, args);
     tellPrimary(server, netTarget('listen', args));
     return real.apply(this, exclusive(args));
   });
+}
+
+/** A descriptor is the machine's: a kernet host knows none of them. */
+function notOurs(fd: number): Error {
+  const message = `listen EINVAL: descriptor ${fd} is the machine's; listen on a port or a path of the host, or let it through: `
+    + 'passthrough \'listen:fd\'';
+  return Object.assign(new Error(message), { code: 'EINVAL', errno: uv(-EINVAL), syscall: 'listen', address: null, fd });
 }
 
 function hookListen2(): Undo {
