@@ -165,6 +165,9 @@ export const TCP_USER_TIMEOUT = 18;
 export const TCP_FASTOPEN = 23;
 export const TCP_NOTSENT_LOWAT = 25;
 export const TCP_CC_INFO = 26;
+/** Keep the headers of the SYN for whoever accepts (1; 2: with the link header); the headers, once. */
+export const TCP_SAVE_SYN = 27;
+export const TCP_SAVED_SYN = 28;
 export const TCP_FASTOPEN_CONNECT = 30;
 export const TCP_MD5SIG_EXT = 32;
 export const TCP_FASTOPEN_KEY = 33;

@@ -77,7 +77,6 @@ export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   if (ack !== priorSndUna) {
     st.flag |= FLAG_SND_UNA_ADVANCED;
     tp.retransmits = 0;
-    tp.totalRto = 0;
   }
   const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : priorSndUna;
   st.priorInFlight = tcpPacketsInFlight(tp);

@@ -380,6 +380,9 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.backoff = 0;
   tp.retransmits = 0;
   tp.totalRto = 0;
+  tp.totalRtoRecoveries = 0;
+  tp.totalRtoTimeMs = 0;
+  tp.rtoStampMs = -1;
   tp.totalRetrans = 0;
   tp.probesOut = 0;
   tp.probesTstamp = 0;

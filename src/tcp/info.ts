@@ -205,8 +205,8 @@ function traffic(tp: TcpSock): Pick<TcpInfo, TrafficField> {
     tcpi_rcv_wnd: tp.rcvWnd,
     tcpi_rehash: 0,
     tcpi_total_rto: tp.totalRto,
-    tcpi_total_rto_recoveries: 0,
-    tcpi_total_rto_time: 0,
+    tcpi_total_rto_recoveries: tp.totalRtoRecoveries,
+    tcpi_total_rto_time: tp.totalRtoTimeMs,
   };
 }
 

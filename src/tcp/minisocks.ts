@@ -239,6 +239,7 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
   }
   if (tp.md5Keys !== null) tcpMd5Inherit(tp, child);
   child.tcpHeaderLen += tcpMd5Len(child);
+  child.savedSyn = req.savedSyn;
   child.mssClamp = req.mss;
   tcpEcnOpenreqChild(child, req, skb);
   if (req.numTimeout !== 0) child.undoMarker = req.sntIsn;
@@ -289,6 +290,7 @@ function inheritOptions(tp: TcpSock, child: TcpSock): void {
   child.deferAccept = tp.deferAccept;
   child.notsentLowat = tp.notsentLowat;
   child.inq = tp.inq;
+  child.saveSyn = tp.saveSyn;
   child.rtoMinUs = tp.rtoMinUs;
   child.rtoMaxMs = tp.rtoMaxMs;
   child.delackMaxUs = tp.delackMaxUs;

@@ -377,7 +377,7 @@ export function tcpSendSyn(tp: TcpSock): number {
   tcpConnectInit(tp);
   const skb = tcpNondataSkb(tp, tp.writeSeq, TCP_FLAG_SYN | tcpEcnSendSyn(tp));
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpConnect');
-  tp.retransStamp = tcpTimeStampTs(tp);
+  tp.retransStamp = tcpTimeStampTs(tp) || -1; // 0 means none, and a host's first millisecond is 0
   tp.writeSeq = skb.endSeq;
   tp.wmemQueued += skb.truesize;
   skb.inRtx = true;

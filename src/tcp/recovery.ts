@@ -252,6 +252,7 @@ export function tcpFastretransAlert(tp: TcpSock, priorSndUna: number, numDupack:
       break;
     case TCP_CA_Loss:
       tcpProcessLoss(tp, flag, numDupack, st);
+      if (stateOf(tp) !== TCP_CA_Loss) rtoRepaired(tp);
       tcpIdentifyPacketLoss(tp, st);
       // Go on below when the window was restored, or a retransmission was lost in its turn.
       if (stateOf(tp) !== TCP_CA_Open && (st.flag & FLAG_LOST_RETRANS) === 0) return;
@@ -261,6 +262,13 @@ export function tcpFastretransAlert(tp: TcpSock, priorSndUna: number, numDupack:
       if (!tcpOpenOrDisorder(tp, numDupack, st)) return;
   }
   st.rexmit = REXMIT_LOST;
+}
+
+/** What a timeout began is over: how long it took, for TCP_INFO (Linux: tcp_update_rto_time). */
+function rtoRepaired(tp: TcpSock): void {
+  if (tp.rtoStampMs < 0) return;
+  tp.totalRtoTimeMs += tcpJiffies(tp) - tp.rtoStampMs;
+  tp.rtoStampMs = -1;
 }
 
 /** The state, which a call may have changed behind the compiler's back. */

@@ -82,6 +82,8 @@ export class RequestSock implements EhashEntry {
   cookie = false;
   /** The TSval of a SYN-ACK that is a cookie: it carries the options. Else 0. */
   cookieTs = 0;
+  /** The headers of the SYN (TCP_SAVE_SYN), or null. */
+  savedSyn: Uint8Array | null = null;
   /** The cached route, or null. */
   dst: object | null = null;
   readonly timer: Timer;

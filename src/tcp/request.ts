@@ -132,7 +132,13 @@ function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSoc
   req.rcvNxt = (skb.seq + 1) | 0;
   req.sndWnd = thWindow(buf, th);
   reqskSetOptions(tp, req, opt);
+  if (tp.saveSyn !== 0) req.savedSyn = synHeaders(skb, tp.saveSyn === 2);
   return req;
+}
+
+/** TCP_SAVE_SYN: the headers of a SYN as they came, from the network's or the link's to the end of TCP's options. */
+function synHeaders({ buf, mac, nh, th }: SkBuff, link: boolean): Uint8Array {
+  return buf.slice(link && mac >= 0 ? mac : nh, th + thHlen(buf, th));
 }
 
 /** What was agreed on with these options of the peer, and TCP_MAXSEG of the listener. */

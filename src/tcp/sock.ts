@@ -277,6 +277,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   pendingTimer = 0;
   /** Timeouts in a row, the first included, since the last progress (SYN: linear ones count here). */
   totalRto = 0;
+  /** Losses that timeouts had to repair, how long that took, and when the last one began (host milliseconds; -1: none is going on). */
+  totalRtoRecoveries = 0;
+  totalRtoTimeMs = 0;
+  rtoStampMs = -1;
   ackPending = 0;
   /** Length of the last segment that was shorter than `rcvMss`: two of a kind lower it. */
   lastSegSize = 0;
@@ -312,6 +316,9 @@ export class TcpSock extends InetSock implements EhashEntry {
   chronoStart = 0;
   notsentLowat = 0;
   inq = false;
+  /** TCP_SAVE_SYN of a listener: 0, 1 from the network header on, 2 from the link header on; of a child, the SYN until it is read. */
+  saveSyn = 0;
+  savedSyn: Uint8Array | null = null;
   /** Challenge ACKs: throttled per socket for out-of-window segments. */
   lastOowAckMs: number = OOW_NEVER;
   bytesSent = 0;

@@ -6,7 +6,7 @@ import {
   TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_RTO_MAX_MS, TCP_RTO_MIN_US,
-  TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
+  TCP_SAVED_SYN, TCP_SAVE_SYN, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { ipv6Getsockopt, ipv6Setsockopt } from '../ip/v6/sockopt.ts';
@@ -91,6 +91,10 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
       tp.writeSpace();
       return 0;
     case TCP_FASTOPEN: case TCP_FASTOPEN_CONNECT: case TCP_FASTOPEN_NO_COOKIE: return setFastopen(tp, name, val);
+    case TCP_SAVE_SYN:
+      if (val < 0 || val > 2) return -EINVAL;
+      tp.saveSyn = val;
+      return 0;
     case TCP_INQ:
       if (val < 0 || val > 1) return -EINVAL;
       tp.inq = val === 1;
@@ -134,6 +138,8 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_FASTOPEN_NO_COOKIE: return Number(tp.fastopen?.noCookie ?? false);
     case TCP_FASTOPEN_KEY: return tp.fastopen?.keyBytes?.slice() ?? hostFastopenKey(tp);
     case TCP_INQ: return Number(tp.inq);
+    case TCP_SAVE_SYN: return tp.saveSyn;
+    case TCP_SAVED_SYN: return takeSavedSyn(tp);
     case TCP_INFO: return tcpGetInfo(tp);
     case TCP_CC_INFO: return tp.ca.getInfo === null || tp.caPriv === null ? {} : tp.ca.getInfo(tp);
     case TCP_RTO_MAX_MS: return tp.rtoMaxMs;
@@ -141,6 +147,14 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_DELACK_MAX_US: return tp.delackMaxUs;
     default: return new SockoptError(-ENOPROTOOPT);
   }
+}
+
+/** The headers of the SYN, once; afterwards, or when they were not kept, nothing. */
+function takeSavedSyn(tp: TcpSock): SockoptValue | SockoptError {
+  if (((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) !== 0) return new SockoptError(-EINVAL);
+  const headers = tp.savedSyn ?? new Uint8Array(0);
+  tp.savedSyn = null;
+  return headers;
 }
 
 /** How long a connection may be idle before it is asked whether the peer lives, milliseconds. */

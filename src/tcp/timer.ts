@@ -222,14 +222,14 @@ function tcpRetransmitTimer(tp: TcpSock): void {
     }
     tcpEnterLoss(tp);
     tcpRetransmitSkb(tp, head, 1);
-    tp.totalRto++;
+    countRto(tp);
   } else {
     tp.net.inc(Mib.TcpExtTCPTimeouts);
     if (tcpWriteTimeout(tp)) return;
     if (tp.retransmits === 0) countFailure(tp);
     tcpEnterLoss(tp);
+    countRto(tp);
     tp.retransmits++;
-    tp.totalRto++;
     if (tcpRetransmitSkb(tp, tp.rtxQueue.head!, 1) > 0) {
       // Dropped by this host: not the network's fault, so no backoff.
       resetXmitTimer(tp, ICSK_TIME_RETRANS, TCP_RESOURCE_PROBE_INTERVAL_US);
@@ -239,6 +239,15 @@ function tcpRetransmitTimer(tp: TcpSock): void {
   backOff(tp);
   resetXmitTimer(tp, ICSK_TIME_RETRANS, tcpClampRtoToUserTimeout(tp));
   if (retransmitsTimedOut(tp, tp.tcp.sysctl.tcpRetries1 + 1, 0)) tp.dst = null;
+}
+
+/** For TCP_INFO (Linux: tcp_update_rto_stats). */
+function countRto(tp: TcpSock): void {
+  if (tp.retransmits === 0) {
+    tp.totalRtoRecoveries++;
+    tp.rtoStampMs = tcpJiffies(tp);
+  }
+  tp.totalRto++;
 }
 
 /** RFC 6298 (5.5), but for the first SYNs and for thin streams. */

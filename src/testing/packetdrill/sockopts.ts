@@ -50,6 +50,9 @@ export function callGetsockopt(p: Process, fd: number, args: readonly Expr[]): A
   const want = args[3];
   const got = sysGetsockopt(p, fd, level, name);
   if (got instanceof SockoptError) return { ret: got.errno };
+  if (args[4] !== undefined && got instanceof Uint8Array && got.length !== numberOf(args[4])) {
+    return { ret: 0, wrong: `${showExpr(args[4])} bytes wanted, got ${got.length}` };
+  }
   if (want === undefined || want.kind === 'any') return { ret: 0 };
   if (name === SO_LINGER && level === SOL_SOCKET) {
     const linger = got as Linger;
