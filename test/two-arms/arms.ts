@@ -6,14 +6,21 @@ import nodeDgram from 'node:dgram';
 import nodeDns from 'node:dns';
 import { once, type EventEmitter } from 'node:events';
 import nodeHttp from 'node:http';
+import type nodeHttp2 from 'node:http2';
+import nodeHttps from 'node:https';
+import { createRequire } from 'node:module';
 import nodeNet from 'node:net';
 import { test } from 'node:test';
+import nodeTls from 'node:tls';
 import { Kernel } from '../../mod.ts';
 import { createDgram } from '../../src/node/dgram.ts';
 import { createDns } from '../../src/node/dns.ts';
 import { createHttp } from '../../src/node/http.ts';
+import { createHttp2 } from '../../src/node/http2.ts';
+import { createHttps } from '../../src/node/https.ts';
 import { createNet } from '../../src/node/net.ts';
 import { NodeHost } from '../../src/node/sockets.ts';
+import { createTls } from '../../src/node/tls.ts';
 
 export interface Arm {
   readonly name: 'real' | 'kernet';
@@ -21,6 +28,9 @@ export interface Arm {
   readonly dgram: typeof nodeDgram;
   readonly dns: typeof nodeDns;
   readonly http: typeof nodeHttp;
+  readonly https: typeof nodeHttps;
+  readonly tls: typeof nodeTls;
+  readonly http2: typeof nodeHttp2;
   /** Real turns of the event loop: enough for both arms to come to rest, where a test waits for nothing to happen. */
   readonly rest: () => Promise<void>;
 }
@@ -48,12 +58,25 @@ export function twoArms(name: string, body: Body): void {
 }
 
 function realArm(): Arm {
-  return { name: 'real', net: nodeNet, dgram: nodeDgram, dns: nodeDns, http: nodeHttp, rest: () => turns(40) };
+  return {
+    name: 'real', net: nodeNet, dgram: nodeDgram, dns: nodeDns, http: nodeHttp, https: nodeHttps, tls: nodeTls,
+    get http2() {
+      return createRequire(import.meta.url)('node:http2') as typeof nodeHttp2;
+    },
+    rest: () => turns(40),
+  };
 }
 
 function kernetArm(host: NodeHost): Arm {
   const net = createNet(host);
-  return { name: 'kernet', net, dgram: createDgram(host), dns: createDns(host), http: createHttp(host, net), rest: () => turns(40) };
+  return {
+    name: 'kernet', net, dgram: createDgram(host), dns: createDns(host), http: createHttp(host, net),
+    https: createHttps(host), tls: createTls(host),
+    get http2() {
+      return createHttp2(host, net); // not before somebody asks: loading it changes how the pump turns
+    },
+    rest: () => turns(40),
+  };
 }
 
 /** The lines of the client, those of the server, and the others. */
