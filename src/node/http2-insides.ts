@@ -10,6 +10,7 @@ import type http2 from 'node:http2';
 import { createRequire } from 'node:module';
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
+import { NativeStream, settle } from './handle/runtime.ts';
 import { http2Loaded } from './real-work.ts';
 
 export interface Http2Insides {
@@ -47,6 +48,7 @@ function look(module: typeof http2): Http2Insides {
   const found = { session: holderOf(session, 'setTimeout'), stream: holderOf(stream, 'setTimeout') };
   const below = Object.getOwnPropertySymbols(session).find((s) => s.description === 'socket');
   if (below !== undefined) teachAddresses((session as unknown as Record<symbol, object>)[below]!);
+  keepOrder(found.stream);
   stream.destroy();
   session.destroy();
   return found;
@@ -57,6 +59,42 @@ export function holderOf(object: object, name: string): object {
   let at = object;
   while (!Object.hasOwn(at, name)) at = Object.getPrototypeOf(at) as object;
   return at;
+}
+
+type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
+
+/** Bytes are being handed to C++ by JavaScript: its callbacks are inside of ours. */
+let delivering = false;
+
+/**
+ * 'response' before 'data', though both came in one read: between two frames the runtime runs next ticks (by which headers are
+ * told) when its loop has called C++, and not when JavaScript has. So they are run here, before bytes are told.
+ */
+function keepOrder(streamPrototype: object): void {
+  const native = NativeStream.prototype as Record<string, AnyFunction | undefined>;
+  const { readBuffer } = native;
+  if (settle === null || readBuffer === undefined) return;
+  native['readBuffer'] = function (...args) {
+    const outer = delivering;
+    delivering = true;
+    try {
+      return readBuffer.apply(this, args);
+    } finally {
+      delivering = outer;
+    }
+  };
+  const push = Reflect.get(streamPrototype, 'push') as AnyFunction;
+  Object.defineProperty(streamPrototype, 'push', {
+    configurable: true, writable: true,
+    value(this: unknown, ...args: unknown[]): unknown {
+      if (delivering && args[0] !== null) {
+        delivering = false; // what the ticks do is not inside of it
+        settle!();
+        delivering = true;
+      }
+      return push.apply(this, args);
+    },
+  });
 }
 
 interface SocketOnStream {

@@ -111,7 +111,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
   },
   'keep-alive: the hint': { ask: `${GET}\r\n${GET}${CLOSE}`, options: { keepAliveTimeout: 12_000 } },
   'maxRequestsPerSocket': { ask: `${GET}\r\n${GET}\r\n${GET}\r\n`, on: (server) => void (server.maxRequestsPerSocket = 2) },
-  'three in a row': { ask: `GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\nGET /3 HTTP/1.1\r\nHost: x\r\n${CLOSE}`, answer: echo },
+  'three in a row': { ask: `${GET}\r\nPUT /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2${GET}${CLOSE}`, answer: echo },
   'early hints': {
     ask: GET + CLOSE, answer: (_req, res) => void res.writeEarlyHints({ link: '</a.css>; rel=preload' }, () => void res.end()),
   },
@@ -122,7 +122,7 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       res.end();
     },
   },
-  'expect: 100-continue': { ask: `PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok`, answer: echo },
+  'expect: 100-continue': { ask: `PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n${CLOSE}ok`, answer: echo },
   'checkContinue': {
     ask: `PUT / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n${CLOSE}`,
     on: (server, say) => void server.on('checkContinue', (_req, res: http.ServerResponse) => {
@@ -231,7 +231,9 @@ const GOT: Readonly<Record<string, Got>> = {
   '100, 103 and then 200': {
     words: `HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n${OK}Content-Length: 0\r\n\r\n`, end: 'none',
   },
-  'cookies and doubles': { words: `${OK}Set-Cookie: a\r\nSet-Cookie: b\r\nX: 1\r\nX: 2\r\nAge: 1\r\nAge: 2\r\nContent-Length: 0\r\n\r\n`, end: 'none' },
+  'cookies and doubles': {
+    words: `${OK}Set-Cookie: a\r\nSet-Cookie: b\r\nX: 1\r\nX: 2\r\nAge: 1\r\nAge: 2\r\nContent-Length: 0\r\n\r\n`, end: 'none',
+  },
   'HEAD': { words: `${OK}Content-Length: 100\r\n\r\n`, end: 'none', options: { method: 'HEAD' } },
   '304 with a length': { words: 'HTTP/1.1 304 Not Modified\r\nContent-Length: 100\r\n\r\n', end: 'none' },
   'less than it promised': { words: `${OK}Content-Length: 100\r\n\r\nonly this`, end: 'fin' },
@@ -244,7 +246,7 @@ const GOT: Readonly<Record<string, Got>> = {
   'two lengths': { words: `${OK}Content-Length: 1\r\nContent-Length: 2\r\n\r\nab`, end: 'none' },
   'a header that is too large': { words: `${OK}X: ${'x'.repeat(3000)}\r\n\r\n`, end: 'none', options: { maxHeaderSize: 2048 } },
   'more than it promised': { words: `${OK}Content-Length: 2\r\n\r\nabcd`, end: 'none' },
-  'an upgrade that nobody asked for': { words: 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', end: 'none' },
+  'an upgrade that nobody asked for': { words: 'HTTP/1.1 101 Switching\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n', end: 'none' },
   'a bad version': { words: 'HTTP/9.9 200 OK\r\n\r\n', end: 'none' },
   'a long reason': { words: `HTTP/1.1 599 ${'Very '.repeat(20)}Long\r\nContent-Length: 0\r\n\r\n`, end: 'none' },
 };
