@@ -23,7 +23,7 @@ export function createNet(host: HostLike | NodeHost): NodeNet {
   const connect = (...args: unknown[]): nodeNet.Socket => {
     const { options, callback } = connectOptions(args);
     const socket = concernsSocket(options) ? new Socket(options) : new Socket();
-    if (clientSockets.hasSubscribers) clientSockets.publish({ socket });
+    if (connectTells && clientSockets.hasSubscribers) clientSockets.publish({ socket });
     if (typeof options['timeout'] === 'number' && options['timeout'] > 0) socket.setTimeout(options['timeout']);
     return (socket.connect as AnyFunction).call(socket, options, callback) as nodeNet.Socket;
   };
@@ -31,8 +31,9 @@ export function createNet(host: HostLike | NodeHost): NodeNet {
   return { ...nodeNet, Socket, Stream: Socket, Server, connect, createConnection: connect, createServer } as unknown as NodeNet;
 }
 
-/** Where Node tells of sockets that are made to connect. */
+/** Where Node tells of sockets that are made to connect: `net.connect` does, in Node 20; later versions do in the socket's connect(). */
 const clientSockets = channel('net.client.socket');
+const connectTells = !String(Reflect.get(nodeNet.Socket.prototype, 'connect')).includes('netClientSocketChannel');
 
 /** Options of connect() that say nothing about the socket itself. */
 const CONNECT_ONLY: ReadonlySet<string> = new Set([

@@ -7,6 +7,7 @@
  *         lib/net.js         onread
  */
 import { Buffer } from 'node:buffer';
+import process from 'node:process';
 import { EAGAIN } from '../../lib/errno.ts';
 import { FIONREAD, POLLHUP } from '../../sock/constants.ts';
 import { recvmsg } from './calls.ts';
@@ -18,6 +19,12 @@ import { UV_EOF, uv } from './uv.ts';
 export const READ_BYTES = 65536;
 /** Reads up to this size share a slab; larger ones get memory of their own. */
 const SMALL_READ = 8192;
+
+/**
+ * libuv before 1.52: a socket that is shut both ways and gave less than was asked for has ended, whatever a read would say; a reset
+ * that came behind the last bytes is not told.
+ */
+const hidesReset: boolean = /^1\.([0-9]|[1-4][0-9]|5[01])\./.test((process.versions as { uv?: string }).uv ?? '');
 
 /**
  * lib/net.js's onStreamRead; how much, or which error, stands in `streamBaseState`. Where the caller gave a function for
@@ -60,9 +67,7 @@ export function readOnce(h: StreamHandle, events: number): boolean {
   }
   if (isSlab) host.slabTake(n);
   h.bytesRead += n;
-  // libuv's way: a socket that is shut both ways and gave less than was asked for has ended, whatever a read would say (a reset
-  // that came behind the last bytes is not told).
-  const isLast = (events & POLLHUP) !== 0 && n < most && sk.prot.ioctl(sk, FIONREAD) === 0;
+  const isLast = hidesReset && (events & POLLHUP) !== 0 && n < most && sk.prot.ioctl(sk, FIONREAD) === 0;
   deliver(h, into, off, n);
   if (isLast && h.wantsRead) h.hungUp = true;
   return n === READ_BYTES || h.hungUp;
