@@ -12,7 +12,7 @@ import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
 import { noticeHttp2 } from './http2-insides.ts';
-import { restProbe } from './real-work.ts';
+import { http2Loaded, restProbe } from './real-work.ts';
 import { PipeHandle } from './handle/pipe.ts';
 import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { admitTlsHandles } from './handle/tls.ts';
@@ -55,6 +55,7 @@ export class NodeHost {
     this.clock = host.clock ?? null;
     host.parts.pump.settle = settle;
     host.parts.pump.resting ??= restProbe();
+    host.parts.pump.hops = http2Loaded;
   }
 
   /** Milliseconds by which its wall clock is off. */

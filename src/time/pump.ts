@@ -21,6 +21,8 @@ import type { Task } from './task.ts';
 export const EVENT_BUDGET = 2000;
 /** Wake-ups of user code per turn, where they need no macrotask of their own: timers and sockets of the runtime get their turn. */
 export const WAKE_BUDGET = 64;
+/** Turns that code gets after a wake-up where it hops through them, before time moves on. */
+export const HOP_TURNS = 4;
 /** Turns in which nothing happens before the world counts as idle: user code that hops through macrotasks gets them. */
 export const IDLE_TURNS = 8;
 /** Then, while a program runs, real milliseconds of patience for asynchronous work that the runtime does not show us. */
@@ -97,6 +99,8 @@ export class Pump {
   held: (() => boolean) | null = null;
   /** Likewise: a call of the program's waits, which nothing of the runtime's stands for. Then the timers do keep the process. */
   waits: () => boolean = () => false;
+  /** Asks whether user code may hop through turns of the runtime's loop that nothing shows (node/ sets it: http2 does). */
+  hops: (() => boolean) | null = null;
   /** Programs that wait (`world.run`): they keep the world running on housekeeping alone, up to a limit. */
   programs = 0;
   /** Called once when programs wait and nothing will ever happen again. */
@@ -273,6 +277,7 @@ export class Pump {
     // The wall clock waits for nobody: real work that waits for this world (a connection of the machine's) must not stop it.
     if (this.mode === 'real') return this.followWall();
     if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
+    if (this.quietTurns < HOP_TURNS && this.hops !== null && this.hops()) return this.hop();
     const { sim } = this;
     for (let events = 0; events < EVENT_BUDGET; events++) {
       if (sim.live === 0 && !this.mayRunOn()) return this.rest();
@@ -309,6 +314,12 @@ export class Pump {
   /** Manual mode, and the clock has not yet come as far as it was allowed to: housekeeping runs too. */
   private mayRunOn(): boolean {
     return this.limit !== Infinity && this.sim.now < this.limit && this.idleListeners.length === 0;
+  }
+
+  /** Another turn for user code that hops through them, before time moves on. */
+  private hop(): boolean {
+    this.quietTurns++;
+    return true;
   }
 
   private waitForRealWork(): boolean {

@@ -36,7 +36,7 @@ function ask({ client }: Stage, options: http.RequestOptions, body?: object): Pr
   }));
 }
 
-program('express', { random: null, calmMs: [25, 35], roughMs: [12 * ROUGH_RTT, 20_000] }, async (stage) => {
+program('express', { random: null, calmMs: [22, 35], roughMs: [12 * ROUGH_RTT, 20_000] }, async (stage) => {
   const agent = new http.Agent({ keepAlive: true });
   stage.after(() => agent.destroy());
   await open(stage);
