@@ -6,26 +6,33 @@
  *         http2-clock.ts   sessions and streams
  */
 import type { ProgramClock, VirtualTimer } from '../world/program.ts';
-import { socketTimer } from './handle/runtime.ts';
+import { endSocketTimer, socketTimer } from './handle/runtime.ts';
 
 type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 
 /** What Node keeps as a socket's timer: it refreshes it on every byte, and clears it by setting `_onTimeout` to null. */
 class SocketTimer {
   private readonly timer: VirtualTimer;
+  private closed = false;
 
   constructor(clock: ProgramClock, ms: number, fire: () => void) {
     this.timer = clock.start(fire, ms, [], false).unref();
   }
 
   refresh(): this {
-    this.timer.refresh();
+    if (!this.closed) this.timer.refresh();
     return this;
   }
 
   close(): this {
+    this.closed = true;
     this.timer.close();
     return this;
+  }
+
+  /** Stops it until `refresh()`: Deno's http does so while a request is under way. */
+  suspend(): void {
+    this.timer.close();
   }
 
   get _onTimeout(): unknown {
@@ -33,7 +40,7 @@ class SocketTimer {
   }
 
   set _onTimeout(_value: unknown) {
-    this.timer.close();
+    this.close();
   }
 }
 
@@ -46,8 +53,9 @@ interface Timed {
 /** `setTimeout` of a class of Node's, whose objects that are a host's count the world's milliseconds. */
 export function timeoutOn(clock: ProgramClock, real: AnyFunction, isOnHost: (object: object) => boolean): AnyFunction {
   return function setTimeout(this: unknown, ...args: unknown[]): unknown {
-    const result = real.apply(this, args);
     const object = this as Timed;
+    endSocketTimer(object);
+    const result = real.apply(this, args);
     const [ms] = args;
     if (clock.ended || typeof ms !== 'number' || ms <= 0 || object.destroyed || !isOnHost(object)) return result;
     socketTimer(object, new SocketTimer(clock, ms, () => object._onTimeout()));

@@ -107,13 +107,41 @@ interface ClearableTimer {
   close(): unknown;
 }
 
+/** A timer that stands for a socket's own. */
+interface SocketTimer extends ClearableTimer {
+  suspend(): void;
+}
+
 /** Puts `timer` in the place of the one that the setTimeout of a socket, or of http2, has just armed, which is stopped. */
-export function socketTimer(socket: object, timer: object): void {
+export function socketTimer(socket: object, timer: SocketTimer): void {
   const symbol = symbolOf(socket, /^(timeout|kTimeout)$/);
   if (symbol === null) return; // the runtime's own timer stays
   const holder = socket as Record<symbol, ClearableTimer | null | undefined>;
-  holder[symbol]?.close();
-  holder[symbol] = timer as ClearableTimer;
+  const old = holder[symbol];
+  old?.close();
+  holder[symbol] = timer;
+  if (old !== null && old !== undefined && 'deno' in process.versions) asDenoTimer(timer, old);
+}
+
+/** Stops the timer that stands for a socket's own, if there is one: Deno's clearTimeout knows its own timers only. */
+export function endSocketTimer(socket: object): void {
+  const symbol = symbolOf(socket, /^(timeout|kTimeout)$/);
+  const timer = symbol === null ? null : (socket as Record<symbol, Partial<SocketTimer> | null | undefined>)[symbol];
+  if (typeof timer?.suspend === 'function') timer.close?.();
+}
+
+/**
+ * Deno's modules do to a timer what Node's ask of its methods: they destroy it by a symbol, and suspend it by marking it and by
+ * stopping what is its `_timer`, which in ours has been stopped all along.
+ */
+function asDenoTimer(timer: SocketTimer, real: object): void {
+  const destroy = symbolOf(Object.getPrototypeOf(real) as object, /^destroy$/);
+  if (destroy !== null) Object.defineProperty(timer, destroy, { value: () => timer.close() });
+  Object.defineProperty(timer, '_timer', { value: { _destroyed: true } });
+  Object.defineProperty(timer, '_destroyed', {
+    get: () => false,
+    set: () => timer.suspend(),
+  });
 }
 
 /**
