@@ -20,6 +20,9 @@ import { giveConnectHandle, listen2, withLookup } from '../sockets.ts';
 import { netTarget, tlsTarget } from './targets.ts';
 import { wrap, type Undo } from './wrap.ts';
 
+/** Deno's net looks names up without `dns.lookup`, where a hook would be met. */
+const hasOwnLookup = 'deno' in process.versions;
+
 /** Node's own, under whatever hook. */
 const machineLookup: unknown = dns.lookup;
 
@@ -39,7 +42,7 @@ function hookConnect(): Undo {
     const host = hostHere();
     const machine = host === null || toMachine(socket, args);
     if (!machine) giveConnectHandle(host, socket, args);
-    if (!machine) return real.apply(this, args);
+    if (!machine) return real.apply(this, hasOwnLookup ? [...withLookup(host.lookup, args)] : args);
     const result = onMachineNow(() => real.apply(this, host === null ? args : [...withLookup(machineLookup, args)]));
     allowNative((socket as unknown as HandleHolder)._handle);
     return result;
