@@ -29,7 +29,7 @@ export const FIRST_ASYNC_ROOM = 'syscall';
 export const FIRST_RUNTIME_ROOM = 'node';
 
 /** The rooms that may import `node:*`. */
-export const NODE_IMPORTERS: readonly string[] = ['node', 'cli'];
+export const NODE_IMPORTERS: readonly string[] = ['node', 'deno', 'cli'];
 
 /** The bridge between virtual time and the host runtime's event loop: the only such file. */
 export const PUMP = 'src/time/pump.ts';

@@ -8,6 +8,7 @@ import type { Calls } from '../host/calls.ts';
 import type { SocketAddress } from '../host/door.ts';
 import { IPPROTO_TCP, SHUT_WR, SOL_SOCKET, SO_KEEPALIVE, TCP_NODELAY } from '../sock/constants.ts';
 import { asDeno, denoError, toDenoError } from './errors.ts';
+import { readableOf, writableOf } from './streams.ts';
 
 /** Deno.NetAddr */
 export interface NetAddr {
@@ -15,9 +16,6 @@ export interface NetAddr {
   readonly hostname: string;
   readonly port: number;
 }
-
-/** What a stream of `conn.readable` reads at a time. */
-const STREAM_CHUNK_BYTES = 65536;
 
 export function netAddr(transport: 'tcp' | 'udp', addr: SocketAddress): NetAddr {
   return { transport, hostname: addr.address, port: addr.port };
@@ -30,7 +28,7 @@ export class TcpConn {
   private readonly calls: Calls;
   private readonly fd: number;
   private open = true;
-  private readableStream: ReadableStream<Uint8Array> | null = null;
+  private readableStream: ReadableStream<Uint8Array<ArrayBuffer>> | null = null;
   private writableStream: WritableStream<Uint8Array> | null = null;
 
   constructor(calls: Calls, fd: number) {
@@ -48,6 +46,13 @@ export class TcpConn {
     return n === 0 ? null : n;
   }
 
+  /** @internal The connection is another's from now on, which has its descriptor: TLS began on it. */
+  take(): TcpConn {
+    this.check();
+    this.open = false;
+    return new TcpConn(this.calls, this.fd);
+  }
+
   /** Writes all of `p`: how many bytes were taken. */
   async write(p: Uint8Array): Promise<number> {
     this.check();
@@ -55,7 +60,6 @@ export class TcpConn {
   }
 
   /** Ends our side; what the peer says can still be read. */
-   
   async closeWrite(): Promise<void> {
     this.check();
     try {
@@ -88,28 +92,13 @@ export class TcpConn {
     return undefined;
   }
 
-  get readable(): ReadableStream<Uint8Array> {
-    this.readableStream ??= new ReadableStream<Uint8Array>({
-      pull: async (controller) => {
-        const buffer = new Uint8Array(STREAM_CHUNK_BYTES);
-        const n = await this.read(buffer);
-        if (n !== null) controller.enqueue(buffer.subarray(0, n));
-        else {
-          controller.close();
-          if (this.writableStream === null) this.closeOnce();
-        }
-      },
-      cancel: () => this.closeOnce(),
-    }, { highWaterMark: 0 });
+  get readable(): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.readableStream ??= readableOf(this, () => this.writableStream !== null);
     return this.readableStream;
   }
 
   get writable(): WritableStream<Uint8Array> {
-    this.writableStream ??= new WritableStream<Uint8Array>({
-      write: async (chunk) => void await this.write(chunk),
-      close: async () => await this.closeWrite(),
-      abort: () => this.closeOnce(),
-    });
+    this.writableStream ??= writableOf(this);
     return this.writableStream;
   }
 
@@ -166,14 +155,15 @@ export class TcpListener implements AsyncIterable<TcpConn> {
       try {
         yield await this.accept();
       } catch (error) {
-        if (this.isOpen()) throw error;
+        if (!this.closed) throw error;
       }
     }
     return undefined;
   }
 
-  private isOpen(): boolean {
-    return this.open;
+  /** @internal */
+  get closed(): boolean {
+    return !this.open;
   }
 
   [Symbol.dispose](): void {

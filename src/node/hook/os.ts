@@ -1,12 +1,12 @@
 /** `os`: the name of the host that code runs on, and its interfaces. */
 import os from 'node:os';
+import type { Net } from '../../dev/net.ts';
 import { IFF_LOOPBACK, type NetDevice } from '../../dev/net-device.ts';
 import { inetAddrs } from '../../ip/devinet.ts';
 import { inet6Addrs } from '../../ip/v6/inet6-dev.ts';
 import { formatIpv4, formatMac, ipv4Mask } from '../../lib/addr.ts';
 import { formatIpv6, in6IsLinklocal, In6Addr } from '../../lib/addr6.ts';
 import { hostHere } from '../current.ts';
-import type { NodeHost } from '../sockets.ts';
 import { wrap, type Undo } from './wrap.ts';
 
 export function hookOs(): Undo[] {
@@ -16,15 +16,15 @@ export function hookOs(): Undo[] {
     }),
     wrap(os, 'networkInterfaces', (real) => function networkInterfaces() {
       const host = hostHere();
-      return host === null ? real.call(this) : interfacesOf(host);
+      return host === null ? real.call(this) : interfacesOf(host.handles.process.net);
     }),
   ];
 }
 
 /** As `os.networkInterfaces()`: the addresses of each device that is up, IPv4 first. */
-function interfacesOf(host: NodeHost): NodeJS.Dict<os.NetworkInterfaceInfo[]> {
+export function interfacesOf(net: Net): NodeJS.Dict<os.NetworkInterfaceInfo[]> {
   const out: NodeJS.Dict<os.NetworkInterfaceInfo[]> = {};
-  for (const dev of host.handles.process.net.devices) {
+  for (const dev of net.devices) {
     if (dev === null || !dev.up) continue;
     const list = [...addresses4(dev), ...addresses6(dev)];
     if (list.length > 0) out[dev.name] = list;
