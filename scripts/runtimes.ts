@@ -31,6 +31,22 @@ export async function nodeOf(root: string, version: string): Promise<string> {
   return program;
 }
 
+/** The version of the package `bun`. */
+export const BUN_VERSION = '1.4.5';
+
+/** Installs Bun below `root` unless it is there, and returns the path of its program. */
+export async function bun(root: string): Promise<string> {
+  const home = join(root, '.cache', `bun-${BUN_VERSION}`);
+  const program = join(home, 'node_modules/bun/bin/bun.exe'); // of this name on all systems
+  if (await works(program, BUN_VERSION, root)) return program;
+  mkdirSync(home, { recursive: true });
+  writeFileSync(join(home, 'package.json'), `${JSON.stringify({ private: true, allowScripts: { bun: true } })}\n`);
+  const install = ['install', '--no-save', '--no-package-lock', '--no-audit', '--no-fund', `bun@${BUN_VERSION}`];
+  const ended = await spawnToEnd(npm(), install, { cwd: home, quiet: true });
+  if (await works(program, BUN_VERSION, root)) return program;
+  throw new Error(`bun@${BUN_VERSION} could not be installed:\n${ended.stdout}${ended.stderr}`);
+}
+
 /** npm's name on this system. */
 export function npm(): string {
   return process.platform === 'win32' ? 'npm.cmd' : 'npm';
@@ -49,5 +65,5 @@ export function deno(root: string): { command: string; env: NodeJS.ProcessEnv } 
 async function works(program: string, version: string, cwd: string): Promise<boolean> {
   if (!existsSync(program)) return false;
   const { stdout } = await spawnToEnd(program, ['--version'], { cwd, quiet: true });
-  return stdout.trim() === `v${version}`;
+  return stdout.trim().replace(/^v/, '') === version;
 }

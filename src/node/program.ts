@@ -26,6 +26,10 @@ type AnyFunction = (this: unknown, ...args: unknown[]) => unknown;
 /** Replaces `owner[name]`; what it returns puts the old value back. */
 function replace(owner: object, name: PropertyKey, value: unknown): () => void {
   const old = Object.getOwnPropertyDescriptor(owner, name);
+  if (old?.configurable === false) { // some of Bun's are
+    Reflect.set(owner, name, value);
+    return () => void Reflect.set(owner, name, old.value);
+  }
   Object.defineProperty(owner, name, { value, writable: true, configurable: true, enumerable: old?.enumerable ?? true });
   return () => {
     if (old === undefined) Reflect.deleteProperty(owner, name);

@@ -8,6 +8,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import cluster from 'node:cluster';
 import net from 'node:net';
+import process from 'node:process';
 import tls from 'node:tls';
 import { HandleHost } from './handle/host.ts';
 import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './handle/runtime.ts';
@@ -34,6 +35,12 @@ export interface HostLike {
   readonly clock?: { readonly skewMs: number };
 }
 
+/** Bun has modules of Node's names that are written over sockets of its own: there is nothing that could be exchanged. */
+function checkRuntime(): void {
+  if (!('bun' in process.versions)) return;
+  throw new Error('kernet: Bun\'s node:net is its own and takes no handles; in Bun use the socket calls (host.kernel) or host.deno');
+}
+
 /** A host, as its sockets see it. */
 export class NodeHost {
   /** Of this boot: sockets keep theirs, new ones are made here. */
@@ -46,6 +53,7 @@ export class NodeHost {
   private readonly clock: { readonly skewMs: number } | null;
 
   constructor(host: HostLike) {
+    checkRuntime();
     admitTcpHandles();
     admitTlsHandles();
     this.handles = new HandleHost(host.proc, host.parts.pump);
