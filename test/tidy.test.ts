@@ -91,9 +91,9 @@ test('an import says its extension, and a folder that is no room is refused', ()
   mistake('src/browser.ts', "export { x } from './node/x.ts';\n", 'needs a runtime', { 'src/node/x.ts': 'export const x = 1;\n' });
 });
 
-test('node: is for node/ and cli/, and packages only where and when they are installed', () => {
+test('node: is for node/, deno/ and cli/, and packages only where and when they are installed', () => {
   const pkg: Package = { dependencies: { 'dns-packet': '5.0.0' } };
-  mistake('src/ip/route.ts', "import 'node:fs';\n", 'ip imports node:fs → only node/ and cli/ know Node');
+  mistake('src/ip/route.ts', "import 'node:fs';\n", 'ip imports node:fs → only node/ and deno/ and cli/ know Node');
   mistake('src/testing/lab.ts', "import { test } from 'node:test';\nvoid test;\n", 'testing imports node:test');
   mistake('src/host/resolver.ts', "import 'dns-packet';\n", 'the package dns-packet, which is no dependency');
   fine('src/host/resolver.ts', "import 'dns-packet';\n", {}, pkg);
