@@ -1,6 +1,10 @@
 // The rules that need types, and a few that compilers leave out.
 // The order of rooms, the banned calls and the limits are a test: scripts/tidy.ts, test/tidy.test.ts.
+import { existsSync } from 'node:fs';
 import tseslint from 'typescript-eslint';
+
+// Rules that need types need the packages of test/programs, which `npm run test:programs` installs; it lints that folder, too.
+const programs = existsSync(new URL('test/programs/node_modules', import.meta.url)) ? [] : ['test/programs/'];
 
 /** Rules for all code. */
 const everywhere = {
@@ -73,7 +77,7 @@ const everywhere = {
 const runtimeGlobals = ['Buffer', 'process', 'require', 'module', 'global', '__dirname', '__filename', 'Deno', 'window', 'document', 'fetch', 'localStorage'];
 
 export default tseslint.config(
-  { ignores: ['node_modules/', 'dist/', '.cache/', 'coverage/'] },
+  { ignores: ['node_modules/', 'dist/', '.cache/', 'coverage/', ...programs] },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.base],

@@ -37,6 +37,8 @@ async function main(options: Options): Promise<number> {
   await install();
   const types = await spawnToEnd(process.execPath, ['node_modules/typescript/bin/tsc', '-p', HOME], { cwd: ROOT });
   if (types.code !== 0) return types.code;
+  const lint = await spawnToEnd(process.execPath, ['node_modules/eslint/bin/eslint.js', '--max-warnings', '0', HOME], { cwd: ROOT });
+  if (lint.code !== 0) return lint.code;
 
   const groups = select(findPrograms(), options.filter);
   await compile(ROOT, groups.flatMap((group) => group.files), OUTDIR);
