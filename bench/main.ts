@@ -35,7 +35,9 @@ function parse(args: readonly string[]): Options {
 
 const options = parse(process.argv.slice(2));
 const scale = options.quick ? 0.1 : 1;
-const all: Measurement[] = [...socketMeasurements(scale), ...httpMeasurements(scale), ...stackMeasurements(scale), ...gossipMeasurements(scale)];
+const all: Measurement[] = [
+  ...socketMeasurements(scale), ...httpMeasurements(scale), ...stackMeasurements(scale), ...gossipMeasurements(scale),
+];
 for (const name of options.only ?? []) {
   if (!all.some((m) => m.name === name)) usage(`no measurement is called ${name}; there are ${all.map((m) => m.name).join(', ')}`);
 }
