@@ -3,6 +3,7 @@
  *
  *   npm run test:two-arms                 test/two-arms/ on all three; versions that are not the running one come from npm
  *   npm run test:two-arms -- dgram        files with `dgram` in their path
+ *   npm run test:two-arms -- --others     not on the Node that runs: `npm test` has done that
  *
  * `npm test` runs the same files on the running Node alone.
  */
@@ -27,7 +28,9 @@ function failures(output: string): string {
   return found.length === 0 ? output : found.join('\n');
 }
 
-async function main(filters: readonly string[]): Promise<number> {
+async function main(argv: readonly string[]): Promise<number> {
+  const othersOnly = argv.includes('--others');
+  const filters = argv.filter((word) => word !== '--others');
   const files = readdirSync(DIRECTORY).filter((f) => f.endsWith('.test.ts')).map((f) => `${DIRECTORY}/${f}`)
     .filter((f) => filters.length === 0 || filters.some((word) => f.includes(word)));
   if (files.length === 0) {
@@ -39,6 +42,7 @@ async function main(filters: readonly string[]): Promise<number> {
   for (const version of [NODE20_VERSION, NODE22_VERSION, NODE24_VERSION]) {
     const major = version.split('.')[0]!;
     const isRunning = process.versions.node.split('.')[0] === major;
+    if (isRunning && othersOnly) continue;
     const program = isRunning ? process.execPath : await nodeOf(ROOT, version);
     const args = ['--enable-source-maps', '--test', '--test-reporter=tap', ...files.map((file) => compiledPath(file))];
     const { code, stdout } = await spawnToEnd(program, args, { cwd: ROOT, quiet: true, timeoutMs: TIMEOUT_MS });
