@@ -8,6 +8,7 @@
  */
 import { ipv4Mask } from '../lib/addr.ts';
 import type { NetDevice } from '../dev/net-device.ts';
+import type { DstMetrics } from '../sock/dst.ts';
 
 /** Route types, Linux's numbers (RTN_*). */
 export const RTN_UNSPEC = 0;
@@ -33,23 +34,10 @@ export const RTPROT_STATIC = 4;
 export const RTPROT_DHCP = 16;
 
 /** What a route says about its path (RTAX_*); 0: it says nothing. */
-export interface RouteMetrics {
+export interface RouteMetrics extends DstMetrics {
   readonly mtu: number;
   /** `mtu lock`: what ICMP says of the path does not count. */
   readonly mtuLock: boolean;
-  readonly advmss: number;
-  /** Largest window to offer, in bytes. */
-  readonly window: number;
-  /** Congestion window and receive window of a new connection, in segments. */
-  readonly initcwnd: number;
-  readonly initrwnd: number;
-  /** `features ecn`. */
-  readonly ecn?: boolean;
-  /** `fastopen_no_cookie 1`. */
-  readonly fastopenNoCookie?: boolean;
-  /** Congestion control of TCP connections on this way, '' none; and whether users may choose another. */
-  readonly congctl: string;
-  readonly congctlLock: boolean;
 }
 
 /** One route. */

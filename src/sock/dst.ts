@@ -8,7 +8,9 @@ import type { Neighbour } from '../neigh/neighbour.ts';
 /** What the administrator says about a path (`ip route … advmss 1000 initcwnd 4`), by Linux's names; 0: nothing. */
 export interface DstMetrics {
   readonly advmss: number;
+  /** Largest window to offer, in bytes. */
   readonly window: number;
+  /** Congestion window and receive window of a new connection, in segments. */
   readonly initcwnd: number;
   readonly initrwnd: number;
   /** `features ecn`: connections ask for ECN, whatever net.ipv4.tcp_ecn says. */

@@ -174,8 +174,23 @@ export function typeOf(w: IpWords): number {
 /** A path of which nothing is said. */
 export const NO_METRICS: DstMetrics = { advmss: 0, window: 0, initcwnd: 0, initrwnd: 0, congctl: '', congctlLock: false };
 
+/** The words of `dstMetric`. */
+export const METRIC_WORDS: readonly string[] = ['advmss', 'window', 'initcwnd', 'initrwnd', 'fastopen_no_cookie', 'features', 'congctl'];
+
+/** Takes what `key` says about the path, whatever the family. */
+export function dstMetric(w: IpWords, key: string): Partial<DstMetrics> {
+  switch (key) {
+    case 'fastopen_no_cookie': return { fastopenNoCookie: w.number(key, 0, 1) === 1 };
+    case 'features':
+      if (w.accept(['ecn'], 3) === '') throw w.error('Error: argument "features" is wrong: ecn is expected');
+      return { ecn: true };
+    case 'congctl': return { congctlLock: w.accept(['lock'], 4) !== '', congctl: congctlOf(w) };
+    default: return { [key]: w.number(key, 0, 0xffffff) };
+  }
+}
+
 /** Takes the name of a congestion control. */
-export function congctlOf(w: IpWords): string {
+function congctlOf(w: IpWords): string {
   const name = w.next('a congestion control');
   const names = tcpAvailableCongestionControl().map((ca) => ca.name);
   if (names.includes(name)) return name;
@@ -189,8 +204,8 @@ interface Parsed {
 }
 
 const ROUTE_WORDS: readonly string[] = [
-  'to', 'via', 'dev', 'oif', 'src', 'metric', 'priority', 'preference', 'protocol', 'scope', 'table', 'onlink', 'mtu', 'advmss', 'window',
-  'initcwnd', 'initrwnd', 'features', 'fastopen_no_cookie', 'nexthop', 'tos', 'dsfield', 'nhid', 'congctl', 'realms',
+  'to', 'via', 'dev', 'oif', 'src', 'metric', 'priority', 'preference', 'protocol', 'scope', 'table', 'onlink', 'mtu', ...METRIC_WORDS,
+  'nexthop', 'tos', 'dsfield', 'nhid', 'realms',
 ];
 
 function parseRoute(w: IpWords): Parsed {
@@ -219,18 +234,13 @@ function parseRoute(w: IpWords): Parsed {
       case 'table': local = tableOf(w, false) === 'local'; break;
       case 'onlink': route.onlink = true; break;
       case 'mtu': m = { ...m, mtuLock: w.accept(['lock'], 4) !== '', mtu: w.number('mtu', 68, 65535) }; break;
-      case 'advmss': case 'window': case 'initcwnd': case 'initrwnd': m = { ...m, [key]: w.number(key, 0, 0xffffff) }; break;
-      case 'fastopen_no_cookie': m = { ...m, fastopenNoCookie: w.number(key, 0, 1) === 1 }; break;
-      case 'features':
-        if (w.accept(['ecn'], 3) === '') throw w.error('Error: argument "features" is wrong: ecn is expected');
-        m = { ...m, ecn: true };
-        break;
-      case 'congctl': m = { ...m, congctlLock: w.accept(['lock'], 4) !== '', congctl: congctlOf(w) }; break;
       case '':
         if (p.prefix !== null) throw w.error(`Error: either "to" is duplicate, or "${word}" is a garbage.`);
         p.prefix = w.prefix();
         break;
-      default: throw w.error(`Error: "${key}" is not supported: a route has one next hop, and looks at the destination only`);
+      default:
+        if (METRIC_WORDS.includes(key)) m = { ...m, ...dstMetric(w, key) };
+        else throw w.error(`Error: "${key}" is not supported: a route has one next hop, and looks at the destination only`);
     }
   }
   if (Object.values(m).some((v) => v !== 0 && v !== false && v !== '')) route.metrics = m;

@@ -22,7 +22,7 @@ import { RTN_ANYCAST } from '../../ip/v6/rtn.ts';
 import { IPV6_MIN_MTU } from '../../wire/ipv6.ts';
 import { text, ToolError, type ToolHost } from './command.ts';
 import {
-  congctlOf, nameOf, NO_METRICS, PROTOCOLS, protocolOf, ROUTE_TYPES, ROUTE_VERBS, showDstMetrics, tableOf, typeOf,
+  dstMetric, METRIC_WORDS, nameOf, NO_METRICS, PROTOCOLS, protocolOf, ROUTE_TYPES, ROUTE_VERBS, showDstMetrics, tableOf, typeOf,
 } from './ip-route.ts';
 import { IpWords, rtnetlink, showPrefix6, strerror, verbOf } from './ip-words.ts';
 import { lifetime } from './ip6.ts';
@@ -140,7 +140,7 @@ function kindOf(type: number): string {
 
 const WORDS: readonly string[] = [
   'to', 'via', 'dev', 'oif', 'src', 'metric', 'priority', 'preference', 'protocol', 'scope', 'table', 'mtu', 'expires', 'pref', 'nexthop',
-  'onlink', 'advmss', 'window', 'initcwnd', 'initrwnd', 'hoplimit', 'from', 'nhid', 'congctl', 'realms', 'encap',
+  'onlink', ...METRIC_WORDS, 'hoplimit', 'from', 'nhid', 'realms', 'encap',
 ];
 
 /** A route as a line says it; of what was not said nothing stands in it. */
@@ -176,19 +176,16 @@ function parseRoute(w: IpWords): Parsed {
       case 'mtu': route.mtu = w.number('mtu', IPV6_MIN_MTU, 65575); break;
       case 'expires': route.expires = w.host.net.cpu.now + w.number('expires', 1, 0xffffffff / 1000) * NS_PER_SEC; break;
       case 'pref': route.pref = prefOf(w); break;
-      case 'advmss': case 'window': case 'initcwnd': case 'initrwnd':
-        route.metrics = { ...(route.metrics ?? NO_METRICS), [key]: w.number(key, 0, 0xffffff) };
-        break;
-      case 'congctl':
-        route.metrics = { ...(route.metrics ?? NO_METRICS), congctlLock: w.accept(['lock'], 4) !== '', congctl: congctlOf(w) };
-        break;
       case '':
         if (p.prefix !== null) throw w.error(`Error: either "to" is duplicate, or "${word}" is a garbage.`);
         p.prefix = w.prefix6();
         break;
       default:
-        throw w.error(`Error: "${key}" is not supported for IPv6 routes; expected via, dev, src, metric, proto, mtu, expires, pref or `
-          + 'advmss, window, initcwnd, initrwnd, congctl');
+        if (!METRIC_WORDS.includes(key)) {
+          throw w.error(`Error: "${key}" is not supported for IPv6 routes; expected via, dev, src, metric, proto, mtu, expires, pref, `
+            + METRIC_WORDS.join(', '));
+        }
+        route.metrics = { ...(route.metrics ?? NO_METRICS), ...dstMetric(w, key) };
     }
   }
   if (p.prefix === null) throw w.error('Command line is not complete: a prefix such as fd00::/8 or default is expected. Try option "help"');
