@@ -271,11 +271,11 @@ export class Pump {
 
   /** One turn's work. True when another turn is to follow at once. */
   private work(): boolean {
+    // The wall clock waits for nobody: real work that waits for this world (a connection of the machine's) must not stop it.
+    if (this.mode === 'real' && this.holds === 0) return this.followWall();
     let wakes = 0;
     while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
     if (this.holds > 0) return false;
-    // The wall clock waits for nobody: real work that waits for this world (a connection of the machine's) must not stop it.
-    if (this.mode === 'real') return this.followWall();
     if (this.realWork !== null && this.realWork()) return this.waitForRealWork();
     if (this.quietTurns < HOP_TURNS && this.hops !== null && this.hops()) return this.hop();
     const { sim } = this;
@@ -379,26 +379,43 @@ export class Pump {
     return false;
   }
 
-  /** Real mode: runs what is due by the wall clock, and comes back when the next event is. */
+  /**
+   * Real mode: the kernels run up to the wall clock, then the user code that they have woken; it comes back when the next event
+   * is due. In this order, for user code takes time: what the kernels had to do meanwhile, they did at its own time, and a
+   * program that computes for long makes no retransmission timer fire before the ACK that was on its way.
+   */
   private followWall(): boolean {
     const { sim } = this;
-    let now = wallNs() - this.wallOffset;
+    let events = 0;
     let wakes = 0;
-    for (let events = 0; events < EVENT_BUDGET; events++) {
-      const next = sim.nextTime();
-      if (next > now) now = wallNs() - this.wallOffset; // time has passed since it was read
-      if (next > now) {
-        if (now > sim.now) sim.advanceTo(now);
-        if (sim.live === 0 && (this.held === null || next === Infinity || this.idleListeners.length > 0)) return this.idle();
-        const ms = Math.min(Math.floor((next - now) / 1e6), MAX_SLEEP_MS);
-        if (ms < 1) return true; // closer than a timer can aim
-        this.scheduleIn(ms);
-        sim.sleepsUntil = next; // what is called meanwhile from outside (a tap, user code) may make something due before
-        return false;
+    for (;;) {
+      let now = wallNs() - this.wallOffset;
+      let next = sim.nextTime();
+      while (next <= now && events < EVENT_BUDGET) {
+        sim.step();
+        events++;
+        next = sim.nextTime();
       }
-      sim.step();
-      while (this.runTasks()) if (++wakes >= WAKE_BUDGET || !this.rests()) return true;
+      if (next > now && now > sim.now) sim.advanceTo(now);
+      if (this.runTasks()) {
+        if (events >= EVENT_BUDGET || ++wakes >= WAKE_BUDGET || !this.rests()) return true;
+        continue;
+      }
+      if (events >= EVENT_BUDGET) return true;
+      now = wallNs() - this.wallOffset; // time has passed since it was read
+      if (next <= now) continue;
+      return this.sleepUntil(next, now);
     }
-    return true;
+  }
+
+  /** Real mode, nothing is due now. True when the next event is closer than a timer can aim. */
+  private sleepUntil(next: number, now: number): boolean {
+    const { sim } = this;
+    if (sim.live === 0 && (this.held === null || next === Infinity || this.idleListeners.length > 0)) return this.idle();
+    const ms = Math.min(Math.floor((next - now) / 1e6), MAX_SLEEP_MS);
+    if (ms < 1) return true;
+    this.scheduleIn(ms);
+    sim.sleepsUntil = next; // what is called meanwhile from outside (a tap, user code) may make something due before
+    return false;
   }
 }

@@ -209,3 +209,36 @@ test('real mode: what becomes due before the next timer is not slept through', a
   pump.stop();
   assert.equal(fired, 'fired');
 });
+
+test('real mode: a program that never rests does not stop the clock', async () => {
+  const sim = new Simulation();
+  const pump = new Pump(sim, 'real');
+  pump.settle = (): void => undefined;
+  pump.resting = (): boolean => true; // a wake-up needs no macrotask: the turns are long
+  const wake = new Timer(sim, null, () => { sim.ready(task); });
+  const task = new Task(() => { wake.mod(sim.now + 1); }); // the peer answers at once, and so for ever
+  const [began, from] = [performance.now(), sim.now];
+  wake.mod(sim.now + 1);
+  await new Promise((resolve) => setTimeout(resolve, 60));
+  const behindMs = performance.now() - began - (sim.now - from) / MS;
+  pump.stop();
+  assert.ok(behindMs < 30, `the clock is ${behindMs} ms behind`);
+});
+
+test('real mode: while user code computes, the kernels did what was due in its own time and order', async () => {
+  const sim = new Simulation();
+  const pump = new Pump(sim, 'real');
+  const seen: string[] = [];
+  const timeout = new Timer(sim, null, () => void seen.push('retransmission'));
+  const ack = new Timer(sim, null, () => { timeout.del(); });
+  const segment = new Timer(sim, null, () => { ack.mod(sim.now + MS); });
+  const compute = new Task(() => {
+    segment.mod(sim.now + MS);
+    timeout.mod(sim.now + 10 * MS);
+    for (const until = performance.now() + 40; performance.now() < until;);
+  });
+  sim.ready(compute);
+  await wakeAt(sim, sim.now + 20 * MS);
+  pump.stop();
+  assert.deepEqual(seen, []);
+});
