@@ -125,6 +125,8 @@ export class Pump {
   private idleListeners: IdleListener[] = [];
   /** Real mode: wall clock minus virtual clock. */
   private wallOffset = 0;
+  /** Real mode: the last turn ended before the kernels had theirs. */
+  private kernelsWaited = false;
   private readonly turnFn: () => void;
   private readonly workFn: () => void;
 
@@ -380,8 +382,8 @@ export class Pump {
   }
 
   /**
-   * Real mode: the kernels run up to the wall clock, then the user code that they have woken; it comes back when the next event
-   * is due. In this order, for user code takes time: what the kernels had to do meanwhile, they did at its own time, and a
+   * Real mode: user code that is ready, then the kernels up to the wall clock, and so on; it comes back when the next event is
+   * due. Each in its turn, for user code takes time: what the kernels had to do meanwhile, they did at its own time, and a
    * program that computes for long makes no retransmission timer fire before the ACK that was on its way.
    */
   private followWall(): boolean {
@@ -389,22 +391,22 @@ export class Pump {
     let events = 0;
     let wakes = 0;
     for (;;) {
-      let now = wallNs() - this.wallOffset;
+      while (this.runTasks()) {
+        if (++wakes < WAKE_BUDGET && this.rests()) continue;
+        if (this.kernelsWaited) break;
+        this.kernelsWaited = true; // once: user code that is always busy does not stop the clock
+        return true;
+      }
+      this.kernelsWaited = false;
+      const now = wallNs() - this.wallOffset;
       let next = sim.nextTime();
-      while (next <= now && events < EVENT_BUDGET) {
+      while (next <= now && events++ < EVENT_BUDGET) {
         sim.step();
-        events++;
         next = sim.nextTime();
       }
-      if (next > now && now > sim.now) sim.advanceTo(now);
-      if (this.runTasks()) {
-        if (events >= EVENT_BUDGET || ++wakes >= WAKE_BUDGET || !this.rests()) return true;
-        continue;
-      }
       if (events >= EVENT_BUDGET) return true;
-      now = wallNs() - this.wallOffset; // time has passed since it was read
-      if (next <= now) continue;
-      return this.sleepUntil(next, now);
+      if (now > sim.now) sim.advanceTo(now);
+      if (!sim.hasTasks && next > wallNs() - this.wallOffset) return this.sleepUntil(next, now);
     }
   }
 
