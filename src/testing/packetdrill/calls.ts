@@ -5,13 +5,15 @@
  *   from  run.ts          one call at a time
  *   to    syscall/*       the host's calls
  */
-import { EFAULT } from '../../lib/errno.ts';
+import { EAFNOSUPPORT, EFAULT, EINVAL, ENOENT, ENOPROTOOPT, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../../lib/errno.ts';
 import {
-  AF_UNSPEC, IPPROTO_UDP, MSG_DONTWAIT, MSG_FASTOPEN, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK, SOL_TCP, TCP_MD5SIG, TCP_MD5SIG_EXT,
+  IPPROTO_UDP, MSG_CTRUNC, MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK, SOL_TCP, TCP_MD5SIG,
+  TCP_MD5SIG_EXT,
 } from '../../sock/constants.ts';
-import { MsgHdr, SockAddr } from '../../sock/sockaddr.ts';
+import { MsgHdr, SockAddr, type Cmsg } from '../../sock/sockaddr.ts';
 import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
+import { MAX_NOFILE } from '../../syscall/fd-table.ts';
 import { sysEpollCreate, sysEpollCtl, type EpollEvent } from '../../syscall/epoll.ts';
 import { fdSock, sysBind, sysClose, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
 import type { PollFd } from '../../syscall/poll.ts';
@@ -31,7 +33,8 @@ export interface CallWatcher {
   socketMade(fd: number, udp: boolean): void;
   listening(fd: number): void;
   bound(fd: number): void;
-  accepted(fd: number, peerPort: number): void;
+  /** False: no connection of the script has this peer. */
+  accepted(fd: number, peerPort: number): boolean;
   closed(fd: number): void;
   /** Segments are signed with this key (TCP_MD5SIG); an empty one: no longer. */
   keySet(key: Uint8Array): void;
@@ -58,24 +61,66 @@ type Call = (at: CallSite, call: CallSpec) => Answer | Promise<Answer>;
 export async function makeCall(at: CallSite, call: CallSpec): Promise<Answer> {
   const known = Object.hasOwn(CALLS, call.name) ? CALLS[call.name] : undefined;
   if (known === undefined) throw new ScriptSkipped(`system call ${call.name}()`);
-  return await known(at, call);
+  return await known[2](at, call);
 }
 
-const CALLS: Readonly<Record<string, Call>> = {
-  socket, bind, listen, accept, accept4: accept, connect, close,
-  read, recv: read, recvfrom: read, readv, recvmsg,
-  write, send: write, sendto: write, writev, sendmsg,
-  shutdown: (at, { args }) => ({ ret: sysShutdown(at.p, liveFd(at, args[0]), numberOf(args[1])) }),
-  fcntl: (at, { args }) => ({ ret: sysFcntl(at.p, liveFd(at, args[0]), numberOf(args[1]), numberOf(args[2])) }),
-  ioctl,
-  getsockopt: (at, { args }) => callGetsockopt(at.p, liveFd(at, args[0]), args),
-  setsockopt,
-  poll, epoll_create: epollCreate, epoll_create1: epollCreate, epoll_ctl: epollCtl, epoll_wait: epollWait,
-  open, pipe, sendfile, splice,
+/** How many arguments the call takes, at least and at most; null when there is no such call. */
+export function callArity(name: string): readonly [number, number] | null {
+  const known = Object.hasOwn(CALLS, name) ? CALLS[name] : undefined;
+  return known === undefined ? null : [known[0], known[1]];
+}
+
+/** By name: the least and the most arguments, and what does it. */
+const CALLS: Readonly<Record<string, readonly [number, number, Call]>> = {
+  socket: [3, 3, socket], bind: [3, 3, bind], listen: [2, 2, listen], accept: [3, 3, accept], accept4: [4, 4, accept],
+  connect: [3, 3, connect], close: [1, 1, close],
+  read: [3, 3, read], recv: [3, 4, read], recvfrom: [3, 6, read], readv: [3, 3, readv], recvmsg: [3, 3, recvmsg],
+  write: [3, 3, write], send: [3, 4, write], sendto: [3, 6, write], writev: [3, 3, writev], sendmsg: [3, 3, sendmsg],
+  shutdown: [2, 2, (at, { args }) => ({ ret: sysShutdown(at.p, liveFd(at, args[0]), numberOf(args[1])) })],
+  fcntl: [2, 3, (at, { args }) => ({ ret: sysFcntl(at.p, liveFd(at, args[0]), numberOf(args[1]), numberOf(args[2])) })],
+  ioctl: [2, 3, ioctl],
+  getsockopt: [5, 5, (at, call) => known(call, callGetsockopt(at.p, liveFd(at, call.args[0]), call.args))],
+  setsockopt: [5, 5, (at, call) => known(call, setsockopt(at, call))],
+  poll: [3, 3, poll], epoll_create: [1, 1, epollCreate], epoll_create1: [1, 1, epollCreate], epoll_ctl: [4, 4, epollCtl],
+  epoll_wait: [4, 4, epollWait],
+  open: [2, 3, open], pipe: [1, 1, pipe], sendfile: [4, 4, sendfile], splice: [6, 6, splice],
 };
+
+/** An option of Linux that is not there, and that the script counts on, skips the script. */
+function known(call: CallSpec, answer: Answer): Answer {
+  const [, level, name, value] = call.args;
+  const counted = call.result.kind !== 'number' || call.result.value >= 0;
+  if (answer.ret === -ENOENT && counted && name?.kind === 'word' && name.name === 'TCP_CONGESTION' && value !== undefined) {
+    throw new ScriptSkipped(`congestion control ${showExpr(value)}`);
+  }
+  if (answer.ret !== -ENOPROTOOPT || !counted || level?.kind !== 'word' || name?.kind !== 'word') return answer;
+  const family = level.name.replace(/^SOL_SOCKET$/, 'SOL_SO').replace(/^(?:SOL|IPPROTO)_/, '');
+  if (name.name.startsWith(`${family}_`)) throw new ScriptSkipped(`socket option ${name.name}`);
+  return answer;
+}
 
 function liveFd(at: CallSite, e: Expr | undefined): number {
   return at.fds.of(numberOf(e, -1));
+}
+
+/**
+ * A socket address: `...` (or NULL) is the one that the options say, `AF_UNSPEC` and its like the same with another family, and
+ * `{sa_family=AF_INET, sin_port=htons(80), sin_addr=inet_addr("10.0.0.1")}` is itself.
+ */
+function addressOf(at: CallSite, e: Expr | undefined, ip: string, port: number): SockAddr {
+  if (e?.kind !== 'struct') {
+    const to = at.settings.sockAddr(ip, port);
+    if (e?.kind === 'word' && e.name.startsWith('AF_')) to.family = numberOf(e);
+    return to;
+  }
+  const given = fieldOf(e, 'sin_addr')?.value ?? fieldOf(e, 'sin6_addr')?.value;
+  const text = given?.kind === 'call' ? given.args[0] : given;
+  if (text !== undefined && text.kind !== 'text' && text.kind !== 'any') {
+    throw new ScriptFailure(0, 'sin_addr=inet_addr("an address") expected');
+  }
+  const to = at.settings.sockAddr(text?.kind === 'text' ? text.value : ip, fieldNumber(e, 'sin_port', fieldNumber(e, 'sin6_port', port)));
+  to.family = fieldNumber(e, 'sa_family', to.family);
+  return to;
 }
 
 // ---- sockets --------------------------------------------------------------------------------------------------------
@@ -83,8 +128,11 @@ function liveFd(at: CallSite, e: Expr | undefined): number {
 function socket(at: CallSite, { args, result }: CallSpec): Answer {
   const type = numberOf(args[1]);
   const ret = sysSocket(at.p, numberOf(args[0], at.settings.domain), type, numberOf(args[2]));
-  if (ret < 0) return { ret };
   const fd = numberOf(result);
+  if (fd >= 0 && (ret === -EAFNOSUPPORT || ret === -EPROTONOSUPPORT || ret === -ESOCKTNOSUPPORT)) {
+    throw new ScriptSkipped(`socket(${args.map(showExpr).join(', ')})`);
+  }
+  if (ret < 0) return { ret };
   if (fd < 0) return { ret };
   at.fds.set(fd, ret);
   at.watcher.socketMade(fd, (type & SOCK_TYPE_MASK) === SOCK_DGRAM || numberOf(args[2]) === IPPROTO_UDP);
@@ -92,7 +140,7 @@ function socket(at: CallSite, { args, result }: CallSpec): Answer {
 }
 
 function bind(at: CallSite, { args }: CallSpec): Answer {
-  const ret = sysBind(at.p, liveFd(at, args[0]), at.settings.sockAddr(at.settings.localIp, at.settings.bindPort));
+  const ret = sysBind(at.p, liveFd(at, args[0]), addressOf(at, args[1], at.settings.localIp, at.settings.bindPort));
   if (ret === 0) at.watcher.bound(numberOf(args[0]));
   return { ret };
 }
@@ -109,13 +157,12 @@ async function accept(at: CallSite, { args, result }: CallSpec): Promise<Answer>
   const fd = numberOf(result);
   if (ret < 0 || fd < 0) return { ret };
   at.fds.set(fd, ret);
-  at.watcher.accepted(fd, peer.port);
-  return { ret: fd };
+  if (at.watcher.accepted(fd, peer.port)) return { ret: fd };
+  return { ret: fd, wrong: `the peer has port ${peer.port}: no packet of the script came from there` };
 }
 
 async function connect(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  const to = at.settings.sockAddr(at.settings.remoteIp, at.settings.connectPort);
-  if (args[1]?.kind === 'word' && args[1].name === 'AF_UNSPEC') to.family = AF_UNSPEC;
+  const to = addressOf(at, args[1], at.settings.remoteIp, at.settings.connectPort);
   return { ret: await waitConnect(at.p, liveFd(at, args[0]), to) };
 }
 
@@ -165,56 +212,112 @@ function inMessage(len: number, flags: number): MsgHdr {
   return msg;
 }
 
-/** Zeros that go out. */
-function outMessage(at: CallSite, len: number, flags: number, to: boolean): MsgHdr {
+/** Zeros that go out; `to`: the address, null for none. */
+function outMessage(len: number, flags: number, to: SockAddr | null): MsgHdr {
   const msg = inMessage(len, flags);
-  if (!to) return msg;
-  msg.name.copy(at.settings.sockAddr(at.settings.remoteIp, at.settings.connectPort));
+  if (to === null) return msg;
+  msg.name.copy(to);
   msg.hasName = true;
   return msg;
 }
 
+function isNull(e: Expr | undefined): boolean {
+  return (e?.kind === 'word' && e.name === 'NULL') || (e?.kind === 'number' && e.value === 0);
+}
+
+/** A reader without a place for its bytes: EFAULT, if there are any (and MSG_TRUNC does not throw them away). */
+async function receive(at: CallSite, fd: number, len: number, flags: number, nowhere: boolean): Promise<number> {
+  if (!nowhere || len === 0 || (flags & MSG_TRUNC) !== 0) return await waitRecvmsg(at.p, fd, inMessage(len, flags));
+  const ret = await waitRecvmsg(at.p, fd, inMessage(1, flags | MSG_PEEK));
+  return ret > 0 ? -EFAULT : ret;
+}
+
+/** A writer's bytes go out; from nowhere: EFAULT, once nothing else is wrong. */
+async function transmit(at: CallSite, fd: number, msg: MsgHdr, nowhere: boolean): Promise<number> {
+  if (!nowhere || msg.len === 0) return await waitSendmsg(at.p, fd, msg);
+  msg.len = 0;
+  const ret = await waitSendmsg(at.p, fd, msg);
+  return ret < 0 ? ret : -EFAULT;
+}
+
 async function read(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  return { ret: await waitRecvmsg(at.p, liveFd(at, args[0]), inMessage(numberOf(args[2]), numberOf(args[3]))) };
+  const len = numberOf(args[2]);
+  if (len < 0) return { ret: -EFAULT };
+  return { ret: await receive(at, liveFd(at, args[0]), len, numberOf(args[3]), isNull(args[1])) };
 }
 
 async function readv(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  return { ret: await waitRecvmsg(at.p, liveFd(at, args[0]), inMessage(iovLength(args[1]), 0)) };
+  const parts = vector(args[1], args[2], 'readv');
+  return { ret: await receive(at, liveFd(at, args[0]), iovLength(args[1]), 0, parts.some((part) => isNull(part))) };
 }
 
 async function write(at: CallSite, { name, args }: CallSpec): Promise<Answer> {
   const len = numberOf(args[2]);
   if (len < 0) return { ret: -EFAULT };
-  const to = name === 'sendto' && args[4]?.kind === 'any';
-  return { ret: await waitSendmsg(at.p, liveFd(at, args[0]), outMessage(at, len, numberOf(args[3]), to)) };
+  const named = name === 'sendto' && args[4] !== undefined && !isNull(args[4]);
+  const to = named ? addressOf(at, args[4], at.settings.remoteIp, at.settings.connectPort) : null;
+  return { ret: await transmit(at, liveFd(at, args[0]), outMessage(len, numberOf(args[3]), to), isNull(args[1])) };
 }
 
 async function writev(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  return { ret: await waitSendmsg(at.p, liveFd(at, args[0]), outMessage(at, iovLength(args[1]), 0, false)) };
+  const parts = vector(args[1], args[2], 'writev');
+  return { ret: await transmit(at, liveFd(at, args[0]), outMessage(iovLength(args[1]), 0, null), parts.some((part) => isNull(part))) };
+}
+
+/** The buffers of an iovec, which must be as many as the script counts. */
+function vector(e: Expr | undefined, count: Expr | null | undefined, what: string): (Expr | undefined)[] {
+  const items = itemsOf(e);
+  const n = count === null || count === undefined ? items.length : numberOf(count, items.length);
+  if (n !== items.length) throw new ScriptFailure(0, `${what}: ${n} parts are counted, ${items.length} are written`);
+  return items.map((item) => (item.kind === 'struct' ? item.fields[0]?.value : undefined));
 }
 
 async function sendmsg(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const fd = liveFd(at, args[0]);
+  const iov = fieldOf(args[1], 'msg_iov');
+  const parts = vector(iov?.value, iov?.count, 'msg_iov');
+  if (fieldNumber(args[1], 'msg_flags') !== 0) throw new ScriptFailure(0, 'sendmsg: msg_flags is what recvmsg tells; 0 expected');
   const named = fdSock(at.p, fd)?.type === SOCK_DGRAM || (numberOf(args[2]) & MSG_FASTOPEN) !== 0;
-  const msg = outMessage(at, iovLength(fieldOf(args[1], 'msg_iov')?.value), numberOf(args[2]), named);
-  if ((msg.flags & MSG_ZEROCOPY) !== 0) msg.iov = iovParts(fieldOf(args[1], 'msg_iov')?.value).map((n) => new Uint8Array(n));
-  return { ret: await waitSendmsg(at.p, fd, msg) };
+  const to = addressOf(at, fieldOf(args[1], 'msg_name')?.value, at.settings.remoteIp, at.settings.connectPort);
+  const msg = outMessage(iovLength(iov?.value), numberOf(args[2]), named ? to : null);
+  if ((msg.flags & MSG_ZEROCOPY) !== 0) msg.iov = iovParts(iov?.value).map((n) => new Uint8Array(n));
+  const control = itemsOf(fieldOf(args[1], 'msg_control')?.value);
+  if (control.length > 0) msg.control = control.map(controlOf);
+  return { ret: await transmit(at, fd, msg, parts.some((part) => isNull(part))) };
+}
+
+/** A control message on its way out: its data is a number. */
+function controlOf(e: Expr): Cmsg {
+  return { level: fieldNumber(e, 'cmsg_level'), type: fieldNumber(e, 'cmsg_type'), data: fieldNumber(e, 'cmsg_data') };
 }
 
 async function recvmsg(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  const msg = inMessage(iovLength(fieldOf(args[1], 'msg_iov')?.value), numberOf(args[2]));
+  const iov = fieldOf(args[1], 'msg_iov');
+  vector(iov?.value, iov?.count, 'msg_iov');
+  const msg = inMessage(iovLength(iov?.value), numberOf(args[2]));
   const ret = await waitRecvmsg(at.p, liveFd(at, args[0]), msg);
   if (ret < 0) return { ret };
-  const flags = fieldNumber(args[1], 'msg_flags');
-  if (msg.msgFlags !== flags) return { ret, wrong: `msg_flags 0x${flags.toString(16)} wanted, got 0x${msg.msgFlags.toString(16)}` };
-  return { ret, wrong: compareControl(fieldOf(args[1], 'msg_control')?.value, msg.control ?? [], at.clock) };
+  const wanted = fieldOf(args[1], 'msg_control')?.value;
+  let got = msg.control ?? [];
+  if (wanted === undefined && got.length > 0) { // no room was given for them
+    got = [];
+    msg.msgFlags |= MSG_CTRUNC;
+  }
+  const flagsField = fieldOf(args[1], 'msg_flags')?.value;
+  const flags = numberOf(flagsField, msg.msgFlags);
+  if (flagsField !== undefined && msg.msgFlags !== flags) {
+    return { ret, wrong: `msg_flags 0x${flags.toString(16)} wanted, got 0x${msg.msgFlags.toString(16)}` };
+  }
+  return { ret, wrong: wanted?.kind === 'any' ? undefined : compareControl(wanted, got, at.clock) };
 }
 
 // ---- many descriptors -----------------------------------------------------------------------------------------------
 
 async function poll(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const entries = itemsOf(args[0]);
-  const fds = entries.map((e): PollFd => ({ fd: at.fds.of(fieldNumber(e, 'fd')), events: fieldNumber(e, 'events'), revents: 0 }));
+  const count = numberOf(args[1]);
+  if (count !== entries.length) throw new ScriptFailure(0, `poll: ${count} entries are counted, ${entries.length} are written`);
+  const fds = entries.map((e): PollFd => ({ fd: pollable(at, fieldNumber(e, 'fd')), events: fieldNumber(e, 'events'), revents: 0 }));
   const ret = await waitPoll(at.p, fds, numberOf(args[2]) * 1e6);
   const bad = entries.findIndex((e, i) => fieldNumber(e, 'revents') !== fds[i]!.revents);
   if (ret < 0 || bad < 0) return { ret };
@@ -222,9 +325,16 @@ async function poll(at: CallSite, { args }: CallSpec): Promise<Answer> {
   return { ret, wrong: `revents of entry ${bad}: ${hex(fieldNumber(entries[bad], 'revents'))} wanted, got ${hex(fds[bad]!.revents!)}` };
 }
 
-function epollCreate(at: CallSite, { result }: CallSpec): Answer {
+/** A descriptor that the script does not have is one that is not open (POLLNVAL); a negative one is left out, as always. */
+function pollable(at: CallSite, fd: number): number {
+  const live = at.fds.of(fd);
+  return live < 0 && fd >= 0 ? MAX_NOFILE : live;
+}
+
+function epollCreate(at: CallSite, { name, args, result }: CallSpec): Answer {
+  if (name === 'epoll_create' && numberOf(args[0]) <= 0) return { ret: -EINVAL };
   const ret = sysEpollCreate(at.p, 0);
-  if (ret < 0) return { ret };
+  if (ret < 0 || numberOf(result) < 0) return { ret };
   at.fds.set(numberOf(result), ret);
   return { ret: numberOf(result) };
 }
@@ -244,12 +354,13 @@ function epollCtl(at: CallSite, { args }: CallSpec): Answer {
 async function epollWait(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const out: EpollEvent[] = [];
   const ret = await waitEpoll(at.p, liveFd(at, args[0]), out, numberOf(args[2]), numberOf(args[3]) * 1e6);
-  const want = args[1];
-  if (ret <= 0 || want?.kind !== 'struct') return { ret };
-  const [first] = out;
-  const events = fieldNumber(want, 'events');
-  if (first!.events !== events) return { ret, wrong: `events 0x${events.toString(16)} wanted, got 0x${first!.events.toString(16)}` };
-  return { ret, wrong: first!.data === epollData(want) ? undefined : `data ${epollData(want)} wanted, got ${String(first!.data)}` };
+  const want = args[1]?.kind === 'list' ? args[1].items[0] : args[1];
+  if (ret < 0 || want?.kind !== 'struct') return { ret };
+  const first = out[0] ?? { events: 0, data: 0 };
+  const events = fieldNumber(want, 'events') >>> 0;
+  const got = first.events >>> 0;
+  if (got !== events) return { ret, wrong: `events 0x${events.toString(16)} wanted, got 0x${got.toString(16)}` };
+  return { ret, wrong: first.data === epollData(want) ? undefined : `data ${epollData(want)} wanted, got ${String(first.data)}` };
 }
 
 // ---- files ----------------------------------------------------------------------------------------------------------
@@ -275,7 +386,7 @@ async function sendfile(at: CallSite, { args }: CallSpec): Promise<Answer> {
   if (file === undefined) throw new ScriptFailure(0, 'sendfile: the second descriptor is no open file');
   const offset = args[2]?.kind === 'list' ? numberOf(args[2]) : file.offset;
   const len = Math.min(numberOf(args[3]), Math.max(0, file.size - offset));
-  const ret = await waitSendmsg(at.p, liveFd(at, args[0]), outMessage(at, len, 0, false));
+  const ret = await waitSendmsg(at.p, liveFd(at, args[0]), outMessage(len, 0, null));
   if (ret > 0 && args[2]?.kind !== 'list') file.offset += ret;
   return { ret };
 }
@@ -289,7 +400,7 @@ async function splice(at: CallSite, { args }: CallSpec): Promise<Answer> {
     ret = await waitRecvmsg(at.p, liveFd(at, args[0]), inMessage(Math.min(numberOf(args[4]), PIPE_SIZE - to.size), flags));
     if (ret > 0) to.size += ret;
   } else if (from !== undefined) {
-    ret = await waitSendmsg(at.p, liveFd(at, args[2]), outMessage(at, Math.min(numberOf(args[4]), from.size), flags, false));
+    ret = await waitSendmsg(at.p, liveFd(at, args[2]), outMessage(Math.min(numberOf(args[4]), from.size), flags, null));
     if (ret > 0) from.size -= ret;
   } else {
     throw new ScriptFailure(0, 'splice: one end must be a pipe');

@@ -1,11 +1,13 @@
 /** What the host of a script sends, in order and decoded; and every frame of both directions, for a capture file. */
+import { csumFold, csumPartial } from '../../lib/checksum.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethType } from '../../wire/ethernet.ts';
-import { iphHlen } from '../../wire/ipv4.ts';
+import { IPV4_HLEN_MIN, iphHlen } from '../../wire/ipv4.ts';
 import { IPV6_HLEN } from '../../wire/ipv6.ts';
 import { PcapngDirection, PcapngWriter } from '../../wire/pcapng.ts';
 import { decodeIpv4, decodeIpv6 } from '../../wire/segment-decode.ts';
 import type { PacketSpec, TcpSpec } from '../../wire/segment.ts';
 import { thHlen } from '../../wire/tcp.ts';
+import { UDP_HLEN } from '../../wire/udp.ts';
 import type { LabWire, WireFrame } from '../lab-wire.ts';
 import { signPacket, verifyPacket } from './signature.ts';
 
@@ -13,8 +15,8 @@ import { signPacket, verifyPacket } from './signature.ts';
 export interface SentPacket {
   readonly timeNs: number;
   readonly packet: PacketSpec;
-  /** Its data is not the zeros that were written. */
-  readonly spoilt: boolean;
+  /** What is wrong with it whatever the script says: its data is not the zeros that were written, a bad checksum… */
+  readonly faults: readonly string[];
 }
 
 export class Capture {
@@ -41,9 +43,7 @@ export class Capture {
     const packet = decode(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
     if (typeof packet === 'string') return;
     if (this.key !== null && packet.proto === 'tcp' && verifyPacket(bytes.subarray(ETH_HLEN), this.key)) trust(packet);
-    const l4 = ETH_HLEN + (type === ETH_P_IPV6 ? IPV6_HLEN : iphHlen(bytes, ETH_HLEN));
-    const data = packet.proto === 'tcp' ? l4 + thHlen(bytes, l4) : packet.proto === 'udp' ? l4 + 8 : bytes.length;
-    this.queue.push({ timeNs, packet, spoilt: !allZero(bytes, data) });
+    this.queue.push({ timeNs, packet, faults: faultsOf(bytes, packet, type === ETH_P_IPV6) });
   }
 
   /** A packet of the script goes in; with `mss`, as segments of that size that GRO has joined. */
@@ -70,6 +70,23 @@ function trust(packet: TcpSpec): void {
   if (packet.options === undefined || packet.options === 'any') return;
   for (const option of packet.options) if (option.kind === 'md5') option.data.fill(0);
 }
+
+/** What no packet may have: IP options, a header checksum that is wrong, reserved bits, data that nobody wrote. */
+function faultsOf(bytes: Uint8Array, packet: PacketSpec, v6: boolean): readonly string[] {
+  const faults: string[] = [];
+  const hlen = v6 ? IPV6_HLEN : iphHlen(bytes, ETH_HLEN);
+  if (!v6 && csumFold(csumPartial(bytes, ETH_HLEN, hlen, 0)) !== 0) faults.push('IP checksum: wrong');
+  if (!v6 && hlen !== IPV4_HLEN_MIN) faults.push(`IP header: ${IPV4_HLEN_MIN} bytes wanted, got ${hlen}`);
+  const l4 = ETH_HLEN + hlen;
+  if (packet.proto === 'tcp' && (bytes[l4 + TCP_OFFSET_AND_AE]! & TCP_RESERVED) !== 0) faults.push('reserved bits of TCP: not 0');
+  const data = packet.proto === 'tcp' ? l4 + thHlen(bytes, l4) : packet.proto === 'udp' ? l4 + UDP_HLEN : bytes.length;
+  if (!allZero(bytes, data)) faults.push('the data is not what was written');
+  return faults;
+}
+
+/** The byte with the data offset, three reserved bits and AE. */
+const TCP_OFFSET_AND_AE = 12;
+const TCP_RESERVED = 0x0e;
 
 function allZero(bytes: Uint8Array, from: number): boolean {
   for (let i = from; i < bytes.length; i++) if (bytes[i] !== 0) return false;

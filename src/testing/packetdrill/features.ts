@@ -4,7 +4,6 @@
  */
 
 const MISSING: readonly (readonly [RegExp, string])[] = [
-  [/\bTCP_CONGESTION, *"(?!(?:cubic|reno|bbr|dctcp|dctcp-reno)")/, 'congestion control other than Reno, CUBIC, BBR and DCTCP'],
   [/\bpsp_[rt]x_assoc\b|\bpsp\b/, 'PSP'],
   [/\bcap_set\b/, 'capabilities'],
   [/[<>]\s+(?:gre|mpls|ipv4|ipv6)\b/, 'encapsulation'],

@@ -3,6 +3,7 @@ import { type In6Addr, in6FromV4, parseIpv6 } from '../../lib/addr6.ts';
 import { parseIpv4 } from '../../lib/addr.ts';
 import { AF_INET, AF_INET6 } from '../../sock/constants.ts';
 import { SockAddr } from '../../sock/sockaddr.ts';
+import { ScriptSkipped } from './errors.ts';
 import type { IpVersion } from '../../wire/icmp-names.ts';
 
 export type IpMode = 'ipv4' | 'ipv6' | 'ipv4-mapped-ipv6';
@@ -24,6 +25,8 @@ export class Settings {
   /** Timestamps that come in may echo values that never went out. */
   tsEcrScaled = false;
   strictSegments = false;
+  /** The script is read and checked, no more. */
+  dryRun = false;
   /** Segments that come in are joined from such of this size, as GRO does; 0: they are one. */
   mss = 0;
   initScripts: string[] = [];
@@ -57,8 +60,8 @@ export class Settings {
   /** Sets one option by its name. False: there is none of that name. */
   set(name: string, value: string): boolean {
     switch (name) {
-      case 'local_ip': this.localIp = value; return true;
-      case 'remote_ip': this.remoteIp = value.split('/')[0]!; return true;
+      case 'local_ip': this.localIp = this.address(name, value, this.localIp); return true;
+      case 'remote_ip': this.remoteIp = this.address(name, value, this.remoteIp); return true;
       case 'mtu': this.mtu = numeric(name, value); return true;
       case 'bind_port': this.bindPort = numeric(name, value); return true;
       case 'connect_port': this.connectPort = numeric(name, value); return true;
@@ -67,12 +70,32 @@ export class Settings {
       case 'tcp_ts_tick_usecs': this.tsTickUsecs = numeric(name, value); return true;
       case 'tcp_ts_ecr_scaled': this.tsEcrScaled = true; return true;
       case 'strict_segments': this.strictSegments = true; return true;
+      case 'dry_run': this.dryRun = true; return true;
       case 'init_scripts': this.initScripts = value.split(',').filter((word) => word !== ''); return true;
-      case 'non_fatal': this.nonFatal = new Set(value.split(',')); return true;
+      case 'non_fatal': this.nonFatal = nonFatal(value); return true;
+      case 'code_command': case 'code_format': case 'code_sockopt': needed(name, value); return true;
+      case 'ip_version':
+        if (!IP_MODES.some((mode) => mode === value)) {
+          throw new TypeError(`ip_version: '${value}' is not understood; expected ${IP_MODES.join(', ')}`);
+        }
+        return true;
       case 'define': return this.define(value);
       case 'mss': this.mss = numeric(name, value); return true;
-      default: return IGNORED.has(name);
+      default:
+        if (/^(?:wire|so|psp)_/.test(name)) throw new ScriptSkipped(`option --${name}`);
+        return IGNORED.has(name);
     }
+  }
+
+  /**
+   * An address, perhaps with the length of its prefix. One of the other family stays without effect: a script that is for several
+   * modes carries those of one, and its runner has others for the rest.
+   */
+  private address(name: string, value: string, own: string): string {
+    const address = value.split('/')[0]!;
+    const family = parseIpv4(address) !== null ? 4 : parseIpv6(address) !== null ? 6 : 0;
+    if (family === 0) throw new TypeError(`${name}: '${value}' is no IP address`);
+    return family === this.version ? address : own;
   }
 
   private define(text: string): boolean {
@@ -99,9 +122,25 @@ export class Settings {
 
 /** Options of packetdrill that change nothing here. */
 const IGNORED: ReadonlySet<string> = new Set([
-  'ip_version', 'gateway_ip', 'netmask_ip', 'speed', 'send_omit_free', 'code_command', 'code_format', 'code_sockopt', 'is_anyip',
-  'dry_run', 'debug', 'verbose',
+  'gateway_ip', 'netmask_ip', 'speed', 'send_omit_free', 'is_anyip',
+  'debug', 'verbose',
 ]);
+
+function nonFatal(value: string): ReadonlySet<string> {
+  const kinds = value.split(',');
+  const odd = kinds.find((kind) => kind !== 'packet' && kind !== 'syscall');
+  if (odd !== undefined) throw new TypeError(`non_fatal: '${odd}' is not understood; expected packet, syscall`);
+  return new Set(kinds);
+}
+
+/** How code is run: it is Python's language, whoever is to run it. */
+const CODE: Readonly<Record<string, RegExp>> = {
+  code_command: /^(?:.*\/)?python[0-9.]*$|^$/, code_format: /^python$|^$/, code_sockopt: /^(?:auto|TCP_INFO|TCP_CC_INFO|SO_MEMINFO|)$/,
+};
+
+function needed(name: string, value: string): void {
+  if (!CODE[name]!.test(value)) throw new ScriptSkipped(`option --${name}=${value}`);
+}
 
 function numeric(name: string, value: string): number {
   if (!/^\d+(\.\d+)?$/.test(value)) throw new TypeError(`${name}: '${value}' is not a number`);

@@ -6,6 +6,7 @@
  */
 import { checkOptions } from '../../lib/units.ts';
 import { SegmentSyntaxError } from '../segment-notation.ts';
+import { checkScript } from './check.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
 import { missingFeature } from './features.ts';
 import { IP_MODES, Settings, type IpMode } from './mode.ts';
@@ -59,18 +60,24 @@ export async function runPacketdrill(text: string, options: PacketdrillOptions =
   for (const mode of options.modes ?? []) {
     if (!IP_MODES.includes(mode)) throw new TypeError(`modes: '${String(mode)}' is not understood; expected ${IP_MODES.join(', ')}`);
   }
+  const wanted = options.modes ?? IP_MODES;
+  const own = ownModes(text, options.file ?? '');
+  const modes = wanted.filter((mode) => own.includes(mode));
+  if (modes.length === 0 && wanted.length > 0) {
+    return [{ ...noResult(options, wanted[0]!), status: 'skip', message: `the script is for ${own.join(', ')}` }];
+  }
   const results: PacketdrillResult[] = [];
-  for (const mode of modesOf(text, options)) results.push(await runInMode(text, mode, options));
+  for (const mode of modes) results.push(await runInMode(text, mode, options));
   return results;
 }
 
-function modesOf(text: string, options: PacketdrillOptions): readonly IpMode[] {
-  const file = options.file ?? '';
+/** The modes that the script is for: all, or the one it names; by the suites' rule, its name tells the version. */
+function ownModes(text: string, file: string): readonly IpMode[] {
   const own = scriptOption(text, 'ip_version');
-  const wanted = options.modes ?? IP_MODES;
-  if (own !== undefined) return wanted.filter((mode) => mode === own);
-  if (/v6\.pkt$/.test(file)) return wanted.filter((mode) => mode === 'ipv6');
-  return /v4\.pkt$/.test(file) ? wanted.filter((mode) => mode !== 'ipv6') : wanted;
+  const known = IP_MODES.find((mode) => mode === own);
+  if (known !== undefined) return [known];
+  if (/v6\.pkt$/.test(file)) return ['ipv6'];
+  return /v4\.pkt$/.test(file) ? ['ipv4', 'ipv4-mapped-ipv6'] : IP_MODES;
 }
 
 function scriptOption(text: string, name: string): string | undefined {
@@ -83,8 +90,7 @@ function scriptOption(text: string, name: string): string | undefined {
 }
 
 async function runInMode(text: string, mode: IpMode, options: PacketdrillOptions): Promise<PacketdrillResult> {
-  const file = options.file ?? 'script.pkt';
-  const none = { file, mode, line: 0, message: '', want: '', got: '', trace: [], printed: [], warnings: [], pcapng: null };
+  const none = noResult(options, mode);
   const missing = missingFeature(text);
   if (missing !== '') return { ...none, status: 'skip', message: missing };
   let run: ScriptRun | null = null;
@@ -94,12 +100,18 @@ async function runInMode(text: string, mode: IpMode, options: PacketdrillOptions
       if (!settings.set(name, value)) throw new ScriptFailure(1, `option --${name} is not known`);
     }
     const script = parsePacketdrill(text, { version: settings.version, defines: settings.defines });
+    checkScript(script);
     run = new ScriptRun(script, settings, options.seed ?? 1, options.readFile ?? ((): null => null), options.capture === true);
-    await run.run();
+    if (!settings.dryRun) await run.run();
     return { ...none, ...outcome(run), status: 'ok' };
   } catch (error) {
     return { ...none, ...(run === null ? {} : outcome(run)), ...explain(error) };
   }
+}
+
+function noResult(options: PacketdrillOptions, mode: IpMode): Omit<PacketdrillResult, 'status'> {
+  const file = options.file ?? 'script.pkt';
+  return { file, mode, line: 0, message: '', want: '', got: '', trace: [], printed: [], warnings: [], pcapng: null };
 }
 
 function outcome(run: ScriptRun): Pick<PacketdrillResult, 'trace' | 'printed' | 'warnings' | 'pcapng'> {

@@ -11,8 +11,12 @@
  * column and what was expected.
  */
 import type { IpVersion } from '../../wire/icmp-names.ts';
+import { ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED } from '../../wire/icmp.ts';
+import { ICMPV6_PKT_TOOBIG } from '../../wire/icmpv6.ts';
+import type { PacketSpec } from '../../wire/segment.ts';
 import { Scanner, parsePacketAt } from '../segment-notation.ts';
 import type { Action, CallSpec, Command, Script, ScriptEvent, When } from './ast.ts';
+import { symbolValue } from './constants.ts';
 import { parseArgs, parseExpr, placeAt } from './parse-expr.ts';
 
 const SECONDS = /\d*\.\d+|\d+/y;
@@ -24,14 +28,20 @@ export interface ScriptOptions {
   readonly defines: ReadonlyMap<string, string>;
 }
 
+/** `--name`, and its value: `400`, `"a b"`, `NAME="a b"`, NAME=`a command`; blanks around the first `=` are nothing. */
+const OPTION = /--([a-z][a-z_]*)(?:\s*=[ \t]*("[^"]*"|[A-Za-z_]\w*="[^"]*"|[A-Za-z_]\w*=`[^`]*`|[^\s`]*))?/y;
+
 /** The options at the head of a script; they count before it is read, because they may define words. */
 export function parseOptions(text: string): (readonly [string, string])[] {
-  const s = new Scanner(text);
+  return optionsAt(new Scanner(text));
+}
+
+function optionsAt(s: Scanner): (readonly [string, string])[] {
   const options: (readonly [string, string])[] = [];
   while (s.sees(/--/y)) {
-    const m = s.take(/--([a-z_]+)(?:=("[^"]*"|[A-Za-z_]\w*="[^"]*"|[A-Za-z_]\w*=`[^`]*`|\S*))?/y);
+    const m = s.take(OPTION);
     if (m === null) return s.fail(`an option (--name=value) expected, found ${s.found()}`);
-    options.push([m[1]!, m[2] ?? '']);
+    options.push([m[1]!, (m[2] ?? '').replace(/^"(.*)"$/s, '$1')]);
   }
   return options;
 }
@@ -39,8 +49,7 @@ export function parseOptions(text: string): (readonly [string, string])[] {
 /** Reads a whole script. */
 export function parsePacketdrill(text: string, options: ScriptOptions): Script {
   const s = new Scanner(text, { defines: options.defines, version: options.version });
-  const heads = parseOptions(text);
-  while (s.sees(/--/y)) s.take(/--([a-z_]+)(?:=("[^"]*"|[A-Za-z_]\w*="[^"]*"|[A-Za-z_]\w*=`[^`]*`|\S*))?/y);
+  const heads = optionsAt(s);
   const init = parseCommandAt(s);
   const events: ScriptEvent[] = [];
   let cleanup: Command | null = null;
@@ -119,8 +128,8 @@ function parseSeconds(s: Scanner, what: string): number {
 }
 
 function parseAction(s: Scanner, version: IpVersion): Action {
-  if (s.mark('<')) return { kind: 'inject', packet: parsePacketAt(s, { version }) };
-  if (s.mark('>')) return { kind: 'expect', packet: parsePacketAt(s, { version }) };
+  if (s.mark('<')) return { kind: 'inject', packet: parseWhole(s, version, true) };
+  if (s.mark('>')) return { kind: 'expect', packet: parseWhole(s, version, false) };
   const command = parseCommandAt(s);
   if (command !== null) return { kind: 'command', text: command.text };
   if (s.sees(/%\{/y)) {
@@ -130,6 +139,21 @@ function parseAction(s: Scanner, version: IpVersion): Action {
   const defined = s.definedCommand();
   if (defined !== null) return { kind: 'command', text: defined };
   return { kind: 'call', call: parseCall(s) };
+}
+
+/** A packet with everything that a script must say of one: more than the notation itself asks for. */
+function parseWhole(s: Scanner, version: IpVersion, inbound: boolean): PacketSpec {
+  const packet = parsePacketAt(s, { version });
+  if (packet.proto === 'tcp') {
+    if (packet.range === undefined) s.fail(`first:end(length) expected behind the flags, found ${s.found()}`);
+    if (inbound && packet.win === undefined) s.fail(`a packet that comes in needs its window (win n), found ${s.found()}`);
+    if (inbound && packet.options === 'any') s.fail('<...> says what may go out; a packet that comes in has its options written');
+  } else if (packet.proto === 'icmp' && packet.mtu !== undefined) {
+    const { type, code } = packet;
+    const carries = version === 4 ? type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED : type === ICMPV6_PKT_TOOBIG;
+    if (!carries) s.fail(`only ${version === 4 ? 'unreachable frag_needed' : 'packet_too_big'} has an mtu`);
+  }
+  return packet;
 }
 
 function parseCall(s: Scanner): CallSpec {
@@ -144,7 +168,18 @@ function parseCall(s: Scanner): CallSpec {
   const args = parseArgs(s);
   s.need('=', `and the result of ${m[0]}`);
   const result = parseExpr(s);
-  const errno = s.take(/E[A-Z0-9]+\b/y)?.[0] ?? '';
-  s.take(/\([^)]*\)/y);
+  const errno = parseErrno(s);
+  if (s.sees(/\(/y) && s.take(/\([^)]*\)/y) === null) s.fail('the note behind the result has no end: a ) is missing');
   return { name: m[0], args, result, errno, endNs };
+}
+
+/** `EAGAIN` behind the result; '' when there is none. */
+function parseErrno(s: Scanner): string {
+  if (!s.sees(/[A-Za-z_]/y)) return '';
+  const at = s.pos;
+  const name = s.word()!;
+  if (!/^E[A-Z0-9]+$/.test(name) || symbolValue(name) === undefined) {
+    s.fail(`an error (EAGAIN) or a note in parentheses expected, found '${name}'`, at);
+  }
+  return name;
 }

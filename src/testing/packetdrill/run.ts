@@ -16,7 +16,7 @@ import { formatPacket } from '../../wire/segment.ts';
 import { buildPacket } from '../../wire/segment-build.ts';
 import { TCP_FLAG_SYN } from '../../wire/tcp.ts';
 import { comparePacket } from '../segment-notation.ts';
-import { joinPieces } from './aggregate.ts';
+import { Pieces } from './aggregate.ts';
 import type { CallSpec, Script, ScriptEvent } from './ast.ts';
 import { makeCall, type Answer, type CallWatcher } from './calls.ts';
 import { Capture, type SentPacket } from './capture.ts';
@@ -71,8 +71,11 @@ export class ScriptRun implements CallWatcher {
   /** The one that packets are about; null: the next that comes in. */
   private conn: Conn | null = null;
   private nextPeerPort = FIRST_PEER_PORT;
-  private pending: Pending | null = null;
+  /** The call that waits while the script goes on; one at a time. */
+  private blocked: Pending | null = null;
   private nominalNs = 0;
+  /** The event before was a packet that came in: one that follows is timed from when that one was due. */
+  private afterInject = false;
   private startNs = 0;
   private broken: ScriptFailure | null = null;
   private readonly flowLabels: Map<number, number> = new Map();
@@ -94,7 +97,7 @@ export class ScriptRun implements CallWatcher {
       this.startNs = this.host.nowNs;
       this.nominalNs = this.startNs;
       for (const event of events) await this.event(event);
-      await this.finishCall(null);
+      await this.waitForBlocked(true);
       if (cleanup !== null) await this.command(cleanup.text, cleanup.place.line);
       if (this.broken !== null) throw this.broken;
     } finally {
@@ -114,7 +117,9 @@ export class ScriptRun implements CallWatcher {
 
   private async event(event: ScriptEvent): Promise<void> {
     const { when, action, place } = event;
-    const base = when.kind === 'relative' ? this.host.nowNs : this.startNs;
+    const anchored = this.afterInject && action.kind === 'inject';
+    const base = when.kind !== 'relative' ? this.startNs : anchored ? this.nominalNs : this.host.nowNs;
+    this.afterInject = action.kind === 'inject';
     try {
       if (action.kind === 'expect') {
         await this.expect(event, action.packet, base);
@@ -127,7 +132,7 @@ export class ScriptRun implements CallWatcher {
         else if (action.kind === 'command') await this.timedCommand(event, action.text);
         else this.runCode(event, action.text);
       }
-      this.checkCall();
+      this.checkBlocked();
     } catch (error) {
       if (error instanceof ScriptFailure && error.line === 0) throw new ScriptFailure(place.line, error.message, error.want, error.got);
       throw error;
@@ -203,18 +208,19 @@ export class ScriptRun implements CallWatcher {
     const sent = await this.next(until);
     if (sent === null) {
       this.fail(event, 'packet', `no packet came${any ? this.deadlock() : ` within ${formatDuration(until - base)}`}`, '');
+      if (!any) await this.host.advance(until);
       return;
     }
-    const { got, timeNs, spoilt } = await this.aggregate(sent, want, until);
+    const { got, timeNs, faults } = await this.aggregate(sent, want, until);
     const text = formatPacket({ ...got, ip: shownIp(want, got) });
     const labelFree = { ...want, ip: { ...want.ip, flowlabel: undefined } };
     const differences = comparePacket(labelFree, got, { exact: true, timestamps: false });
     const wrong = differences.map((d) => `${d.field}: ${d.want} wanted, got ${d.got}`);
-    if (spoilt) wrong.push('the data is not what was written');
+    wrong.push(...faults);
     this.checkFlowLabel(want, got, wrong);
     if (want.proto === 'tcp' && got.proto === 'tcp') this.checkTimestamp(want, got, timeNs, wrong);
     if (!any) this.checkTime(event, base, timeNs, wrong);
-    this.nominalNs = any ? timeNs : base + when.toNs;
+    this.nominalNs = any ? timeNs : base + when.fromNs;
     if (wrong.length > 0) this.fail(event, 'packet', wrong.join('; '), `${seconds(timeNs - this.startNs)} > ${text}`);
     else this.note(event, `> ${text}`, timeNs);
   }
@@ -222,25 +228,21 @@ export class ScriptRun implements CallWatcher {
   /** Pieces of what the script writes as one segment, joined; in the script's numbers. */
   private async aggregate(
     first: SentPacket, want: PacketSpec, until: number,
-  ): Promise<{ got: PacketSpec; timeNs: number; spoilt: boolean }> {
-    if (want.proto !== 'tcp' || first.packet.proto !== 'tcp') return { got: first.packet, timeNs: first.timeNs, spoilt: first.spoilt };
+  ): Promise<{ got: PacketSpec; timeNs: number; faults: readonly string[] }> {
+    if (want.proto !== 'tcp' || first.packet.proto !== 'tcp') return { got: first.packet, timeNs: first.timeNs, faults: first.faults };
     const wanted = want.range?.len ?? 0;
-    let { timeNs, spoilt } = first;
-    let whole: TcpSpec = first.packet;
-    let lastLen = whole.range!.len;
-    while (!this.settings.strictSegments && whole.range!.len < wanted && whole.range!.len > 0) {
+    let { timeNs, faults } = first;
+    const pieces = new Pieces(first.packet, want.ace);
+    while (!this.settings.strictSegments && pieces.whole.range!.len < wanted && pieces.whole.range!.len > 0) {
       const piece = await this.next(until);
-      const joined = piece === null || piece.packet.proto !== 'tcp' ? null : joinPieces(whole, piece.packet, lastLen);
-      if (joined === null) {
+      if (piece === null || piece.packet.proto !== 'tcp' || !pieces.add(piece.packet)) {
         if (piece !== null) this.capture.queue.unshift(piece);
         break;
       }
-      whole = joined;
-      lastLen = (piece!.packet as TcpSpec).range!.len;
-      timeNs = piece!.timeNs;
-      spoilt ||= piece!.spoilt;
+      timeNs = piece.timeNs;
+      faults = [...new Set([...faults, ...piece.faults])];
     }
-    return { got: this.conn!.outbound(whole, want), timeNs, spoilt };
+    return { got: this.conn!.outbound(pieces.whole, want), timeNs, faults };
   }
 
   private checkTimestamp(want: TcpSpec, got: TcpSpec, timeNs: number, wrong: string[]): void {
@@ -277,11 +279,10 @@ export class ScriptRun implements CallWatcher {
   // ---- system calls -------------------------------------------------------------------------------------------------
 
   private async call(event: ScriptEvent, call: CallSpec, base: number): Promise<void> {
-    if (this.pending !== null) await this.finishCall(call);
+    if (this.blocked !== null) await this.waitForBlocked(call.endNs !== null);
     const endNs = call.endNs === null ? this.host.nowNs : base + call.endNs;
     const pending: Pending = { event, call, startNs: this.host.nowNs, endNs, done: null };
     const site = { p: this.host.kernel.proc, fds: this.fds, settings: this.settings, watcher: this, clock: this.clock() };
-    this.pending = pending;
     this.host.waiting++;
     void makeCall(site, call).then(
       (answer) => { pending.done = { atNs: this.host.nowNs, answer }; },
@@ -289,10 +290,9 @@ export class ScriptRun implements CallWatcher {
     ).finally(() => { this.host.waiting--; });
     for (let i = 0; i < 12 && pending.done === null; i++) await Promise.resolve();
     await this.host.settle();
-    if (this.broken === null && pending.done === null && call.endNs === null) {
-      this.fail(event, 'syscall', `${call.name}() waits; a call that may wait is written with '... time' before it`, '');
-    }
-    this.checkCall();
+    if (call.endNs !== null) this.blocked = pending;
+    else if (pending.done !== null) this.checkReturned(pending);
+    else this.fail(event, 'syscall', `${call.name}() waits; a call that may wait is written with '... time' before it`, '');
     await this.host.spend();
   }
 
@@ -300,22 +300,32 @@ export class ScriptRun implements CallWatcher {
     return { startNs: this.startNs, toleranceNs: this.settings.toleranceUsecs * 1000 };
   }
 
-  /** The call that waits has a second more. */
-  private async finishCall(next: CallSpec | null): Promise<void> {
-    const { pending } = this;
-    if (pending === null) return;
-    await this.host.advanceUntil(Math.max(this.host.nowNs, next === null ? pending.endNs : 0) + CALL_GRACE_NS, () => pending.done !== null);
-    this.checkCall();
-    if (this.pending === null || (next !== null && next.endNs === null)) return;
-    throw new ScriptFailure(pending.event.place.line, `${pending.call.name}() has not returned${this.deadlock()}`, pending.event.text);
+  /** The call that waits has a second more; then the script goes on without it, where it may. */
+  private async waitForBlocked(must: boolean): Promise<void> {
+    const { blocked } = this;
+    if (blocked === null) return;
+    const until = this.host.nowNs + CALL_GRACE_NS;
+    await this.host.advanceUntil(until, () => blocked.done !== null);
+    this.checkBlocked();
+    if (this.blocked === null) return;
+    if (!must) {
+      await this.host.advance(until);
+      return;
+    }
+    throw new ScriptFailure(blocked.event.place.line, `${blocked.call.name}() has not returned${this.deadlock()}`, blocked.event.text);
+  }
+
+  /** Has the call that waits returned? */
+  private checkBlocked(): void {
+    const { blocked } = this;
+    if (blocked === null || blocked.done === null) return;
+    this.blocked = null;
+    this.checkReturned(blocked);
   }
 
   /** Looks at a call that has returned. */
-  private checkCall(): void {
-    const { pending } = this;
-    if (pending === null || pending.done === null) return;
-    this.pending = null;
-    const { event, call, done } = pending as Pending & { done: NonNullable<Pending['done']> };
+  private checkReturned({ event, call, done, startNs, endNs }: Pending): void {
+    if (done === null) return;
     if ('error' in done) throw done.error;
     const { ret, wrong } = done.answer;
     const shown = `${call.name}(…) = ${ret < 0 ? `-1 ${errorName(-ret)}` : String(ret)}`;
@@ -324,9 +334,8 @@ export class ScriptRun implements CallWatcher {
       this.fail(event, 'syscall', bad, shown);
       return;
     }
-    const tolerance = this.toleranceNs(pending.endNs - pending.startNs);
-    if (Math.abs(done.atNs - pending.endNs) > tolerance) {
-      const off = done.atNs - pending.endNs;
+    if (Math.abs(done.atNs - endNs) > this.toleranceNs(endNs - startNs)) {
+      const off = done.atNs - endNs;
       const when = `${formatDuration(Math.abs(off))} ${off < 0 ? 'early' : 'late'}`;
       this.fail(event, 'syscall', `returned at ${seconds(done.atNs - this.startNs)}, ${when}`, shown);
       return;
@@ -378,9 +387,10 @@ export class ScriptRun implements CallWatcher {
     if (this.conn !== null && this.conn.fd === fd) this.conn = null;
   }
 
-  accepted(fd: number, peerPort: number): void {
+  accepted(fd: number, peerPort: number): boolean {
     const conn = [...this.conns].reverse().find((c) => c.remotePort === peerPort && c.fd < 0);
     if (conn !== undefined) conn.fd = fd;
+    return conn !== undefined;
   }
 
   closed(fd: number): void {

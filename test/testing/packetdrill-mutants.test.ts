@@ -1,0 +1,37 @@
+/** The runner catches what is not as the script says: scripts that pass, each with one expected number changed, fail. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { Random } from '../../src/lib/random.ts';
+import { runPacketdrill } from '../../src/testing.ts';
+import { mutantsOf, mutate, type Mutant } from './mutants.ts';
+
+const SCRIPTS = new URL('../packetdrill/', import.meta.url);
+/** Mutants that are run of each field. */
+const PER_FIELD = 14;
+
+test('packetdrill: a script with one wrong expectation fails, whatever it is that is wrong', async () => {
+  const byField = new Map<string, (readonly [string, string, Mutant])[]>();
+  for (const topic of readdirSync(SCRIPTS, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name).sort()) {
+    for (const name of readdirSync(new URL(`${topic}/`, SCRIPTS)).filter((n) => n.endsWith('.pkt')).sort()) {
+      const text = readFileSync(new URL(`${topic}/${name}`, SCRIPTS), 'utf8');
+      for (const mutant of mutantsOf(text)) {
+        const list = byField.get(mutant.field) ?? [];
+        list.push([`${topic}/${name}`, text, mutant]);
+        byField.set(mutant.field, list);
+      }
+    }
+  }
+  const random = new Random(5);
+  let ran = 0;
+  for (const [field, all] of byField) {
+    for (let n = 0; n < PER_FIELD && all.length > 0; n++) {
+      const [[file, text, mutant]] = all.splice(random.below(all.length), 1) as [readonly [string, string, Mutant]];
+      const mode = /v6\.pkt$/.test(file) || /ip_version=ipv6$/m.test(text) ? 'ipv6' : 'ipv4';
+      const [result] = await runPacketdrill(mutate(text, mutant), { file, modes: [mode] });
+      assert.equal(result!.status, 'fail', `${file}:${mutant.line}: ${field}: ${mutant.changed}`);
+      ran++;
+    }
+  }
+  assert.ok(ran >= 250 && byField.size >= 24, `${ran} mutants of ${byField.size} fields`);
+});
