@@ -8,7 +8,7 @@
  *         dev/gro.ts       napiGroReceive
  */
 import type { Card } from '../nic/card.ts';
-import { MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
+import { MAX_SKB_FRAGS, PACKET_MULTICAST, type SkBuff } from '../skb/sk-buff.ts';
 import { Timer } from '../time/timer.ts';
 import { ETH_HLEN } from '../wire/ethernet.ts';
 import { VLAN_HLEN } from '../wire/vlan.ts';
@@ -148,6 +148,7 @@ class EthernetNapi extends Napi {
       stats.rxPackets++;
       stats.rxBytes += skb.len;
       ethTypeTrans(skb, dev);
+      if (skb.pktType === PACKET_MULTICAST) stats.multicast++;
       if (gro) napiGroReceive(this, skb);
       else netifReceiveSkb(skb);
     }

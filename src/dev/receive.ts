@@ -10,7 +10,7 @@
  */
 import { Drop } from '../skb/drop-reason.ts';
 import {
-  PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff,
+  PACKET_BROADCAST, PACKET_HOST, PACKET_LOOPBACK, PACKET_MULTICAST, PACKET_OTHERHOST, type SkBuff,
 } from '../skb/sk-buff.ts';
 import { ETH_HLEN, ETH_P_8021Q, ethProtocol } from '../wire/ethernet.ts';
 import type { NetDevice } from './net-device.ts';
@@ -22,7 +22,8 @@ export function netifReceiveSkb(skb: SkBuff): void {
   const dev = skb.dev as NetDevice;
   if (skb.trace !== 0) dev.net.trace(skb, 'netifReceiveSkb', dev.name);
   if (dev.net.rxTimestampUsers !== 0) skb.tstamp = dev.net.cpu.now;
-  if (dev.taps !== null) deliverTaps(skb, dev, false);
+  // What a host says to itself by a card (its own groups) has been seen on its way out, and has no link header (Linux: packet_rcv).
+  if (dev.taps !== null && skb.pktType !== PACKET_LOOPBACK) deliverTaps(skb, dev, false);
   if (skb.protocol === ETH_P_8021Q) vlanDoReceive(skb);
   else deliverType(skb, dev);
 }

@@ -171,6 +171,7 @@ function release(sk: UnixSock): void {
   sk.state = TCP_CLOSE;
   sk.peer = null;
   unixUnname(sk);
+  table.sockets.delete(sk);
   if (peer !== null && sk.type !== SOCK_DGRAM) {
     // What was not read is lost, and whoever wrote it should know; likewise who was never accepted.
     peer.shutdown = SHUTDOWN_MASK;

@@ -26,6 +26,9 @@ export class UnixTable {
   readonly inflight: Map<UnixSock, number> = new Map();
   /** Files on their way, by user. */
   readonly inflightByUser: Map<number, number> = new Map();
+  /** All that are open, in the order in which they were made (`ss -x`), and the number that the next one gets. */
+  readonly sockets: Set<UnixSock> = new Set();
+  nextIno = 1;
   /** Sockets being closed by the collector: it is not started again by them. */
   collecting = false;
 
@@ -50,6 +53,8 @@ export class UnixCb {
 
 export class UnixSock extends Sock {
   readonly table: UnixTable;
+  /** Its number in the host (Linux: that of its inode). */
+  readonly ino: number;
   /** '' when it has none; `\0…` in the abstract namespace. */
   path = '';
   /** The key in `table.paths`. */
@@ -83,6 +88,8 @@ export class UnixSock extends Sock {
   constructor(table: UnixTable, prot: Proto, type: number) {
     super(table.net, prot, AF_UNIX, type, 0);
     this.table = table;
+    this.ino = table.nextIno++;
+    table.sockets.add(this);
     this.maxAckBacklog = table.sysctl.maxDgramQlen;
   }
 

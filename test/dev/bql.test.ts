@@ -38,7 +38,7 @@ test('a slow card gets no more than keeps its line busy', () => {
 });
 
 test('fast cards have no limit unless it is asked for', () => {
-  const { p } = bulk(undefined, '1gbit');
+  const { p } = bulk(undefined, '10gbit');
   assert.equal(ethernetCard(p.a.eth).config.bql, false);
 });
 

@@ -1,7 +1,9 @@
 /** The tools that look at a host: what they print, to the character, and how they refuse a word that they do not know. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AF_INET, AF_INET6, IPPROTO_ICMP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, World, type Host } from '../../mod.ts';
+import {
+  AF_INET, AF_INET6, AF_UNIX, IP_ADD_MEMBERSHIP, IPPROTO_ICMP, IPPROTO_IP, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, World, type Host,
+} from '../../mod.ts';
 
 interface Two {
   readonly world: World;
@@ -150,6 +152,97 @@ UNCONN 0      0            0.0.0.0:1         0.0.0.0:*
   assert.match(alice.sh('ss -s'), /^INET +2 +1 +1$/m);
   alice.kernel.close(raw);
   alice.kernel.close(udp6);
+});
+
+test('ss -x lists Unix sockets: names, numbers, who listens, what waits', () => {
+  const { alice } = two();
+  const { sys } = alice.kernel;
+  const listener = sys.socket(AF_UNIX, SOCK_STREAM, 0);
+  sys.bind(listener, { path: '/run/a.sock' });
+  sys.listen(listener, 5);
+  const client = sys.socket(AF_UNIX, SOCK_STREAM, 0);
+  sys.connect(client, { path: '/run/a.sock' });
+  sys.write(client, new TextEncoder().encode('hi'));
+  assert.match(alice.sh('ss -xaH'), /^u_str LISTEN 1 5 +\/run\/a\.sock 1 +\* 0\nu_str ESTAB +0 \d+ +\* 2 +\* 0\n$/, 'not accepted yet');
+  const { fd } = sys.accept(listener);
+  const box = sys.socket(AF_UNIX, SOCK_DGRAM, 0);
+  sys.bind(box, { path: '\0box' });
+  assert.equal(alice.sh('ss -xanp').replace(/ {2,}/g, ' '), lines(`
+Netid State Recv-Q Send-Q Local Address:Port Peer Address:Port Process
+u_str LISTEN 0 5 /run/a.sock 1 * 0 users:(("main",pid=1,fd=0))
+u_str ESTAB 0 ${/u_str ESTAB +0 +(\d+)/.exec(alice.sh('ss -xan'))![1]!} * 2 * 3 users:(("main",pid=1,fd=1))
+u_str ESTAB 2 0 /run/a.sock 3 * 2 users:(("main",pid=1,fd=2))
+u_dgr UNCONN 0 0 @box 4 * 0 users:(("main",pid=1,fd=3))
+`));
+  assert.match(alice.sh('ss -an'), /^u_dgr UNCONN/m, 'and among all sockets');
+  assert.match(alice.sh('ss -s'), /^Total: 4$/m);
+  assert.doesNotMatch(alice.sh('ss -4an'), /u_dgr/);
+  for (const each of [listener, client, fd, box]) sys.close(each);
+  assert.equal(alice.sh('ss -xaH'), '');
+});
+
+test('ip -j says the same as data', async () => {
+  const world = two();
+  const { alice } = world;
+  await oneDatagram(world);
+  const json = (line: string): unknown => JSON.parse(alice.sh(line));
+  assert.deepEqual(json('ip -j addr show dev eth0'), [{
+    ifindex: 2, ifname: 'eth0', flags: ['BROADCAST', 'MULTICAST', 'UP', 'LOWER_UP'], mtu: 1500, qdisc: 'pfifo_fast', operstate: 'UP',
+    group: 'default', txqlen: 1000, link_type: 'ether', address: '02:00:00:00:00:01', broadcast: 'ff:ff:ff:ff:ff:ff',
+    addr_info: [
+      {
+        family: 'inet', local: '10.0.0.1', prefixlen: 24, broadcast: '10.0.0.255', scope: 'global', label: 'eth0',
+        valid_life_time: 4294967295, preferred_life_time: 4294967295,
+      },
+      ...['fd00:a00::1', 'fe80::ff:fe00:1'].map((local) => ({
+        family: 'inet6', local, prefixlen: 64, scope: local.startsWith('fd') ? 'global' : 'link',
+        valid_life_time: 4294967295, preferred_life_time: 4294967295,
+      })),
+    ],
+  }]);
+  const [link] = json('ip -json -s link show eth0') as { linkmode: string; stats64: { rx: object; tx: object } }[];
+  assert.equal(link!.linkmode, 'DEFAULT');
+  assert.deepEqual(link!.stats64.rx, { bytes: 60, packets: 1, errors: 0, dropped: 0, over_errors: 0, multicast: 0 });
+  assert.deepEqual(json('ip -j -br -4 addr'), [
+    { ifname: 'lo', operstate: 'UNKNOWN', addr_info: [{ local: '127.0.0.1', prefixlen: 8 }] },
+    { ifname: 'eth0', operstate: 'UP', addr_info: [{ local: '10.0.0.1', prefixlen: 24 }] },
+  ]);
+  alice.sh('ip route add 10.9.0.0/16 via 10.0.0.2 metric 5 mtu 1400');
+  alice.sh('ip route add blackhole 10.8.0.0/16');
+  assert.deepEqual(json('ip -j route'), [
+    { dst: '10.0.0.0/24', dev: 'eth0', protocol: 'kernel', scope: 'link', prefsrc: '10.0.0.1', flags: [] },
+    { type: 'blackhole', dst: '10.8.0.0/16', flags: [] },
+    { dst: '10.9.0.0/16', gateway: '10.0.0.2', dev: 'eth0', metric: 5, flags: [], metrics: [{ mtu: 1400 }] },
+  ]);
+  assert.deepEqual(json('ip -j route get 10.0.0.1'), [
+    { type: 'local', dst: '10.0.0.1', dev: 'lo', prefsrc: '10.0.0.1', flags: [], cache: ['local'] },
+  ]);
+  assert.deepEqual(json('ip -j route show table main 10.77.0.0/16'), []);
+  assert.deepEqual(json('ip -j neigh'), [{ dst: '10.0.0.2', dev: 'eth0', lladdr: '02:00:00:00:00:02', state: ['REACHABLE'] }]);
+  assert.deepEqual((json('nstat -j Udp*') as { kernel: object }).kernel, { UdpOutDatagrams: 1 });
+});
+
+test('netstat -s has the groups of both families, and tcpdump no frame that was never on a wire', async () => {
+  const { alice, bob, world } = two();
+  const fd = alice.kernel.socket(AF_INET6, SOCK_DGRAM);
+  alice.kernel.sys.sendto(fd, new Uint8Array(3), { address: bob.ip6, port: 9 });
+  await world.advance('10ms');
+  const text = bob.sh('netstat -s');
+  assert.match(text, /^Udp6:\n {4}InDatagrams: 0\n {4}NoPorts: 1$/m);
+  assert.match(text, /^Ip6:\n {4}InReceives: [1-9]/m);
+  assert.doesNotMatch(text, /^ +6In/m);
+  alice.sh('ip route add 224.0.0.0/4 dev eth0');
+  const group = alice.kernel.socket(AF_INET, SOCK_DGRAM);
+  alice.kernel.bind(group, { port: 5353 });
+  alice.kernel.setsockopt(group, IPPROTO_IP, IP_ADD_MEMBERSHIP, { multiaddr: '224.0.0.251', address: '10.0.0.1' });
+  await world.advance('1s');
+  using dump = alice.tcpdump({ filter: 'udp' });
+  using wire = bob.tcpdump({ filter: 'udp' });
+  alice.kernel.sys.sendto(group, new Uint8Array(3), { address: '224.0.0.251', port: 5353 });
+  await world.advance('10ms');
+  assert.equal(alice.kernel.sys.recvfrom(group, new Uint8Array(9)).bytes, 3, 'it hears itself');
+  assert.deepEqual(dump.lines.map((line) => line.replace(/^\S+ /, '')), ['IP alice.5353 > 224.0.0.251.5353: udp (3)']);
+  assert.deepEqual([wire.lines.length, bob.sh('ip -j -s link show eth0').includes('"multicast":')], [0, true]);
 });
 
 test('ss -tan shows a listener, a half-open request, both ends of a connection, and TIME-WAIT', async () => {

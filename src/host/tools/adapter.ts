@@ -18,6 +18,7 @@ export function toolHost(stack: HostStack, hosts: HostsFile, settings: SysctlTab
     hosts,
     udpSockets: () => udpSockets(stack),
     rawSockets: () => rawSockets(stack),
+    unixSockets: () => [...stack.unix.sockets],
     users: (sk) => users(stack, sk),
     nameOf: (addr) => hosts.nameOf(formatIpv4(addr)),
     resolve: (name) => resolve(hosts, name),

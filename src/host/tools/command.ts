@@ -9,6 +9,7 @@ import type { Netfilter } from '../../ip/filter/netfilter.ts';
 import type { Ipv4 } from '../../ip/ipv4.ts';
 import type { InetSock } from '../../sock/sock.ts';
 import type { TcpProto } from '../../tcp/proto.ts';
+import type { UnixSock } from '../../unix/sock.ts';
 import type { HostsFile } from '../resolver.ts';
 import type { SysctlValue } from '../sysctl.ts';
 
@@ -31,6 +32,8 @@ export interface ToolHost extends Names {
   udpSockets(): readonly InetSock[];
   /** Every raw socket, of both families, by protocol. */
   rawSockets(): readonly InetSock[];
+  /** Every Unix socket that is open, in the order in which they were made. */
+  unixSockets(): readonly UnixSock[];
   /** Which descriptors a socket has, as `ss -p` writes them; '' when none. */
   users(sk: object): string;
   sysctlNames(): readonly string[];

@@ -5,30 +5,27 @@
  *     ip neigh [show]             ip -s neigh          ip maddr [show] [DEV]
  *     ip tcp_metrics [show|delete ADDR|flush]
  *
- * `-4` and `-6` choose a family. Routes are in `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in
- * `ip-change.ts`, `ip6-addr.ts` and `ip-neigh.ts`.
+ * `-4` and `-6` choose a family; `-j` prints JSON under iproute2's keys (`-p`: on lines of their own). Routes are in
+ * `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in `ip-change.ts`, `ip6-addr.ts`, `ip-neigh.ts`.
  */
 import { formatIpv4, formatIpv4Prefix, formatMac, INADDR_ALLHOSTS } from '../../lib/addr.ts';
-import { formatIpv6Prefix } from '../../lib/addr6.ts';
+import { formatIpv6, formatIpv6Prefix } from '../../lib/addr6.ts';
 import { NS_PER_SEC } from '../../lib/units.ts';
-import {
-  ARPHRD_LOOPBACK, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_NOARP, IFF_POINTOPOINT, IFF_PROMISC, IFF_UP,
-  type NetDevice,
-} from '../../dev/net-device.ts';
+import { ARPHRD_LOOPBACK, type NetDevice } from '../../dev/net-device.ts';
 import { devGetByName } from '../../dev/registry.ts';
 import { inetAddrs, type InDevice } from '../../ip/devinet.ts';
-import { RT_SCOPE_HOST, RT_SCOPE_LINK } from '../../ip/fib.ts';
 import {
   NUD_DELAY, NUD_FAILED, NUD_INCOMPLETE, NUD_NOARP, NUD_NONE, NUD_PERMANENT, NUD_PROBE, NUD_REACHABLE, NUD_STALE, NUD_VALID,
   type Neighbour,
 } from '../../neigh/neighbour.ts';
-import { vlanDev } from '../../dev/vlan.ts';
-import { changeLinks } from './ip-link.ts';
-import { inet6Addrs } from '../../ip/v6/inet6-dev.ts';
+import { in6DevOf, inet6Addrs } from '../../ip/v6/inet6-dev.ts';
 import type { Ipv6 } from '../../ip/v6/ipv6.ts';
 import { addr6Lines, neigh6Lines } from './ip6.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
 import { addrChange, isChange, linkChange } from './ip-change.ts';
+import { deviceFlags, linkState, lowerDevice, scopeName } from './ip-device.ts';
+import { addrJson, briefJson, jsonText, linkJson, maddrJson, neighJson, routeJson } from './ip-json.ts';
+import { changeLinks } from './ip-link.ts';
 import { neighChange } from './ip-neigh.ts';
 import { ipRoute } from './ip-route.ts';
 import { speaksIpv6 } from './ip-words.ts';
@@ -36,12 +33,10 @@ import { addr6Change } from './ip6-addr.ts';
 import { ip6Route } from './ip6-route.ts';
 import { ipTcpMetrics } from './ip-tcp-metrics.ts';
 
-const FLAGS: Flags = { s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', 6: '6', o: 'o', oneline: 'o' };
-
-const LINK_FLAGS: readonly (readonly [number, string])[] = [
-  [IFF_LOOPBACK, 'LOOPBACK'], [IFF_BROADCAST, 'BROADCAST'], [IFF_POINTOPOINT, 'POINTOPOINT'], [IFF_MULTICAST, 'MULTICAST'],
-  [IFF_NOARP, 'NOARP'], [IFF_ALLMULTI, 'ALLMULTI'], [IFF_PROMISC, 'PROMISC'], [IFF_UP, 'UP'],
-];
+const FLAGS: Flags = {
+  s: 's', stats: 's', br: 'b', brief: 'b', 4: '4', 6: '6', o: 'o', oneline: 'o', j: 'j', json: 'j',
+  p: 'p', pretty: 'p',
+};
 
 const NUD_NAMES: ReadonlyMap<number, string> = new Map([
   [NUD_NONE, 'NONE'], [NUD_INCOMPLETE, 'INCOMPLETE'], [NUD_REACHABLE, 'REACHABLE'], [NUD_STALE, 'STALE'], [NUD_DELAY, 'DELAY'],
@@ -50,10 +45,11 @@ const NUD_NAMES: ReadonlyMap<number, string> = new Map([
 
 /** `ip` with its arguments. */
 export function ip(host: ToolHost, args: readonly string[]): string {
-  // Options stand before the object; -br is one word among them, not two letters.
+  // Options stand before the object; -br and -json are words among them, not letters.
   const at = args.findIndex((word) => !word.startsWith('-'));
   const options = at < 0 ? args : args.slice(0, at);
-  const { flags } = parseWords('ip', options.map((word) => (word === '-br' ? '--brief' : word)), FLAGS);
+  const isName = (word: string): boolean => word.length > 2 && Object.hasOwn(FLAGS, word.slice(1));
+  const { flags } = parseWords('ip', options.map((word) => (isName(word) ? `-${word}` : word)), FLAGS);
   const [object = '', ...words] = at < 0 ? [] : args.slice(at);
   const [verb = ''] = words;
   const family = familyOf(flags, words);
@@ -62,13 +58,21 @@ export function ip(host: ToolHost, args: readonly string[]): string {
   }
   if (is(object, 'link', 'link') && (verb === 'add' || verb === 'del' || verb === 'delete')) return changeLinks(host, words);
   if (is(object, 'link', 'link')) return isChange('link', verb) ? linkChange(host, words) : link(host, words, flags);
-  if (is(object, 'route', 'route')) return family === 6 ? ip6Route(host, words) : ipRoute(host, words);
+  if (is(object, 'route', 'route')) return route(host, words, family, flags);
   if (is(object, 'neighbour', 'neighbor', 'neigh')) {
     return isChange('neigh', verb) ? neighChange(host, words, family) : neigh(host, words, flags);
   }
-  if (is(object, 'maddress', 'maddr')) return maddr(host, words);
+  if (is(object, 'maddress', 'maddr')) return maddr(host, words, flags);
   if (is(object, 'tcp_metrics', 'tcpmetrics')) return ipTcpMetrics(host, words);
   throw unknownWord('ip', object, 'an object: addr, link, route, neigh, maddr or tcp_metrics');
+}
+
+/** Shows, changes or asks; with `-j` each route that was to be shown becomes an object. */
+function route(host: ToolHost, words: readonly string[], family: number, flags: ReadonlySet<string>): string {
+  const said = family === 6 ? ip6Route(host, words) : ipRoute(host, words);
+  if (!flags.has('j') || said === '') return flags.has('j') && isShow(words[0] ?? 'show') ? jsonText([], false) : said;
+  // What belongs to a route goes on in lines that begin with a blank.
+  return jsonText(said.trimEnd().split(/\n(?! )/).map(routeJson), flags.has('p'));
 }
 
 /** 4 or 6: by the option, else by the addresses on the line; 0 when nothing says which. */
@@ -91,11 +95,13 @@ function is(word: string, ...names: readonly string[]): boolean {
   return word !== '' && names.some((name) => name.startsWith(word));
 }
 
+function isShow(verb: string): boolean {
+  return verb !== '' && ['show', 'list', 'lst', 'ls'].some((word) => word.startsWith(verb));
+}
+
 /** Takes `show`, `list` and `ls` off the front: they are what the tools do anyway. */
 function afterShow(words: readonly string[]): readonly string[] {
-  const [verb] = words;
-  const known = ['show', 'list', 'lst', 'ls'];
-  return verb !== undefined && verb !== '' && known.some((word) => word.startsWith(verb)) ? words.slice(1) : words;
+  return isShow(words[0] ?? '') ? words.slice(1) : words;
 }
 
 /** The devices that `[dev] NAME` means: all of them when nothing is said. */
@@ -118,9 +124,10 @@ function devices(host: ToolHost, words: readonly string[], tool: string): NetDev
 function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
   const devs = devices(host, afterShow(words), 'ip addr');
   const { now } = host.net.cpu;
+  if (flags.has('j')) return addrsJson(devs, flags);
   if (flags.has('b')) {
     const rows = devs.map((dev) => [
-      dev.name.padEnd(16), state(dev).padEnd(14), [
+      dev.name.padEnd(16), linkState(dev).padEnd(14), [
         ...(flags.has('6') ? [] : inetAddrs(dev).map((a) => formatIpv4Prefix(a.addr, a.prefixLen))),
         ...(flags.has('4') ? [] : inet6Addrs(dev).map((a) => formatIpv6Prefix(a.addr, a.prefixLen))),
       ].join(' '),
@@ -136,9 +143,9 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
     lines.push(`${headline(dev)} group default qlen ${String(dev.txQueueLen)}`);
     if (!one) lines.push(hardware(dev));
     for (const a of addrs) {
+      const second = a.secondary ? ' secondary' : '';
       const brd = a.broadcast === 0 ? '' : ` brd ${formatIpv4(a.broadcast)}`;
-      const scope = a.scope === RT_SCOPE_HOST ? 'host' : a.scope === RT_SCOPE_LINK ? 'link' : 'global';
-      lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scope}${a.secondary ? ' secondary' : ''} ${a.label}`);
+            lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scopeName(a.scope)}${second} ${a.label}`);
       lines.push('       valid_lft forever preferred_lft forever');
     }
     lines.push(...lines6);
@@ -147,10 +154,21 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
   return text(lines);
 }
 
+function addrsJson(devs: readonly NetDevice[], flags: ReadonlySet<string>): string {
+  const families = { v4: !flags.has('6'), v6: !flags.has('4') };
+  const all = devs.map((dev) => (flags.has('b') ? briefJson(dev, families) : addrJson(dev, families, flags.has('s'))));
+  const one = families.v4 !== families.v6;
+  return jsonText(one ? all.filter((dev) => (dev['addr_info'] as unknown[]).length > 0) : all, flags.has('p'));
+}
+
 function link(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
   const devs = devices(host, afterShow(words), 'ip link');
+  if (flags.has('j')) {
+    return jsonText(devs.map((dev) => (flags.has('b') ? briefJson(dev, null) : linkJson(dev, flags.has('s')))), flags.has('p'));
+  }
   if (flags.has('b')) {
-    const rows = devs.map((dev) => [dev.name.padEnd(16), state(dev).padEnd(14), formatMac(dev.addr), `<${flagNames(dev)}>`]);
+    const rows = devs.map((dev) =>
+      [dev.name.padEnd(16), linkState(dev).padEnd(14), formatMac(dev.addr), `<${deviceFlags(dev).join(',')}>`]);
     return text(columns(rows, 'llll'));
   }
   const lines: string[] = [];
@@ -164,21 +182,9 @@ function link(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
 /** `2: eth0: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc pfifo_fast state UP` */
 function headline(dev: NetDevice): string {
   const qdisc = dev.qdisc?.kind ?? (dev.up ? 'noqueue' : 'noop');
-  const vlan = vlanDev(dev);
-  const name = vlan === null ? dev.name : `${dev.name}@${vlan.real.name}`;
-  return `${String(dev.ifindex)}: ${name}: <${flagNames(dev)}> mtu ${String(dev.mtu)} qdisc ${qdisc} state ${state(dev)}`;
-}
-
-function flagNames(dev: NetDevice): string {
-  const names = LINK_FLAGS.filter(([bit]) => (dev.flags & bit) !== 0).map(([, name]) => name);
-  if (dev.up && !dev.carrier) names.unshift('NO-CARRIER');
-  if (dev.up && dev.carrier) names.push('LOWER_UP');
-  return names.join(',');
-}
-
-function state(dev: NetDevice): string {
-  if (!dev.up || !dev.carrier) return 'DOWN';
-  return dev.type === ARPHRD_LOOPBACK ? 'UNKNOWN' : 'UP';
+  const below = lowerDevice(dev);
+  const name = below === null ? dev.name : `${dev.name}@${below}`;
+  return `${String(dev.ifindex)}: ${name}: <${deviceFlags(dev).join(',')}> mtu ${String(dev.mtu)} qdisc ${qdisc} state ${linkState(dev)}`;
 }
 
 function hardware(dev: NetDevice): string {
@@ -203,31 +209,43 @@ function traffic(dev: NetDevice): string[] {
 
 function neigh(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
   const only = devices(host, afterShow(words), 'ip neigh');
+  const ip6 = host.net.inet6 as Ipv6;
+  if (flags.has('j')) {
+    const all = [...(flags.has('6') ? [] : host.ip.arp.table.all()), ...(flags.has('4') ? [] : ip6.ndisc.table.all())];
+    const shown = all.filter((n) => isShown(n, only)).map((n) => neighJson(n, neighState(n), flags.has('s')));
+    return jsonText(shown, flags.has('p'));
+  }
   const lines: string[] = [];
   for (const n of flags.has('6') ? [] : host.ip.arp.table.all()) {
-    // Addresses that need no question (broadcast, groups) are not shown, as ip(8) does without `nud all`.
-    if ((n.state & NUD_NOARP) !== 0 || n.state === NUD_NONE || !only.includes(n.dev)) continue;
+    if (!isShown(n, only)) continue;
     const known = (n.state & NUD_VALID) !== 0 ? ` lladdr ${formatMac(n.ha)}` : '';
     lines.push(`${formatIpv4(n.addr)} dev ${n.dev.name}${known}${flags.has('s') ? ages(host, n) : ''} ${neighState(n)}`);
   }
-  if (!flags.has('4')) {
-    lines.push(...neigh6Lines(host.net.inet6 as Ipv6, neighState, (n) => (flags.has('s') ? ages(host, n) : ''), only));
-  }
+  if (!flags.has('4')) lines.push(...neigh6Lines(ip6, neighState, (n) => (flags.has('s') ? ages(host, n) : ''), only));
   return text(lines);
 }
 
+/** Addresses that need no question (broadcast, groups) are not shown, as ip(8) does without `nud all`. */
+function isShown(n: Neighbour, only: readonly NetDevice[]): boolean {
+  return (n.state & NUD_NOARP) === 0 && n.state !== NUD_NONE && only.includes(n.dev);
+}
+
 /** `ip maddr`: what cards take in, and the groups that were joined. */
-function maddr(host: ToolHost, words: readonly string[]): string {
+function maddr(host: ToolHost, words: readonly string[], flags: ReadonlySet<string>): string {
+  const devs = devices(host, afterShow(words), 'ip maddr');
+  if (flags.has('j')) return jsonText(devs.map(maddrJson), flags.has('p'));
   const lines: string[] = [];
-  for (const dev of devices(host, afterShow(words), 'ip maddr')) {
+  const users = (n: number): string => (n > 1 ? ` users ${String(n)}` : '');
+  for (const dev of devs) {
     lines.push(`${String(dev.ifindex)}:\t${dev.name}`);
-    for (const mc of dev.mcAddrs) lines.push(`\tlink  ${formatMac(mc.addr)}${mc.users > 1 ? ` users ${String(mc.users)}` : ''}`);
-    if (dev.inDev === null) continue;
-    for (const group of (dev.inDev as InDevice).groups.values()) {
-      const users = group.members.length;
-      lines.push(`\tinet  ${formatIpv4(group.group)}${users > 1 ? ` users ${String(users)}` : ''}`);
+    for (const mc of dev.mcAddrs) lines.push(`\tlink  ${formatMac(mc.addr)}${users(mc.users)}`);
+    if (dev.inDev !== null) {
+      for (const { group, members } of (dev.inDev as InDevice).groups.values()) {
+        lines.push(`\tinet  ${formatIpv4(group)}${users(members.length)}`);
+      }
+      lines.push(`\tinet  ${formatIpv4(INADDR_ALLHOSTS)}`);
     }
-    lines.push(`\tinet  ${formatIpv4(INADDR_ALLHOSTS)}`);
+    for (const group of in6DevOf(dev)?.groups ?? []) lines.push(`\tinet6 ${formatIpv6(group.addr)}${users(group.users)}`);
   }
   return text(lines);
 }

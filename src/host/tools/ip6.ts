@@ -10,12 +10,13 @@ import { NUD_NOARP, NUD_NONE, NUD_VALID, type Neighbour } from '../../neigh/neig
 /** The lines of a device's IPv6 addresses. */
 export function addr6Lines(dev: NetDevice, now: number): string[] {
   return inet6Addrs(dev).flatMap((ifa) => [
-    `    inet6 ${formatIpv6Prefix(ifa.addr, ifa.prefixLen)} scope ${scopeOf(ifa)}${flagsOf(ifa)} `,
+    `    inet6 ${formatIpv6Prefix(ifa.addr, ifa.prefixLen)} scope ${scope6Name(ifa)}${flagsOf(ifa)} `,
     `       valid_lft ${lifetime(ifa.validUntil, now)} preferred_lft ${ifa.deprecated ? '0sec' : lifetime(ifa.preferredUntil, now)}`,
   ]);
 }
 
-function scopeOf(ifa: Inet6IfAddr): string {
+/** `global`, as ip(8) names the scope of an address. */
+export function scope6Name(ifa: Inet6IfAddr): string {
   return in6IsLoopback(ifa.addr) ? 'host' : in6IsLinklocal(ifa.addr) ? 'link' : 'global';
 }
 

@@ -9,27 +9,31 @@ import { IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_RUNNING, IFF_UP } from 
 import { ipv4Mask } from '../../lib/addr.ts';
 import { TCP_CLOSE, TCP_LISTEN } from '../../sock/constants.ts';
 import { columns, matches, parseWords, text, unknownWord, type Flags, type ToolHost } from './command.ts';
+import { jsonText } from './ip-json.ts';
 import { connected, netstatStateName, showAddress, tcpRows, udpRows, type SocketRow } from './sockets.ts';
 
-const NSTAT_FLAGS: Flags = { a: 'a', ignore: 'a', z: 'z', zeros: 'z', s: 's', noupdate: 's' };
+const NSTAT_FLAGS: Flags = { a: 'a', ignore: 'a', z: 'z', zeros: 'z', s: 's', noupdate: 's', j: 'j', json: 'j', p: 'p', pretty: 'p' };
 const NETSTAT_FLAGS: Flags = {
   s: 's', statistics: 's', t: 't', tcp: 't', u: 'u', udp: 'u', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n',
   p: 'p', i: 'i', interfaces: 'i', r: 'r', route: 'r',
 };
 
 /**
- * `nstat [-z] [PATTERN…]`: every counter that is not zero (-z: all), by its exact name; patterns with `*` and `?` choose.
+ * `nstat [-z] [-j] [PATTERN…]`: every counter that is not zero (-z: all), by its exact name; patterns with `*` and `?` choose.
  * Differs: the original shows what changed since it was called last and keeps that in a file; here values are since boot, as with -a.
  */
 export function nstat(host: ToolHost, args: readonly string[]): string {
   const { flags, rest } = parseWords('nstat', args, NSTAT_FLAGS);
   const rows: string[][] = [];
+  const values: Record<string, number> = {};
   MIB_NAMES.forEach((name, i) => {
     const value = host.net.mib[i]!;
     if (value === 0 && !flags.has('z')) return;
     if (rest.length > 0 && !rest.some((pattern) => matches(name, pattern))) return;
     rows.push([name.padEnd(31), String(value).padEnd(18), '0.0']);
+    values[name] = value;
   });
+  if (flags.has('j')) return jsonText({ kernel: values }, flags.has('p'));
   return text(['#kernel', ...columns(rows, 'lll')]);
 }
 
@@ -45,20 +49,19 @@ export function netstat(host: ToolHost, args: readonly string[]): string {
 
 // ---- counters -------------------------------------------------------------------------------------------------------
 
-/** Name of a section → how its counters begin; the longer beginnings come first. */
-const SECTIONS: readonly (readonly [string, string])[] = [
-  ['Ip', 'Ip'], ['Icmp', 'Icmp'], ['Tcp', 'Tcp'], ['Udp', 'Udp'], ['TcpExt', 'TcpExt'], ['IpExt', 'IpExt'],
+/** The sections, by how the names of their counters begin: Linux's groups of /proc/net/snmp, snmp6 and netstat. */
+const SECTIONS: readonly string[] = [
+  'Ip', 'Icmp', 'Tcp', 'Udp', 'Ip6', 'Icmp6', 'Udp6', 'TcpExt', 'IpExt',
 ];
 
+/** The longest beginning that a counter's name has: Ip6InReceives is Ip6's. */
 function sectionOf(name: string): string {
-  if (name.startsWith('TcpExt')) return 'TcpExt';
-  if (name.startsWith('IpExt')) return 'IpExt';
-  return SECTIONS.find(([, prefix]) => name.startsWith(prefix))?.[0] ?? 'Other';
+  return SECTIONS.filter((section) => name.startsWith(section)).reduce((best, one) => (one.length > best.length ? one : best), '');
 }
 
 function counters(host: ToolHost, flags: ReadonlySet<string>): string {
   const lines: string[] = [];
-  for (const [section, prefix] of SECTIONS) {
+  for (const section of SECTIONS) {
     if (flags.has('t') !== flags.has('u') && !section.startsWith(flags.has('t') ? 'Tcp' : 'Udp')) continue;
     lines.push(`${section}:`);
     // The extensions have a hundred counters, most of them zero on most days.
@@ -66,7 +69,7 @@ function counters(host: ToolHost, flags: ReadonlySet<string>): string {
     MIB_NAMES.forEach((name, i) => {
       if (sectionOf(name) !== section) return;
       const value = host.net.mib[i]!;
-      if (value !== 0 || all) lines.push(`    ${name.slice(prefix.length)}: ${String(value)}`);
+      if (value !== 0 || all) lines.push(`    ${name.slice(section.length)}: ${String(value)}`);
     });
     if (section === 'Tcp') lines.push(`    CurrEstab: ${String(host.tcp.currEstab)}`);
   }

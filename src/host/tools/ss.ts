@@ -5,6 +5,7 @@
  *     ss -ti               with TCP_INFO          ss -uan     UDP
  *     ss -tano             with timers            ss -tm      with memory
  *     ss -wan              raw sockets         ss -6tl     one family
+ *     ss -xan              Unix sockets
  *     ss -s                how many there are
  *     ss -tan state time-wait sport = :80         filters: state, sport, dport, src, dst
  */
@@ -12,15 +13,17 @@ import {
   TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../../sock/constants.ts';
-import type { InetSock } from '../../sock/sock.ts';
+import type { Sock } from '../../sock/sock.ts';
 import { TcpSock } from '../../tcp/sock.ts';
+import type { Ipv6 } from '../../ip/v6/ipv6.ts';
 import { columns, parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
 import { connected, rawRows, showEnd, stateName, tcpRows, udpRows, type SocketRow } from './sockets.ts';
+import { unixRows, type UnixRow } from './unix-sockets.ts';
 import { tcpInfoText } from './tcp-info.ts';
 
 const FLAGS: Flags = {
   t: 't', tcp: 't', u: 'u', udp: 'u', w: 'w', raw: 'w', a: 'a', all: 'a', l: 'l', listening: 'l', n: 'n', numeric: 'n', i: 'i', info: 'i',
-  m: 'm', memory: 'm', o: 'o', options: 'o', p: 'p', processes: 'p', r: 'r', resolve: 'r', s: 's', summary: 's', H: 'H',
+  m: 'm', memory: 'm', o: 'o', options: 'o', p: 'p', processes: 'p', r: 'r', resolve: 'r', s: 's', summary: 's', H: 'H', x: 'x', unix: 'x',
   'no-header': 'H', O: 'O', oneline: 'O', e: 'e', extended: 'e', 4: '4', ipv4: '4', 6: '6', ipv6: '6',
 };
 
@@ -51,46 +54,68 @@ export function ss(host: ToolHost, args: readonly string[]): string {
   const { flags, rest } = parseWords('ss', args, FLAGS);
   if (flags.has('s')) return summary(host);
   const filter = parseFilter(host, rest);
-  const kinds = ['u', 't', 'w'].filter((kind) => flags.has(kind));
-  const asked = (kind: string): boolean => kinds.length === 0 || kinds.includes(kind);
+  const kinds = ['u', 't', 'w', 'x'].filter((kind) => flags.has(kind));
+  const family = flags.has('4') || flags.has('6');
+  // Filters by address and port, and a family, ask for internet sockets.
+  const unasked = (kind: string): boolean => kind !== 'x' || (!family && filter.tests.length === 0);
+  const asked = (kind: string): boolean => (kinds.length === 0 ? unasked(kind) : kinds.includes(kind));
   const rows: SocketRow[] = [];
   if (asked('w')) rows.push(...rawRows(host));
   if (asked('u')) rows.push(...udpRows(host));
   if (asked('t')) rows.push(...tcpRows(host));
-  return layOut(host, rows.filter((row) => shown(row, flags, filter)), flags, kinds.length !== 1);
+  const unix = asked('x') ? unixRows(host).filter((row) => stateShown(row.state, row.state === TCP_ESTABLISHED, flags, filter)) : [];
+  const entries = [...unix.map((row) => unixEntry(host, row, flags)),
+    ...rows.filter((row) => shown(row, flags, filter)).map((row) => inetEntry(host, row, flags))];
+  return layOut(entries, flags, kinds.length !== 1 || kinds[0] === 'x');
+}
+
+/** Is a socket of this state shown? */
+function stateShown(state: number, isConnected: boolean, flags: ReadonlySet<string>, filter: Filter): boolean {
+  if (filter.states !== null) return filter.states.includes(state);
+  if (flags.has('l')) return state === TCP_LISTEN || state === TCP_CLOSE;
+  return flags.has('a') || isConnected;
 }
 
 function shown(row: SocketRow, flags: ReadonlySet<string>, filter: Filter): boolean {
   if (flags.has('4') !== flags.has('6') && flags.has('6') !== (row.saddr6 !== null)) return false;
-  if (filter.states !== null) {
-    if (!filter.states.includes(row.state)) return false;
-  } else if (flags.has('l')) {
-    if (row.state !== TCP_LISTEN && row.state !== TCP_CLOSE) return false;
-  } else if (!flags.has('a') && !connected(row)) {
-    return false;
-  }
-  return filter.tests.every((test) => test(row));
+  return stateShown(row.state, connected(row), flags, filter) && filter.tests.every((test) => test(row));
 }
 
-function layOut(host: ToolHost, rows: readonly SocketRow[], flags: ReadonlySet<string>, netid: boolean): string {
+/** A line of the table, and what stands below it. */
+interface Entry {
+  readonly cells: readonly string[];
+  readonly detail: string;
+}
+
+function inetEntry(host: ToolHost, row: SocketRow, flags: ReadonlySet<string>): Entry {
   const names = flags.has('r') && !flags.has('n');
-  const cells = rows.map((row) => {
-    const wild = row.state === TCP_LISTEN || row.state === TCP_CLOSE;
-    const device = row.device === '' ? '' : `%${row.device}`;
-    return [
-      row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
-      showEnd(host, row, false, names) + device, `:${String(row.sport)}`,
-      showEnd(host, row, true, names), (wild || row.protocol === 'raw') && row.dport === 0 ? ':*' : `:${String(row.dport)}`,
-      endOfLine(host, row, flags),
-    ];
-  });
+  const wild = row.state === TCP_LISTEN || row.state === TCP_CLOSE;
+  const device = row.device === '' ? '' : `%${row.device}`;
+  const cells = [
+    row.protocol, stateName(row.state), String(row.recvq), String(row.sendq),
+    showEnd(host, row, false, names) + device, `:${String(row.sport)}`,
+    showEnd(host, row, true, names), (wild || row.protocol === 'raw') && row.dport === 0 ? ':*' : `:${String(row.dport)}`,
+    endOfLine(host, row.sk, row.timer, flags),
+  ];
+  return { cells, detail: details(row, flags) };
+}
+
+function unixEntry(host: ToolHost, row: UnixRow, flags: ReadonlySet<string>): Entry {
+  const cells = [
+    row.netid, stateName(row.state), String(row.recvq), String(row.sendq), row.local, ` ${String(row.ino)}`, row.peer,
+    ` ${String(row.peerIno)}`, endOfLine(host, row.sk, '', flags),
+  ];
+  return { cells, detail: flags.has('m') ? memory(row.sk) : '' };
+}
+
+function layOut(entries: readonly Entry[], flags: ReadonlySet<string>, netid: boolean): string {
+  const cells = entries.map((entry) => entry.cells);
   const head = ['Netid', 'State', 'Recv-Q', 'Send-Q', 'Local Address', ':Port', 'Peer Address', ':Port', 'Process'];
   const table = flags.has('H') ? cells : [head, ...cells];
   const lines = columns(table.map(joinPorts(table)).map((row) => (netid ? row : row.slice(1))), netid ? 'llllrrl' : 'lllrrl');
-  const more = rows.map((row) => details(row, flags));
   const out: string[] = [];
   lines.forEach((line, i) => {
-    const detail = more[flags.has('H') ? i : i - 1] ?? '';
+    const detail = entries[flags.has('H') ? i : i - 1]?.detail ?? '';
     if (detail === '') out.push(line);
     else if (flags.has('O')) out.push(`${line} ${detail}`);
     else out.push(line, `\t ${detail}`);
@@ -108,13 +133,13 @@ function joinPorts(table: readonly (readonly string[])[]): (row: readonly string
   ];
 }
 
-function endOfLine(host: ToolHost, row: SocketRow, flags: ReadonlySet<string>): string {
+function endOfLine(host: ToolHost, sk: Sock | null, timer: string, flags: ReadonlySet<string>): string {
   const words: string[] = [];
-  if (flags.has('p') && row.sk !== null) {
-    const users = host.users(row.sk);
+  if (flags.has('p') && sk !== null) {
+    const users = host.users(sk);
     if (users !== '') words.push(users);
   }
-  if (flags.has('o') && row.timer !== '') words.push(`timer:(${row.timer})`);
+  if (flags.has('o') && timer !== '') words.push(`timer:(${timer})`);
   return words.join(' ');
 }
 
@@ -128,7 +153,7 @@ function details(row: SocketRow, flags: ReadonlySet<string>): string {
 }
 
 /** `skmem:(…)`: as SO_MEMINFO counts. */
-function memory(sk: InetSock): string {
+function memory(sk: Sock): string {
   const forward = sk.receiveQueue.qlen + sk.writeQueue.qlen === 0 ? 0 : 4096 - ((sk.rmemAlloc + sk.wmemQueued) & 4095);
   return `skmem:(r${String(sk.rmemAlloc)},rb${String(sk.rcvbuf)},t${String(sk.wmemAlloc)},tb${String(sk.sndbuf)},`
     + `f${String(forward)},w${String(sk.wmemQueued)},o0,bl0,d${String(sk.drops)})`;
@@ -138,6 +163,8 @@ function summary(host: ToolHost): string {
   const tcp = tcpRows(host);
   const udp = udpRows(host);
   const raw = rawRows(host);
+  const frags = host.ip.frags.table.queues;
+  const frags6 = (host.net.inet6 as Ipv6).frags.table.queues;
   const count = (state: number): number => tcp.filter((row) => row.state === state).length;
   const waiting = count(TCP_TIME_WAIT);
   const all = [...raw, ...udp, ...tcp.filter((row) => row.sk !== null)];
@@ -147,10 +174,10 @@ function summary(host: ToolHost): string {
   };
   const rows = [
     ['Transport', 'Total', 'IP', 'IPv6'], line('RAW', raw), line('UDP', udp), line('TCP', tcp.filter((row) => row.sk !== null)),
-    line('INET', all), ['FRAG', '0', '0', '0'],
+    line('INET', all), ['FRAG', String(frags + frags6), String(frags), String(frags6)],
   ];
   return text([
-    `Total: ${String(tcp.length + udp.length + raw.length)}`,
+    `Total: ${String(all.length + host.unixSockets().length)}`,
     `TCP:   ${String(tcp.length)} (estab ${String(count(TCP_ESTABLISHED))}, closed ${String(waiting + count(TCP_CLOSE))}, `
       + `orphaned ${String(host.tcp.orphanCount)}, timewait ${String(waiting)})`,
     '',

@@ -38,6 +38,7 @@ export function procFile(kernel: Kernel, path: string): string | null {
     case '/proc/net/udp6': return sockets(udpRows(kernel.tools), true);
     case '/proc/net/netstat': return counters(kernel, ['TcpExt', 'IpExt']);
     case '/proc/net/snmp': return counters(kernel, ['Ip', 'Icmp', 'Tcp', 'Udp']);
+    case '/proc/net/snmp6': return counters6(kernel);
     default: return null;
   }
 }
@@ -88,6 +89,13 @@ function counters(kernel: Kernel, sections: readonly string[]): string {
     lines.push(`${section}: ${names.map(([name]) => name.slice(section.length)).join(' ')}`);
     lines.push(`${section}: ${names.map(([, i]) => String(kernel.stack.net.mib[i]!)).join(' ')}`);
   }
+  return `${lines.join('\n')}\n`;
+}
+
+/** IPv6's: one to a line. */
+function counters6(kernel: Kernel): string {
+  const lines = MIB_NAMES.flatMap((name, i) =>
+    (sectionOf(name).endsWith('6') ? [`${name.padEnd(32)}\t${String(kernel.stack.net.mib[i]!)}`] : []));
   return `${lines.join('\n')}\n`;
 }
 
