@@ -67,7 +67,7 @@ test('a short frame is padded to 60 bytes on the cable', () => {
 });
 
 test('frames leave at the speed of the card, one behind the other', () => {
-  const p = pair({ ...EXACT, card: { speed: '1gbit', rxUsecs: 0 } });
+  const p = pair({ ...EXACT, card: { speed: '1gbit', rxUsecs: 0, bql: false } });
   const times: number[] = [];
   p.b.net.packetTypes.set(ETH_P_IP, { rcv: (skb) => {
     times.push(p.sim.now);
