@@ -6,7 +6,7 @@ import { cpus } from 'node:os';
 import { writeFileSync } from 'node:fs';
 import { measure, table, type Measurement, type Result } from './harness.ts';
 import { gossipMeasurements } from './gossip.ts';
-import { httpMeasurements } from './http.ts';
+import { installedMeasurements } from './installed.ts';
 import { socketMeasurements } from './sockets.ts';
 import { stackMeasurements } from './stack.ts';
 
@@ -36,7 +36,7 @@ function parse(args: readonly string[]): Options {
 const options = parse(process.argv.slice(2));
 const scale = options.quick ? 0.1 : 1;
 const all: Measurement[] = [
-  ...socketMeasurements(scale), ...httpMeasurements(scale), ...stackMeasurements(scale), ...gossipMeasurements(scale),
+  ...socketMeasurements(scale), ...installedMeasurements(scale), ...stackMeasurements(scale), ...gossipMeasurements(scale),
 ];
 for (const name of options.only ?? []) {
   if (!all.some((m) => m.name === name)) usage(`no measurement is called ${name}; there are ${all.map((m) => m.name).join(', ')}`);

@@ -9,10 +9,11 @@ import { build } from 'esbuild';
 import { spawnToEnd } from '../scripts/spawn.ts';
 import { ROOT } from '../scripts/tidy.ts';
 
-const outfile = join(ROOT, '.cache/bench/main.mjs');
+const outdir = join(ROOT, '.cache/bench');
 await build({
-  entryPoints: [join(ROOT, 'bench/main.ts')], outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20',
-  packages: 'external', logLevel: 'error',
+  entryPoints: ['bench/main.ts', 'bench/installed-program.ts', 'src/register.ts'].map((file) => join(ROOT, file)),
+  entryNames: '[name]', outExtension: { '.js': '.mjs' }, outdir, bundle: true, splitting: true, platform: 'node', format: 'esm',
+  target: 'node20', packages: 'external', logLevel: 'error',
 });
-const { code } = await spawnToEnd(process.execPath, [outfile, ...process.argv.slice(2)], { cwd: process.cwd() });
+const { code } = await spawnToEnd(process.execPath, [join(outdir, 'main.mjs'), ...process.argv.slice(2)], { cwd: process.cwd() });
 process.exitCode = code;
