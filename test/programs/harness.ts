@@ -11,6 +11,7 @@ import assert from 'node:assert/strict';
 import { once, type EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { install, World, type CableOptions, type Host } from '../../mod.ts';
+import { NS_PER_MS, parseDuration } from '../../src/lib/units.ts';
 import { conservation, everyDropNamed } from '../../src/testing/checkers.ts';
 import { checkNoTcpLeft, checkNoUdpLeft, checkPool } from '../../src/testing/invariants.ts';
 
@@ -39,6 +40,8 @@ export interface Stage {
   readonly server: Host;
   readonly client: Host;
   readonly cable: Cable;
+  /** More hosts, on a switch: the way from one to another is as long, and as rough, as from client to server. */
+  readonly lan: (names: readonly string[]) => Host[];
   /** Virtual milliseconds since the story began. */
   readonly elapsed: () => number;
   /** Lets virtual time pass. */
@@ -73,6 +76,7 @@ export async function play(story: Story, options: PlayOptions = {}): Promise<Pla
       const ends: (() => unknown)[] = [];
       const stage: Stage = {
         world, server, client, cable,
+        lan: (names) => lan(world, names, options.cable ?? CALM),
         elapsed: () => world.now,
         sleep: (time) => new Promise((resolve) => void setTimeout(resolve, time)),
         after: (end) => void ends.push(end),
@@ -91,6 +95,17 @@ export async function play(story: Story, options: PlayOptions = {}): Promise<Pla
     world.stop();
     uninstall();
   }
+}
+
+/** Two cables of half the delay, and of half the loss, make up the way through the switch. */
+function lan(world: World, names: readonly string[], { delay = 0, loss = 0 }: CableOptions): Host[] {
+  const middle = world.switch('lan');
+  const half = { delay: parseDuration(delay, 'delay') / 2 / NS_PER_MS, loss: 1 - Math.sqrt(1 - Number(loss)) };
+  return names.map((name) => {
+    const host = world.host(name);
+    world.cable(host, middle, half);
+    return host;
+  });
 }
 
 /** Fails when a story is too long. Runs on the world's clock. */
