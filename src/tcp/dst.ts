@@ -1,14 +1,11 @@
 /** A connection and its way (`sk.dst`), whatever the family. */
 import type { Dst } from '../sock/dst.ts';
-import { GSO_MAX_SIZE, type TcpSock } from './sock.ts';
-
-/** What a super-packet keeps free for headers (Linux: MAX_TCP_HEADER + 1). */
-const HEADERS_OF_GSO = 321;
+import { GSO_MAX_SIZE, MAX_TCP_HEADER, type TcpSock } from './sock.ts';
 
 /** What the device of the way can take at once (Linux: sk_setup_caps). The way is the socket's from here on. */
 export function tcpSetupCaps(tp: TcpSock, dst: Dst): void {
   tp.dst = dst;
-  tp.gsoMaxSize = Math.min(GSO_MAX_SIZE, dst.dev.gsoMaxSize - HEADERS_OF_GSO);
+  tp.gsoMaxSize = Math.min(GSO_MAX_SIZE, dst.dev.gsoMaxSize - MAX_TCP_HEADER - 1);
   tp.gsoMaxSegs = tp.md5Key === null ? dst.dev.gsoMaxSegs : 1; // each segment has a signature of its own
 }
 

@@ -219,6 +219,7 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
   child.lrcvtimeUs = net.nowUs;
   child.lsndtimeUs = net.nowUs;
   child.totalRetrans = req.numRetrans;
+  child.segsIn = 1; // the SYN, once, however often it came
   child.tsoffset = req.tsOff;
   child.lastOowAckMs = req.lastOowAckMs;
   child.sackOk = req.sackOk;

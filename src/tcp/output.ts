@@ -250,7 +250,8 @@ function tcpEventDataSent(tp: TcpSock): void {
 function tcpAcceptableSeq(tp: TcpSock): number {
   const end = tcpWndEnd(tp);
   const beyond = (tp.sndNxt - end) | 0;
-  if (beyond <= 0 || (tp.wscaleOk && beyond < 1 << tp.sndWscale)) return tp.sndNxt;
+  // Less than a unit of window scale is no shrinking but rounding. (Linux takes its own scale for the peer's.)
+  if (beyond <= 0 || (tp.wscaleOk && beyond < 1 << tp.rcvWscale)) return tp.sndNxt;
   return end;
 }
 

@@ -7,7 +7,7 @@
 import { Mib } from '../dev/mib.ts';
 import { sharePayload } from '../skb/copy.ts';
 import { MAX_SKB_FRAGS, type SkBuff } from '../skb/sk-buff.ts';
-import { TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
+import { TCP_FLAG_SYN } from '../wire/tcp.ts';
 import { FLAG_DATA_SACKED, FLAG_DSACKING_ACK, FLAG_DSACK_TLP, FLAG_ORIG_SACK_ACKED } from './flags.ts';
 import { tcpHighestSackSeq } from './flight.ts';
 import { tcpRackAdvance } from './rack.ts';
@@ -22,8 +22,8 @@ import {
 const RETRANS: number = TCPCB_SACKED_RETRANS | TCPCB_EVER_RETRANS;
 /** What is known of a segment now; that it was retransmitted once stands beside it. */
 const TAGBITS: number = TCPCB_SACKED_ACKED | TCPCB_SACKED_RETRANS | TCPCB_LOST;
-/** Longest skb that merging makes. */
-const MERGE_MAX = 65535;
+/** Longest skb that merging makes: 65,535 segments of the least size that a card would cut. */
+const MERGE_MAX: number = 65535 * 8;
 
 /** Digests the SACK blocks of an ACK (in `tp.rxOpt`). What it found is in `st` and in the scoreboard. */
 export function tcpSacktagWriteQueue(tp: TcpSock, ackSkb: SkBuff, priorSndUna: number, st: AckState): void {
@@ -39,6 +39,7 @@ export function tcpSacktagWriteQueue(tp: TcpSock, ackSkb: SkBuff, priorSndUna: n
   if (tp.packetsOut === 0) return;
 
   scratch.numSacks = 0;
+  scratch.dupIndex = -1;
   for (let i = 0; i < rxOpt.numSacks; i++) {
     const start = rxOpt.sacks[2 * i]!;
     const end = rxOpt.sacks[2 * i + 1]!;
@@ -48,10 +49,11 @@ export function tcpSacktagWriteQueue(tp: TcpSock, ackSkb: SkBuff, priorSndUna: n
       continue;
     }
     if (((end - priorSndUna) | 0) <= 0) continue;
-    if (isDup) sacktagWalk(tp, sackSeek(tp, start), start, end, true, st);
-    else insertSorted(scratch.sacks, scratch.numSacks++, start, end);
+    const at = insertSorted(scratch.sacks, scratch.numSacks++, start, end);
+    if (isDup) scratch.dupIndex = at;
+    else if (at <= scratch.dupIndex) scratch.dupIndex++;
   }
-  for (let i = 0; i < scratch.numSacks; i++) sacktagBlock(tp, scratch.sacks[2 * i]!, scratch.sacks[2 * i + 1]!, st);
+  sacktagBlocks(tp, st);
   rememberBlocks(tp);
   if (tp.caState !== TCP_CA_Loss || tp.undoMarker !== 0) tcpCheckSackReordering(tp, st.reord, false);
 }
@@ -64,7 +66,8 @@ function countInvalid(tp: TcpSock, ackSkb: SkBuff, isDup: boolean, end: number):
   }
 }
 
-function insertSorted(sacks: Int32Array, n: number, start: number, end: number): void {
+/** Returns where it went. */
+function insertSorted(sacks: Int32Array, n: number, start: number, end: number): number {
   let i = n;
   while (i > 0 && ((sacks[2 * i - 2]! - start) | 0) > 0) {
     sacks[2 * i] = sacks[2 * i - 2]!;
@@ -73,22 +76,54 @@ function insertSorted(sacks: Int32Array, n: number, start: number, end: number):
   }
   sacks[2 * i] = start;
   sacks[2 * i + 1] = end;
+  return i;
 }
 
-/** Tags one block, leaving out what the blocks of the last ACK covered. */
-function sacktagBlock(tp: TcpSock, start: number, end: number, st: AckState): void {
+/**
+ * Tags the blocks in order, leaving out what the blocks of the last ACK covered. A D-SACK that lies in the block before it is
+ * dealt with on the way through that one (Linux: the loop of tcp_sacktag_write_queue; where an skb is cut or joined depends on it).
+ */
+function sacktagBlocks(tp: TcpSock, st: AckState): void {
+  const { sacks, numSacks, dupIndex } = tp.tcp.scratch;
   const known = tp.recvSackCache;
-  let from = start;
-  for (let i = 0; i < tp.recvSackCacheLen; i++) {
-    const knownStart = known[2 * i]!;
-    const knownEnd = known[2 * i + 1]!;
-    if (((from - knownEnd) | 0) >= 0) continue;
-    if (((end - knownStart) | 0) <= 0) break;
-    if (((from - knownStart) | 0) < 0) sacktagWalk(tp, sackSeek(tp, from), start, knownStart, false, st);
-    from = knownEnd;
-    if (((end - from) | 0) <= 0) return;
+  const numKnown = tp.recvSackCacheLen;
+  let skb: SkBuff | null = null;
+  let k = 0;
+  let i = 0;
+  while (i < numSacks) {
+    const start = sacks[2 * i]!;
+    const end = sacks[2 * i + 1]!;
+    const dup = i === dupIndex;
+    const nextDup = i + 1 === dupIndex ? dupIndex : -1;
+    while (k < numKnown && ((start - known[2 * k + 1]!) | 0) >= 0) k++;
+    if (k < numKnown && !dup && ((end - known[2 * k]!) | 0) > 0) {
+      const knownStart = known[2 * k]!;
+      const knownEnd = known[2 * k + 1]!;
+      if (((start - knownStart) | 0) < 0) skb = sacktagWalk(tp, sackSkip(tp, skb, start), start, knownStart, false, nextDup, st);
+      if (((end - knownEnd) | 0) <= 0) {
+        i++;
+        continue;
+      }
+      if (nextDup >= 0 && ((sacks[2 * nextDup]! - knownEnd) | 0) < 0) {
+        skb = sacktagWalk(tp, sackSkip(tp, skb, sacks[2 * nextDup]!), sacks[2 * nextDup]!, sacks[2 * nextDup + 1]!, true, -1, st);
+      }
+      k++;
+      if (tcpHighestSackSeq(tp) !== knownEnd) {
+        skb = sackSkip(tp, skb, knownEnd);
+        continue;
+      }
+      skb = tp.highestSack;
+      if (skb === null) return;
+    } else {
+      if (((start - tcpHighestSackSeq(tp)) | 0) >= 0) {
+        skb = tp.highestSack;
+        if (skb === null) return;
+      }
+      skb = sackSkip(tp, skb, start);
+    }
+    skb = sacktagWalk(tp, skb, start, end, dup, nextDup, st);
+    i++;
   }
-  sacktagWalk(tp, sackSeek(tp, from), start, end, false, st);
 }
 
 /** The blocks of this ACK, sorted, are what the next one's need not repeat. */
@@ -114,22 +149,40 @@ function sackSeek(tp: TcpSock, seq: number): SkBuff | null {
   return skb;
 }
 
-/** Tags what lies in start…end, from `first` on; cuts super-packets at the edges. */
-function sacktagWalk(tp: TcpSock, first: SkBuff | null, start: number, end: number, dup: boolean, st: AckState): void {
+/** On from `skb`, if that is not beyond `seq` already. */
+function sackSkip(tp: TcpSock, skb: SkBuff | null, seq: number): SkBuff | null {
+  return skb !== null && ((skb.seq - seq) | 0) > 0 ? skb : sackSeek(tp, seq);
+}
+
+/**
+ * Tags what lies in start…end, from `first` on; cuts super-packets at the edges. `nextDup` not -1: the D-SACK block of that place
+ * lies there, too. Returns where it stopped, null at the end of the queue.
+ */
+function sacktagWalk(
+  tp: TcpSock, first: SkBuff | null, start: number, end: number, dup: boolean, nextDup: number, st: AckState,
+): SkBuff | null {
+  const { sacks } = tp.tcp.scratch;
   let skb = first;
   while (skb !== null && ((skb.seq - end) | 0) < 0) {
-    const match = tcpMatchSkbToSack(tp, skb, start, end);
+    const whole = skb.endSeq;
+    let match = 0;
+    if (nextDup >= 0 && ((skb.seq - sacks[2 * nextDup + 1]!) | 0) < 0) {
+      match = tcpMatchSkbToSack(tp, skb, sacks[2 * nextDup]!, sacks[2 * nextDup + 1]!);
+    }
+    const inDup = match > 0;
+    if (!inDup) match = tcpMatchSkbToSack(tp, skb, start, end);
     if (match < 0) break;
     if (match > 0) {
-      tcpSacktagOne(tp, skb, dup, st);
+      tcpSacktagOne(tp, skb, dup || inDup, st);
       tcpRateSkbDelivered(tp, skb, st);
       if ((skb.sacked & TCPCB_SACKED_ACKED) !== 0 && skb.tsQueued) tsortedRemove(tp, skb);
       if (((skb.seq - tcpHighestSackSeq(tp)) | 0) >= 0) tp.highestSack = skb.next;
       tp.sackHint = skb;
-      skb = tryMerge(tp, skb);
+      if (!inDup) skb = tryMerge(tp, skb, skb.endSeq === whole);
     }
     skb = skb.next;
   }
+  return skb;
 }
 
 /** 1: the block covers the segment (which was cut to fit, if need be); 0: not; -1: it covers less than a segment of it. */
@@ -203,29 +256,47 @@ function noteOriginalSacked(tp: TcpSock, skb: SkBuff, st: AckState): void {
   st.lastSackt = skb.sentUs;
 }
 
-/** Joins a SACKed segment to a SACKed one before it, so that long runs are short in the queue. Returns the one that stays. */
-function tryMerge(tp: TcpSock, skb: SkBuff): SkBuff {
+/**
+ * Joins a SACKed segment to a SACKed one before it, so that long runs are short in the queue; if it was not just cut off (`whole`),
+ * it may have been the hole between that and the next one. Returns the one that stays.
+ */
+function tryMerge(tp: TcpSock, skb: SkBuff, whole: boolean): SkBuff {
   const { prev } = skb;
-  if (prev === null || (prev.sacked & TAGBITS) !== TCPCB_SACKED_ACKED || (skb.sacked & TAGBITS) !== TCPCB_SACKED_ACKED) return skb;
-  if (prev.eor || ((prev.tcpFlags | skb.tcpFlags) & (TCP_FLAG_SYN | TCP_FLAG_FIN)) !== 0) return skb;
-  const mss = prev.gsoSegs > 1 ? prev.gsoSize : prev.len;
-  if (prev.len !== prev.gsoSegs * mss || skb.len > skb.gsoSegs * mss || skb.len <= (skb.gsoSegs - 1) * mss) return skb;
-  if (prev.len + skb.len > MERGE_MAX || prev.nrFrags + skb.nrFrags > MAX_SKB_FRAGS) return skb;
+  if (prev === null || !mayMerge(prev, skb)) return skb;
+  merge(tp, prev, skb);
+  const { next } = prev;
+  if (whole && next !== null && mayMerge(prev, next)) merge(tp, prev, next);
+  return prev;
+}
+
+/** Both SACKed and nothing else, with data, in segments of the same size. */
+function mayMerge(prev: SkBuff, skb: SkBuff): boolean {
+  if ((prev.sacked & TAGBITS) !== TCPCB_SACKED_ACKED || (skb.sacked & TAGBITS) !== TCPCB_SACKED_ACKED) return false;
+  if (prev.eor || ((prev.tcpFlags | skb.tcpFlags) & TCP_FLAG_SYN) !== 0 || prev.len === 0 || skb.len === 0) return false;
+  if (segmentLen(prev) !== segmentLen(skb)) return false;
+  return prev.len + skb.len < MERGE_MAX && prev.nrFrags + skb.nrFrags <= MAX_SKB_FRAGS;
+}
+
+function segmentLen(skb: SkBuff): number {
+  return skb.gsoSegs > 1 ? skb.gsoSize : skb.len;
+}
+
+function merge(tp: TcpSock, prev: SkBuff, skb: SkBuff): void {
   const { len } = skb;
+  prev.gsoSize = segmentLen(skb);
   sharePayload(skb, prev, 0, len);
   prev.truesize += len;
   prev.endSeq = skb.endSeq;
-  prev.gsoSize = mss;
   prev.gsoSegs += skb.gsoSegs;
   prev.tcpFlags |= skb.tcpFlags;
   prev.eor = skb.eor;
   prev.sacked |= skb.sacked & TCPCB_EVER_RETRANS; // from now on all of it may have been
   tp.wmemQueued += len;
   if (skb === tp.retransmitSkbHint) tp.retransmitSkbHint = prev;
+  if (skb === tp.highestSack) tp.highestSack = skb.next;
   tcpRtxUnlinkAndFree(tp, skb);
   tp.sackHint = prev;
   tp.net.inc(Mib.TcpExtTCPSackMerged);
-  return prev;
 }
 
 // ---- D-SACK

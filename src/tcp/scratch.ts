@@ -70,6 +70,8 @@ export class TcpScratch {
   /** SACK blocks of the segment being processed, sorted, and how many. Pairs left, right. */
   readonly sacks: Int32Array = new Int32Array(8);
   numSacks = 0;
+  /** Which of them is a D-SACK; -1: none. */
+  dupIndex = -1;
   /** Where small writes of all sockets are copied to. Not a reference: it is good while `page.filler` is this object. */
   sendPage: Page | null = null;
   /** Sockets whose packets have left the card and that may go on sending (Linux: tsq_tasklet). */

@@ -15,9 +15,14 @@ import {
 } from './sock.ts';
 import { tcpCollapseTstamp, tcpFragmentTstamp } from './tstamp.ts';
 
+/** What the head of an skb of the send queues costs (Linux: SKB_SMALL_HEAD_HEADROOM). */
+const SMALL_HEAD_SIZE = 256;
+
 /** An empty skb for the send queues, not yet charged. */
 export function tcpAllocSkb(tp: TcpSock): SkBuff {
-  return tp.net.pool.alloc(MAX_HEADER);
+  const skb = tp.net.pool.alloc(MAX_HEADER);
+  skb.truesize += SMALL_HEAD_SIZE;
+  return skb;
 }
 
 /** An skb without payload that carries `flags`, at `seq` (Linux: tcp_init_nondata_skb). */

@@ -1,18 +1,18 @@
 /** The send buffer: how large, when full, and who is told when there is room again. */
 import { tcpMemoryPlenty } from './memory.ts';
-import type { TcpSock } from './sock.ts';
+import { MAX_TCP_HEADER, type TcpSock } from './sock.ts';
 import { TCP_CHRONO_SNDBUF_LIMITED, tcpChronoStop } from './chrono.ts';
 import { tcpJiffies } from './clock.ts';
 import { TCP_INIT_CWND } from './cwnd.ts';
 import { tcpPacketsInFlight } from './flight.ts';
 
-/** What Linux reckons for the headers of a segment, for shared info and for the sk_buff itself. */
-const SEGMENT_HEAD = 320 + 320;
+/** What Linux reckons for shared info and for the sk_buff itself. */
+const SHARED_INFO_SIZE = 320;
 const SKBUFF_SIZE = 256;
 
 /** Room for two windows of segments (BBR: three), so that the writer has time to react (Linux: tcp_sndbuf_expand). */
 export function tcpSndbufExpand(tp: TcpSock): void {
-  const seg = Math.max(tp.mssClamp, tp.mssCache) + SEGMENT_HEAD;
+  const seg = Math.max(tp.mssClamp, tp.mssCache) + MAX_TCP_HEADER + SHARED_INFO_SIZE;
   const perMss = 2 ** Math.ceil(Math.log2(seg)) + SKBUFF_SIZE;
   const segs = Math.max(TCP_INIT_CWND, tp.sndCwnd, tp.reordering + 1);
   const windows = tp.ca.sndbufExpand === null ? 2 : tp.ca.sndbufExpand(tp);

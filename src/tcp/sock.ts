@@ -23,8 +23,13 @@ import type { RequestSock } from './request-sock.ts';
 /** `ssthresh` before any loss. */
 export const TCP_INFINITE_SSTHRESH = 0x7fffffff;
 
+/**
+ * Room for headers in front of a segment, as Linux reckons (MAX_TCP_HEADER) on a kernel without wireless drivers and tunnels, like
+ * the one that we compare ourselves with; with all of them it is 320.
+ */
+export const MAX_TCP_HEADER = 192;
 /** Largest super-packet without its headers: 65,536 less room for them. */
-export const GSO_MAX_SIZE = 65215;
+export const GSO_MAX_SIZE: number = 65536 - MAX_TCP_HEADER - 1;
 
 /** Congestion state machine (Linux: enum tcp_ca_state). */
 export const TCP_CA_Open = 0;
@@ -232,7 +237,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   appLimited = 0;
   rateDelivered = 0;
   rateIntervalUs = 0;
-  rateAppLimited = false;
+  rateAppLimited = true;
   /** In line for going on to send, because packets have left the card; more waits below than is good (TSQ_THROTTLED). */
   tsqNext: TcpSock | null = null;
   tsqQueued = false;

@@ -222,7 +222,6 @@ function tcpRetransmitTimer(tp: TcpSock): void {
     }
     tcpEnterLoss(tp);
     tcpRetransmitSkb(tp, head, 1);
-    countRto(tp);
   } else {
     tp.net.inc(Mib.TcpExtTCPTimeouts);
     if (tcpWriteTimeout(tp)) return;

@@ -249,9 +249,9 @@ export function tcpPushPendingFrames(tp: TcpSock): void {
 
 function tcpCheckProbeTimer(tp: TcpSock): void {
   if (tp.packetsOut > 0 || tp.pendingTimer !== 0) return;
-  // Differs from Linux: the backoff of retransmissions that have been answered is not carried over to the probes. There it
-  // makes the first probe of an orphan its last.
-  tp.backoff = 0;
+  // The backoff of retransmissions that gave no RTT goes on, as Linux has it. Differs: not for an orphan, whose first probe would be
+  // its last.
+  if (tp.dead) tp.backoff = 0;
   resetXmitTimer(tp, ICSK_TIME_PROBE0, tcpProbe0Base(tp));
 }
 

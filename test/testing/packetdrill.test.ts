@@ -204,7 +204,7 @@ test('files of /proc, counters since the last look, basic and extended patterns,
 
 test('--mss: what is injected counts as so many segments, as after GRO', async () => {
   const code = '+.1 < P. 1:5001(5000) ack 1 win 257\n +0 > . 1:1(0) ack 5001\n'
-    + ' +0 %{ assert tcpi_segs_in == 1 + N and tcpi_rcv_mss == M }%\n';
+    + ' +0 %{ assert tcpi_segs_in == 2 + N and tcpi_rcv_mss == M }%\n';
   const plain = code.replace('N', '1').replace('M', '1460');
   const joined = code.replace('N', '5').replace('M', '1000');
   assert.equal(formatResult(await one(`${SERVER}${plain}`)), 'ok    a.pkt (ipv4)');

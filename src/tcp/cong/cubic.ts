@@ -193,11 +193,12 @@ function pktsAcked(tp: TcpSock, sample: AckSample): void {
   if (ca.epochStart >= 0 && Math.floor(tp.mstampUs / 1000) - ca.epochStart < 1000) return;
   const delay = Math.max(1, sample.rttUs);
   if (ca.delayMin === 0 || ca.delayMin > delay) ca.delayMin = delay;
-  if (!ca.found && tcpInSlowStart(tp) && tp.sndCwnd >= HYSTART_LOW_WINDOW) hystartUpdate(tp, ca, delay);
+  if (!ca.found && tcpInSlowStart(tp)) hystartUpdate(tp, ca, delay);
 }
 
 function hystartUpdate(tp: TcpSock, ca: Cubic, delay: number): void {
   if (((ca.endSeq - tp.sndUna) | 0) < 0) hystartReset(tp, ca);
+  if (tp.sndCwnd < HYSTART_LOW_WINDOW) return; // rounds are told apart from the beginning, though
   const now = tp.mstampUs;
   if (now - ca.lastAck <= HYSTART_ACK_DELTA_US) {
     ca.lastAck = now;
