@@ -99,10 +99,10 @@ function makeKey(): { privateKey: KeyObject; key: string } {
 
 const FAR = '21200101000000Z';
 
-/** An authority that signs itself. */
-export function makeAuthority(name: string): Authority {
+/** An authority that signs itself, and may be reached by these names. */
+export function makeAuthority(name: string, dnsNames: readonly string[] = []): Authority {
   const { privateKey, key } = makeKey();
-  const subject = { name, isCa: true, dnsNames: [], addresses: [], notAfter: FAR };
+  const subject = { name, isCa: true, dnsNames, addresses: [], notAfter: FAR };
   return { name, key, privateKey, cert: makeCertificate(subject, createPublicKey(privateKey), name, privateKey) };
 }
 

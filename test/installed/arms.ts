@@ -2,12 +2,14 @@
  * Two arms: programs as child processes, without kernet and with `--import` of its register, and what they print and how they
  * end. Programs that end by themselves run in one process, one after the other: the next begins when the event loop is empty.
  */
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
+import { makeAuthority } from '../certificates.ts';
+import { certificates } from './web/prelude.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
@@ -25,12 +27,15 @@ export interface Ended {
 /** Without kernet, and with it. */
 export type Arm = 'real' | 'kernet';
 
-/** Runs the programs of a JSON list, one after the other. */
+/** Runs the programs of a JSON list, one after the other. What one gives to `atEnd` is called when it has ended. */
 const CHAIN = `
   const programs = JSON.parse(require('fs').readFileSync(process.env.PROGRAMS, 'utf8'));
-  let timer;
+  let timer, end;
+  globalThis.atEnd = (f) => { end = f; };
   function next() {
     clearTimeout(timer);
+    if (end !== undefined) end();
+    end = undefined;
     const program = programs.shift();
     if (program === undefined) return;
     console.log('## ' + program.name);
@@ -49,8 +54,10 @@ export function errorLines(stderr: string): string[] {
 
 export class Arms {
   readonly dir: string = mkdtempSync(join(tmpdir(), 'kernet-installed-'));
-  /** KEY and CERT for localhost; not there without openssl. */
+  /** KEY and CERT for localhost, and PEM: the certificates of web/prelude.ts. */
   readonly env: NodeJS.ProcessEnv;
+  /** The Node that runs the programs. */
+  readonly program: string = process.execPath;
   private nth = 0;
   private register = '';
 
@@ -58,6 +65,11 @@ export class Arms {
     const env = { ...process.env };
     for (const name of Object.keys(env)) if (/^(KERNET_|NODE_OPTIONS|NODE_TEST_CONTEXT)/.test(name)) delete env[name];
     this.env = { ...env, ...this.certificate() };
+  }
+
+  /** The same with another Node. Ends with this one. */
+  on(program: string): Arms {
+    return Object.assign(Object.create(Arms.prototype) as Arms, this, { program });
   }
 
   /** What `--import` gets: all of kernet in one file, which loads fastest. */
@@ -75,20 +87,12 @@ export class Arms {
   }
 
   private certificate(): NodeJS.ProcessEnv {
-    const [key, cert] = [join(this.dir, 'key.pem'), join(this.dir, 'cert.pem')];
-    try {
-      execFileSync('openssl', [
-        'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', cert,
-        '-days', '3650', '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost',
-      ], { stdio: 'ignore' });
-      return { KEY: key, CERT: cert };
-    } catch {
-      return {};
-    }
-  }
-
-  get hasCertificate(): boolean {
-    return this.env['KEY'] !== undefined;
+    const [KEY, CERT, PEM] = [join(this.dir, 'key.pem'), join(this.dir, 'cert.pem'), join(this.dir, 'pem.json')];
+    const { key, cert } = makeAuthority('localhost', ['localhost']);
+    writeFileSync(KEY, key);
+    writeFileSync(CERT, cert);
+    writeFileSync(PEM, certificates());
+    return { KEY, CERT, PEM };
   }
 
   write(source: string, extension: string = 'cjs'): string {
@@ -102,7 +106,7 @@ export class Arms {
     const before = arm === 'kernet' ? ['--import', this.register] : [];
     const options = { env: { ...this.env, KERNET_ARM: arm, ...more }, timeout: PROCESS_MS, cwd: this.dir };
     return new Promise((resolve) => {
-      const child = execFile(process.execPath, [...before, ...args], options, (error, stdout, stderr) => {
+      const child = execFile(this.program, [...before, ...args], options, (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : error.code ?? error.signal ?? null, stdout, stderr });
       });
       child.stdin?.end();

@@ -259,7 +259,7 @@ export const HTTP: Readonly<Record<string, string>> = {
     });`,
   'http: IncomingMessage address info, localAddress option, setHost, defaults': `
     const http = require('http');
-    const server = http.createServer((q, r) => {
+    const server = http.createServer({ requireHostHeader: false }, (q, r) => {
       console.log(q.socket.localAddress, q.socket.remoteFamily, q.headers.host === undefined); r.end(); }).listen(0, '127.0.0.1', () => {
       http.get({ host: '127.0.0.1', port: server.address().port, localAddress: '127.0.0.1', family: 4, setHost: false, headers: {
         connection: 'close' } }, (r) => { r.resume().on('end', () => server.close()); });

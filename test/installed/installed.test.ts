@@ -14,7 +14,7 @@ after(() => arms.end());
 
 /** Every so many of a table. */
 function some(table: Readonly<Record<string, string>>, every: number): Record<string, string> {
-  return Object.fromEntries(Object.entries(table).filter(([, source], i) => i % every === 0 && !source.includes('env.KEY')));
+  return Object.fromEntries(Object.entries(table).filter((_, i) => i % every === 0));
 }
 
 void test('programs print what they print without kernet', { timeout: 60_000 }, async () => {

@@ -1,33 +1,49 @@
 // `npm run test:installed`: every program of the tables, without kernet and under `--import kernet/register`. What they print and
-// how they end is compared. (A part of it runs with every `npm test`: installed.test.ts.)
+// how they end is compared; those of web/ on Node 20, 22 and 24. (A part of it runs with every `npm test`: installed.test.ts.)
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before, test, type TestContext } from 'node:test';
+import { NODE20_VERSION, NODE22_VERSION, NODE24_VERSION, nodeOf } from '../../scripts/runtimes.ts';
+import { ROOT } from '../../scripts/tidy.ts';
 import { Arms, errorLines } from './arms.ts';
 import { HTTP } from './http-programs.ts';
 import { NET } from './net-programs.ts';
 import { ENDINGS, OTHER } from './other-programs.ts';
+import { programOf } from './web/prelude.ts';
+import { WEB } from './web/tables.ts';
 
 const arms = new Arms();
 before(() => arms.build());
 after(() => arms.end());
 
-const needsCertificate = (source: string): boolean => source.includes('env.KEY');
-
 for (const [what, table] of Object.entries({ net: NET, http: HTTP, other: OTHER })) {
   void test(what, async (t) => {
-    const possible = Object.entries(table).filter(([, source]) => arms.hasCertificate || !needsCertificate(source));
-    const programs = Object.fromEntries(possible);
-    const [real, ours] = await Promise.all([arms.chain('real', programs), arms.chain('kernet', programs)]);
-    for (const name of Object.keys(table)) {
-      await t.test(name, { skip: name in programs ? false : 'openssl is not installed' }, () => {
-        const expected = real.get(name);
-        const isSound = expected !== undefined && !expected.includes('hangs');
-        assert.ok(isSound, `without kernet: ${String(expected ?? real.get('(the process)'))}`);
-        assert.equal(ours.get(name) ?? ours.get('(the process)'), expected);
-      });
-    }
-    assert.equal(ours.get('(the process)'), undefined);
+    await compare(t, table, arms);
   });
+}
+
+for (const version of [NODE20_VERSION, NODE22_VERSION, NODE24_VERSION]) {
+  const major = version.split('.')[0]!;
+  void test(`web, on Node ${major}`, async (t) => {
+    const isRunning = process.versions.node.split('.')[0] === major;
+    const own = isRunning ? arms : arms.on(await nodeOf(ROOT, version));
+    for (const table of WEB) {
+      await compare(t, Object.fromEntries(Object.entries(table).map(([name, source]) => [name, programOf(source)])), own);
+    }
+  });
+}
+
+/** Both arms, each in a process of its own; a subtest for each program. */
+async function compare(t: TestContext, table: Readonly<Record<string, string>>, own: Arms): Promise<void> {
+  const [real, ours] = await Promise.all([own.chain('real', table), own.chain('kernet', table)]);
+  for (const name of Object.keys(table)) {
+    await t.test(name, () => {
+      const expected = real.get(name);
+      const isSound = expected !== undefined && expected !== '' && !expected.includes('hangs');
+      assert.ok(isSound, `without kernet: ${String(expected ?? real.get('(the process)'))}`);
+      assert.equal(ours.get(name) ?? ours.get('(the process)'), expected);
+    });
+  }
+  assert.equal(ours.get('(the process)'), undefined);
 }
 
 void test('endings', async (t) => {

@@ -1,16 +1,14 @@
 // install(): programs that have never heard of kernet, on hosts. Node's own modules, express, ws, fetch; and everything as it
 // was afterwards.
 import assert from 'node:assert/strict';
-import { ChildProcess, execFileSync } from 'node:child_process';
+import { ChildProcess } from 'node:child_process';
 import dgram from 'node:dgram';
 import dns, { lookup as namedLookup } from 'node:dns';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
 import net, { connect as namedConnect } from 'node:net';
-import os, { hostname as namedHostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import os, { hostname as namedHostname } from 'node:os';
 import { after, before, test } from 'node:test';
 import tls, { connect as tlsConnect } from 'node:tls';
 import express from 'express';
@@ -18,6 +16,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { install } from '../../src/node/install.ts';
 import { selfTest } from '../../src/node/self-test.ts';
 import { World, type Host } from '../../src/node/world.ts';
+import { makeAuthority } from '../certificates.ts';
 
 let uninstall: () => void;
 before(() => void (uninstall = install()));
@@ -259,35 +258,13 @@ void test('fetch', { skip: isOld ? 'not on Node 20' : false }, async () => {
 
 // ---- TLS
 
-interface Pem {
-  readonly key: string;
-  readonly cert: string;
-}
+const pem = makeAuthority('bob', ['bob']);
 
-/** A certificate for bob, made by openssl; null when that is not installed. */
-function certificate(): Pem | null {
-  const dir = mkdtempSync(join(tmpdir(), 'kernet-tls-'));
-  try {
-    execFileSync('openssl', [
-      'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', join(dir, 'key'),
-      '-out', join(dir, 'cert'), '-days', '3650', '-subj', '/CN=bob', '-addext', 'subjectAltName=DNS:bob',
-    ], { stdio: 'ignore' });
-    return { key: readFileSync(join(dir, 'key'), 'utf8'), cert: readFileSync(join(dir, 'cert'), 'utf8') };
-  } catch {
-    return null;
-  } finally {
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-const pem = certificate();
-const withTls = { skip: pem === null ? 'openssl is not installed' : false };
-
-void test('tls.connect and a TLS server: 1 MiB there and back, and the end', withTls, async () => {
+void test('tls.connect and a TLS server: 1 MiB there and back, and the end', async () => {
   const { alice, bob } = lan();
-  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => void s.pipe(s)).listen(443));
+  const server = bob.run(() => tls.createServer({ ...pem }, (s) => void s.pipe(s)).listen(443));
   await once(server, 'listening');
-  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem!.cert }));
+  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem.cert }));
   await once(c, 'secureConnect');
   assert.deepEqual([c.authorized, c.remoteAddress, c.localAddress], [true, bob.ip, alice.ip]);
   const body = Buffer.alloc(1 << 20, 'kernet');
@@ -298,26 +275,26 @@ void test('tls.connect and a TLS server: 1 MiB there and back, and the end', wit
   server.close();
 });
 
-void test('tls over a socket of host.net', withTls, async () => {
+void test('tls over a socket of host.net', async () => {
   const { alice, bob } = lan();
-  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => s.end('secret')).listen(443));
+  const server = bob.run(() => tls.createServer({ ...pem }, (s) => s.end('secret')).listen(443));
   await once(server, 'listening');
   const raw = alice.net.connect(443, 'bob');
   await once(raw, 'connect');
-  const c = tls.connect({ socket: raw, ca: pem!.cert, servername: 'bob' });
+  const c = tls.connect({ socket: raw, ca: pem.cert, servername: 'bob' });
   const [data] = await once(c, 'data') as [Buffer];
   assert.equal(String(data), 'secret');
   c.destroy();
   server.close();
 });
 
-void test('a reset under TLS is an error of the TLS socket', withTls, async () => {
+void test('a reset under TLS is an error of the TLS socket', async () => {
   const { alice, bob } = lan();
   let raw: net.Socket | undefined;
-  const server = bob.run(() => tls.createServer({ ...pem! }, (s) => void s.on('error', () => undefined)).listen(443));
+  const server = bob.run(() => tls.createServer({ ...pem }, (s) => void s.on('error', () => undefined)).listen(443));
   server.on('connection', (s: net.Socket) => void (raw = s));
   await once(server, 'listening');
-  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem!.cert }));
+  const c = alice.run(() => tls.connect({ host: 'bob', port: 443, ca: pem.cert }));
   await once(c, 'secureConnect');
   const failed = once(c, 'error') as Promise<[NodeJS.ErrnoException]>;
   raw!.resetAndDestroy();
@@ -326,13 +303,13 @@ void test('a reset under TLS is an error of the TLS socket', withTls, async () =
   server.close();
 });
 
-void test('https', withTls, async () => {
+void test('https', async () => {
   const { alice, bob } = lan();
-  const server = bob.run(() => https.createServer({ ...pem! }, (req, res) => res.end(`for ${req.socket.remoteAddress!}`)).listen(443));
+  const server = bob.run(() => https.createServer({ ...pem }, (req, res) => res.end(`for ${req.socket.remoteAddress!}`)).listen(443));
   await once(server, 'listening');
   const agent = new https.Agent({ keepAlive: true });
   for (let i = 0; i < 2; i++) {
-    const [res] = await alice.run(() => once(https.get('https://bob/', { ca: pem!.cert, agent }), 'response')) as [http.IncomingMessage];
+    const [res] = await alice.run(() => once(https.get('https://bob/', { ca: pem.cert, agent }), 'response')) as [http.IncomingMessage];
     assert.equal(await text(res), `for ::ffff:${alice.ip}`);
   }
   agent.destroy();

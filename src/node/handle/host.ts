@@ -37,8 +37,9 @@ export class HandleHost {
   /** Where the next small read goes: `slab` from `slabUsed` on. */
   slab: Buffer = Buffer.allocUnsafeSlow(SLAB_BYTES);
   slabUsed = 0;
-  /** Bytes written in this run of a task and answered at once. */
-  burst = 0;
+  /** Bytes written in one run of a task and answered at once, and which run that was. */
+  private burst = 0;
+  private burstRun = -1;
 
   /** The address that was parsed or printed last, in both forms: mostly it is the next one, too. */
   private lastText = '0.0.0.0';
@@ -70,6 +71,16 @@ export class HandleHost {
   again(task: Task): void {
     if (this.liveness.ended) realSetImmediate(() => task.run());
     else this.sim.ready(task);
+  }
+
+  /** Counts bytes that were written, and says how many it makes since the last task began to run. */
+  burstOf(bytes: number): number {
+    const { tasksRun } = this.pump;
+    if (this.burstRun !== tasksRun) {
+      this.burstRun = tasksRun;
+      this.burst = 0;
+    }
+    return this.burst += bytes;
   }
 
   /** Room for a small read, at `slab[slabUsed]`; how many bytes. */

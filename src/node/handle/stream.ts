@@ -94,8 +94,9 @@ export abstract class StreamHandle {
   private firstWrite: PendingWrite | null = null;
   private lastWrite: PendingWrite | null = null;
   private shutdownReq: Pending | null = null;
-  private shutdownStatus = 0;
   private shut = false;
+  /** A shutdown that had no write to wait for goes before the next read, as in libuv. */
+  private shutFirst = false;
   /** The last callback was a read's: a finished write goes first now. */
   private writeTurn = false;
   private onclose: ((this: object) => void) | null = null;
@@ -208,6 +209,10 @@ export abstract class StreamHandle {
   protected abstract callOther(): boolean;
 
   private callStream(): boolean {
+    if (this.shutFirst) {
+      this.answerShutdown(this.shutNow());
+      return false;
+    }
     const events = this.events();
     const reads = this.wantsRead && (events & READABLE) !== 0;
     // An error is the reader's, if there is one: libuv looks for bytes before it sends any.
@@ -222,7 +227,7 @@ export abstract class StreamHandle {
       this.answerWrite();
       return true;
     }
-    if (this.shutdownReq !== null && this.firstWrite === null) this.answerShutdown();
+    if (this.shutdownReq !== null && this.firstWrite === null) this.answerShutdown(this.shutNow());
     return false;
   }
 
@@ -327,8 +332,7 @@ export abstract class StreamHandle {
     }
     this.bytesWritten += len;
     if (sent === len && this.firstWrite === null) {
-      this.host.burst += len;
-      if (this.host.burst < WRITE_BURST) return 0;
+      if (this.host.burstOf(len) < WRITE_BURST) return 0;
       this.enqueue(new PendingWrite(req, false, [], 0, 0));
       streamBaseState[LAST_WRITE_WAS_ASYNC] = 1;
       return 0;
@@ -415,7 +419,6 @@ export abstract class StreamHandle {
     this.firstWrite = write.next;
     if (write.next === null) this.lastWrite = null;
     this.writeQueueSize -= write.left;
-    if (this.firstWrite === null && this.shutdownReq !== null) this.shutNow();
     this.updateInterest();
     this.updateLive();
     if (write.native) this.native!.answerWrite(write.req, status);
@@ -433,23 +436,25 @@ export abstract class StreamHandle {
     this.shut = true;
     this.shutdownReq = new Pending(req, isNative);
     if (this.firstWrite === null) {
-      this.shutNow();
+      this.shutFirst = true;
       this.again();
     }
     this.updateLive();
     return 0;
   }
 
-  private shutNow(): void {
-    this.shutdownStatus = uv(sysShutdown(this.host.process, this.kfd, SHUT_WR));
+  /** Not before it is answered, as libuv has it: until then the socket has its addresses, whatever the peer has done. */
+  private shutNow(): number {
+    return uv(sysShutdown(this.host.process, this.kfd, SHUT_WR));
   }
 
-  private answerShutdown(): void {
+  private answerShutdown(status: number): void {
     const pending = this.shutdownReq!;
     this.shutdownReq = null;
+    this.shutFirst = false;
     this.updateLive();
-    if (pending.native) this.native!.answerShutdown(pending.req, this.shutdownStatus);
-    else pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, this.shutdownStatus);
+    if (pending.native) this.native!.answerShutdown(pending.req, status);
+    else pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status);
   }
 
   /** True from shutdown() on. */
@@ -483,8 +488,7 @@ export abstract class StreamHandle {
       if (this.firstWrite.status > 0) this.firstWrite.status = uv(-ECANCELED);
       this.answerWrite();
     } else if (this.shutdownReq !== null) {
-      this.shutdownStatus = uv(-ECANCELED);
-      this.answerShutdown();
+      this.answerShutdown(uv(-ECANCELED));
     } else if (this.onclose !== null) {
       const { onclose } = this;
       this.onclose = null;
