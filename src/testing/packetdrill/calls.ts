@@ -40,6 +40,9 @@ export interface CallWatcher {
   keySet(key: Uint8Array): void;
 }
 
+/** Of open(2): a file that is not there is made. */
+const O_CREAT = 0o100;
+
 /** Where calls are made. */
 export interface CallSite {
   readonly p: Process;
@@ -367,9 +370,12 @@ async function epollWait(at: CallSite, { args }: CallSpec): Promise<Answer> {
 
 function open(at: CallSite, { args, result }: CallSpec): Answer {
   if (args[0]?.kind !== 'text') throw new ScriptFailure(0, 'open: a path expected');
+  const made = at.fds.disk.get(args[0].value);
+  const endless = args[0].value === '/dev/zero';
+  if (made === undefined && !endless && (numberOf(args[1]) & O_CREAT) === 0) return { ret: -ENOENT };
   const fd = numberOf(result);
-  const file = at.fds.disk.get(args[0].value) ?? { kind: 'file', size: args[0].value === '/dev/zero' ? Infinity : 0, offset: 0 };
-  at.fds.setFile(fd, { ...file, offset: 0 });
+  if (fd < 0) return { ret: 0 };
+  at.fds.setFile(fd, { kind: 'file', size: endless ? Infinity : (made?.length ?? 0), offset: 0 });
   return { ret: fd };
 }
 

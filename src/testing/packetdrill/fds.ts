@@ -17,7 +17,7 @@ export class ScriptFds {
   private readonly live: Map<number, number> = new Map();
   private readonly files: Map<number, ScriptFile> = new Map();
   /** By path: files that commands have made. */
-  readonly disk: Map<string, ScriptFile> = new Map();
+  readonly disk: Map<string, Uint8Array> = new Map();
 
   /** The host's descriptor; -1 for one that the script never had. */
   of(fd: number): number {

@@ -45,7 +45,8 @@ export function procFile(kernel: Kernel, path: string): string | null {
 
 function sysctlFile(kernel: Kernel, name: string): string | null {
   try {
-    return `${String(kernel.sysctl(name))}\n`;
+    const value = kernel.sysctl(name);
+    return `${Array.isArray(value) ? value.join('\t') : String(value)}\n`;
   } catch (error) {
     if (error instanceof KernelError) return null;
     throw error;

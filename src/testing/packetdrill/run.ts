@@ -23,6 +23,7 @@ import { Capture, type SentPacket } from './capture.ts';
 import { AssertionFailure, CodeRunner } from './code.ts';
 import type { ScriptClock } from './cmsg.ts';
 import { CodeError } from './code-lex.ts';
+import { HostCommands } from './commands.ts';
 import { Conn } from './conn.ts';
 import { errorName } from './constants.ts';
 import { ScriptFailure } from './errors.ts';
@@ -84,7 +85,7 @@ export class ScriptRun implements CallWatcher {
     this.script = script;
     this.settings = settings;
     this.host = new ScriptHost(settings, seed);
-    this.shell = new ScriptShell(this.host, this.fds, readFile);
+    this.shell = new ScriptShell(new HostCommands(this.host, this.fds, readFile));
     this.capture = new Capture(this.host.wire, keepFrames);
   }
 
@@ -106,8 +107,11 @@ export class ScriptRun implements CallWatcher {
   }
 
   private async command(text: string, line: number): Promise<void> {
-    const status = await this.shell.run(text);
-    if (status !== 0) throw new ScriptFailure(line, `the command ended with status ${status}: ${text.trim().split('\n').pop()!}`);
+    const { status, out, err } = await this.shell.run(text);
+    if (status === 0) return;
+    const last = (err.trim() === '' ? out : err).trim().split('\n').pop()!;
+    const said = last === '' ? '' : `; ${last}`;
+    throw new ScriptFailure(line, `the command ended with status ${status}: ${text.trim().split('\n').pop()!.trim()}${said}`);
   }
 
   private async timedCommand(event: ScriptEvent, text: string): Promise<void> {

@@ -1,292 +1,519 @@
 /**
- * The shell lines of scripts, on the simulated host: sysctl, ip, tc, iptables, nstat, ethtool, sleep, and the helpers of the
- * public suites (defaults.sh, set_sysctls.py). Nothing is run on the real machine; what is not known skips the script.
+ * The shell of scripts' commands: lists, pipes, conditions, loops, functions, redirections, on the simulated host. Nothing is
+ * run on the real machine; what is not known skips the script.
+ *
+ *   from  run.ts            init and clean-up commands, commands in their time
+ *   to    shell-parse.ts    the tree              shell-expand.ts   words
+ *         commands.ts       what changes and shows the host
+ *         text-tools.ts     grep, sed, awk…
  */
-import { NETIF_F_TSO } from '../../dev/net-device.ts';
-import { KernelError } from '../../host/errors.ts';
-import { ToolError } from '../../host/tools/command.ts';
-import { ScriptSkipped } from './errors.ts';
-import type { ScriptFds } from './fds.ts';
-import type { ScriptHost } from './host.ts';
-import { CounterHistory, moduleParameter, procFile } from './proc.ts';
+import type { HostCommands } from './commands.ts';
+import { ScriptFailure, ScriptSkipped } from './errors.ts';
+import { expandFields, expandText, globPattern, testHolds, type ShellWords } from './shell-expand.ts';
+import { parseShell, ShellError, type FullCommand, type List, type Part, type Pipeline, type Redirect } from './shell-parse.ts';
+import { escapes, TEXT_TOOLS } from './text-tools.ts';
 
-/** Segments in a super-packet, where nobody says otherwise (Linux: GSO_MAX_SEGS). */
-const GSO_MAX_SEGS = 65535;
+/** Commands that one run of the shell may take, and how deep its functions and files may call each other. */
+const MAX_STEPS = 20_000;
+const MAX_DEPTH = 100;
 
-/** What the suites' defaults.sh sets, by name below net.ipv4. */
-const DEFAULTS: Readonly<Record<string, string>> = {
-  tcp_rmem: '4096 540000 15728640', tcp_wmem: '4096 262144 4194304', tcp_timestamps: '1', tcp_syn_retries: '5', tcp_synack_retries: '5',
-  tcp_frto: '2', tcp_sack: '1', tcp_dsack: '1', tcp_reordering: '3', tcp_congestion_control: 'cubic', tcp_slow_start_after_idle: '0',
-  tcp_early_retrans: '4', tcp_recovery: '1', tcp_tso_win_divisor: '3', tcp_ecn: '0', tcp_ecn_option: '2', tcp_pacing_ss_ratio: '200',
-  tcp_pacing_ca_ratio: '120',
-  tcp_notsent_lowat: '4294967295', tcp_syncookies: '1', tcp_fastopen_key: 'a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4',
-};
+/** Where a command reads and writes. */
+class Io {
+  private readonly text: string;
+  private pos = 0;
+  out = '';
+  err = '';
 
-/** net.ipv4.tcp_fastopen in the kernel's own suite, and in the older one, whose helpers are in a folder of that name. */
-const FASTOPEN = '0x3';
-const FASTOPEN_COMMON = '0x70403';
-
-/** Settings of a Linux that scripts write and that have no effect there any more, or none on what packets show. */
-const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
-  'net.ipv4.tcp_fack', 'net.ipv4.tcp_low_latency',
-]);
-
-/** A pattern of grep as one of ours: in a basic one the backslash makes `|`, `+`, `?`, braces and parentheses special. */
-function grepPattern(pattern: string, flags: ReadonlySet<string>): RegExp {
-  let source = pattern;
-  if (flags.has('F')) source = pattern.replace(/[.*+?^$()|[\]{}\\]/g, '\\$&');
-  else if (!flags.has('E') && !flags.has('P')) source = pattern.replace(/\\?[|+?(){}]/g, (m) => (m.length === 2 ? m[1]! : `\\${m}`));
-  return new RegExp(flags.has('w') ? `\\b(?:${source})\\b` : source, flags.has('i') ? 'i' : '');
-}
-
-/** Cuts a line at what `at` (sticky) matches outside of quotes; the cuts themselves are parts, too. */
-function cut(line: string, at: RegExp): string[] {
-  const parts: string[] = [];
-  let from = 0;
-  let quote = '';
-  for (let i = 0; i < line.length; i++) {
-    const c = line[i]!;
-    if (quote !== '') {
-      if (c === quote) quote = '';
-      continue;
-    }
-    if (c === '"' || c === "'") quote = c;
-    at.lastIndex = i;
-    const m = quote === '' ? at.exec(line) : null;
-    if (m === null) continue;
-    parts.push(line.slice(from, i), m[0]);
-    from = i + m[0].length;
-    i = from - 1;
+  constructor(text: string) {
+    this.text = text;
   }
-  parts.push(line.slice(from));
-  return parts;
+
+  /** What has not been read yet. */
+  rest(): string {
+    const rest = this.text.slice(this.pos);
+    this.pos = this.text.length;
+    return rest;
+  }
+
+  /** The next line; null at the end. */
+  line(): string | null {
+    if (this.pos >= this.text.length) return null;
+    const to = this.text.indexOf('\n', this.pos);
+    const line = this.text.slice(this.pos, to < 0 ? undefined : to);
+    this.pos = to < 0 ? this.text.length : to + 1;
+    return line;
+  }
 }
 
-/** A line that ran: its exit status and what it printed. */
-interface Ran {
+/** A way out of what runs: exit, return, break, continue. */
+class Leave extends Error {
+  readonly kind: 'exit' | 'return' | 'break' | 'continue';
+  readonly value: number;
+
+  constructor(kind: 'exit' | 'return' | 'break' | 'continue', value: number) {
+    super(kind);
+    this.kind = kind;
+    this.value = value;
+  }
+}
+
+/** What a run of the shell came to. */
+export interface ShellResult {
   readonly status: number;
   readonly out: string;
+  readonly err: string;
 }
 
-const OK: Ran = { status: 0, out: '' };
-
 export class ScriptShell {
-  private readonly host: ScriptHost;
-  private readonly fds: ScriptFds;
-  private readonly readFile: (path: string) => string | null;
-  private counters: CounterHistory | null = null;
+  private readonly commands: HostCommands;
 
-  constructor(host: ScriptHost, fds: ScriptFds, readFile: (path: string) => string | null) {
+  constructor(commands: HostCommands) {
+    this.commands = commands;
+  }
+
+  /** Runs the text as `sh -c` does; the status is that of its last command. */
+  async run(text: string): Promise<ShellResult> {
+    const io = new Io('');
+    try {
+      const status = await new Shell(this.commands).top(parseShell(text), io);
+      return { status, out: io.out, err: io.err };
+    } catch (error) {
+      if (!(error instanceof ShellError)) throw error;
+      return { status: 2, out: io.out, err: `${io.err}sh: ${error.message}\n` };
+    }
+  }
+}
+
+/** One process of the shell. */
+class Shell implements ShellWords {
+  private readonly host: HostCommands;
+  private variables: Map<string, string> = new Map();
+  private readonly functions: Map<string, FullCommand> = new Map();
+  private args: readonly string[] = [];
+  private status = 0;
+  private errexit = false;
+  private steps = 0;
+  private depth = 0;
+  /** Conditions are being looked at: a failure there ends nothing. */
+  private tested = 0;
+
+  constructor(host: HostCommands) {
     this.host = host;
-    this.fds = fds;
-    this.readFile = readFile;
+    for (const [name, value] of Object.entries(host.environment)) this.variables.set(name, value);
   }
 
-  /** Gives it a fresh host's counters to look at. */
-  private get history(): CounterHistory {
-    return (this.counters ??= new CounterHistory(this.host.kernel.stack.net.mib));
-  }
-
-  /** Runs the lines; the exit status of the last one. */
-  async run(text: string): Promise<number> {
-    let status = 0;
-    const lines = text.replace(/\\\r?\n/g, ' ').split(/\r?\n/).map((line) => line.replace(/(^|\s)#.*$/, '').trim());
-    for (const line of lines) if (line !== '') status = await this.line(line);
-    return status;
-  }
-
-  /** `a; b && c || d` */
-  private async line(line: string): Promise<number> {
-    let status = 0;
-    let join = ';';
-    for (const part of cut(line, /&&|\|\||;/y)) {
-      if (part === '&&' || part === '||' || part === ';') {
-        join = part;
-        continue;
-      }
-      if (part.trim() === '' || (join === '&&' && status !== 0) || (join === '||' && status === 0)) continue;
-      status = await this.pipeline(part.trim());
-    }
-    return status;
-  }
-
-  private async pipeline(line: string): Promise<number> {
-    let ran = OK;
-    for (const part of cut(line, /\|/y)) if (part !== '|') ran = await this.command(part.trim(), ran.out);
-    return ran.status;
-  }
-
-  private async command(line: string, input: string): Promise<Ran> {
-    const target = /(?:^|[^2&])>\s*(\/\S+)/.exec(line)?.[1] ?? '';
-    const bare = line.replace(/[12&]?>+\s*(?:&\d|\S+)/g, '').replace(/<\s*\S+/g, '').trim();
-    const words = [...bare.matchAll(/(?:'[^']*'|"[^"]*"|[^\s'"])+/g)].map((m) => m[0].replace(/'([^']*)'|"([^"]*)"/g, '$1$2'));
-    while (words.length > 0 && /^[A-Z_]+=\S*$/.test(words[0]!)) words.shift();
-    const name = (words[0] ?? '').replace(/^.*\//, '');
-    const args = words.slice(1);
-    switch (name) {
-      case '': case 'true': case ':': case 'set': case 'cd': case 'modprobe': case 'sync': return OK;
-      case 'false': return { status: 1, out: '' };
-      case 'defaults.sh': return this.defaults(words[0]!);
-      case 'set_sysctls.py': return this.setSysctls(args);
-      case 'sleep': await this.host.advance(this.host.nowNs + Number(args[0]) * 1e9); return OK;
-      case 'echo': return this.echo(args, target);
-      case 'grep': return this.grep(args, input);
-      case 'dd': return this.dd(args);
-      case 'rm': for (const path of args) this.fds.disk.delete(path); return OK;
-      case 'sysctl': return this.sysctl(args);
-      case 'ip': return this.tool(name, args);
-      case 'nstat': return { status: 0, out: this.history.run(args) };
-      case 'cat': return this.cat(args);
-      case 'test': case '[': return { status: this.test(args) ? 0 : 1, out: '' };
-      case 'exit': return { status: Number(args[0] ?? '0'), out: '' };
-      case 'ifconfig': return this.ifconfig(args);
-      case 'ethtool': return args[0] === '-K' || args[0] === '--features' ? this.offloads(args.slice(2)) : this.tool(name, args);
-      case 'tc': case 'iptables': case 'ip6tables': case 'ss': case 'netstat': return this.tool(name, args);
-      case 'sh': case 'bash': return { status: await this.script(args[0] ?? ''), out: '' };
-      default:
-        if (/^sysctl_restore_/.test(name)) return OK;
-        if (/\.sh$/.test(name)) return { status: await this.script(words[0]!), out: '' };
-        throw new ScriptSkipped(`command '${name}'`);
-    }
-  }
-
-  /** A shell script: one of the suites' helpers, or a file of the same kind of lines. */
-  async script(path: string): Promise<number> {
-    if (path.endsWith('defaults.sh')) return this.defaults(path).status;
-    if (/sysctl_restore_/.test(path)) return 0;
-    const text = this.readFile(path);
-    if (text === null) throw new ScriptSkipped(`shell script '${path}'`);
-    return await this.run(text);
-  }
-
-  private defaults(path: string): Ran {
-    this.set('net.ipv4.tcp_fastopen', path.includes('common/') ? FASTOPEN_COMMON : FASTOPEN);
-    for (const [name, value] of Object.entries(DEFAULTS)) this.set(`net.ipv4.${name}`, value);
-    return this.tool('tc', ['qdisc', 'replace', 'dev', 'tun0', 'root', 'pfifo']);
-  }
-
-  private set(name: string, value: string): void {
-    if (WITHOUT_EFFECT.has(name)) return;
+  async top(list: List, io: Io): Promise<number> {
     try {
-      this.host.kernel.sysctl(name, value);
+      await this.list(list, io);
+      return this.status;
     } catch (error) {
-      if (!(error instanceof KernelError)) throw error;
-      throw new ScriptSkipped(`sysctl ${name}=${value}`);
-    }
-  }
-
-  private setSysctls(args: readonly string[]): Ran {
-    for (const word of args) {
-      const at = word.indexOf('=');
-      this.set(word.slice(0, at).replace(/^\/proc\/sys\//, '').replace(/\//g, '.'), word.slice(at + 1));
-    }
-    return OK;
-  }
-
-  private sysctl(args: readonly string[]): Ran {
-    const words = args.filter((word) => !word.startsWith('-'));
-    for (const word of words) {
-      const at = word.indexOf('=');
-      if (at < 0) return this.tool('sysctl', args.filter((a) => a !== '-q' && a !== '-n'));
-      this.set(word.slice(0, at), word.slice(at + 1));
-    }
-    return OK;
-  }
-
-  private echo(args: readonly string[], target: string): Ran {
-    const text = args.join(' ');
-    if (target.startsWith('/proc/sys/')) this.set(target.slice('/proc/sys/'.length).replace(/\//g, '.'), text);
-    else if (target.startsWith('/sys/module/') && moduleParameter(target) === text) return OK;
-    else if (target !== '' && target !== '/dev/null') throw new ScriptSkipped(`writing to ${target}`);
-    return { status: 0, out: text };
-  }
-
-  private grep(args: readonly string[], input: string): Ran {
-    const flags = new Set(args.filter((word) => /^-[a-zA-Z]+$/.test(word)).flatMap((word) => [...word.slice(1)]));
-    const words = args.filter((word) => !word.startsWith('-'));
-    const text = words.length > 1 ? words.slice(1).map((path) => this.read(path)).join('') : input;
-    const pattern = grepPattern(words[0] ?? '', flags);
-    const lines = text.replace(/\n$/, '').split('\n').filter((line) => pattern.test(line) !== flags.has('v'));
-    const out = flags.has('q') ? '' : flags.has('c') ? String(lines.length) : lines.join('\n');
-    return { status: lines.length > 0 && text !== '' ? 0 : 1, out };
-  }
-
-  /** A file: of the simulated host, or one that lies beside the script. */
-  private read(path: string): string {
-    const text = procFile(this.host.kernel, path) ?? this.readFile(path);
-    if (text === null) throw new ScriptSkipped(`reading ${path}`);
-    return text;
-  }
-
-  private cat(args: readonly string[]): Ran {
-    return { status: 0, out: args.filter((word) => !word.startsWith('-')).map((path) => this.read(path)).join('') };
-  }
-
-  /** `[ -f path ]`, `[ a = b ]`, `[ 1 -lt 2 ]`, `! …` */
-  private test(args: readonly string[]): boolean {
-    const words = args.filter((word) => word !== ']');
-    if (words[0] === '!') return !this.test(words.slice(1));
-    if (words.length === 1) return words[0] !== '';
-    const [a = '', op = '', b = ''] = words;
-    if (words.length === 2) {
-      const there = a === '-n' ? op !== '' : a === '-z' ? op === '' : procFile(this.host.kernel, op) !== null || this.fds.disk.has(op);
-      return there || (/^-[efrs]$/.test(a) && this.readFile(op) !== null);
-    }
-    switch (op) {
-      case '=': case '==': return a === b;
-      case '!=': return a !== b;
-      case '-eq': return Number(a) === Number(b);
-      case '-ne': return Number(a) !== Number(b);
-      case '-lt': return Number(a) < Number(b);
-      case '-le': return Number(a) <= Number(b);
-      case '-gt': return Number(a) > Number(b);
-      case '-ge': return Number(a) >= Number(b);
-      default: throw new ScriptSkipped(`command 'test ${args.join(' ')}'`);
-    }
-  }
-
-  /** `ethtool -K tun0 tso off gso off`: without TSO the stack cuts, without GSO it makes no super-packets; the rest changes nothing. */
-  private offloads(args: readonly string[]): Ran {
-    const { dev } = this.host.wire;
-    for (let i = 0; i + 1 < args.length; i += 2) {
-      const on = args[i + 1] === 'on';
-      switch (args[i]) {
-        case 'tso': case 'tcp-segmentation-offload':
-          dev.features = on ? dev.features | NETIF_F_TSO : dev.features & ~NETIF_F_TSO;
-          break;
-        case 'gso': case 'generic-segmentation-offload':
-          dev.gsoMaxSegs = on ? GSO_MAX_SEGS : 1;
-          break;
-      }
-    }
-    return OK;
-  }
-
-  /** The old way to set an MTU, or a device up and down. */
-  private ifconfig(args: readonly string[]): Ran {
-    const [dev = '', verb = '', value = ''] = args;
-    if (verb === 'mtu') return this.tool('ip', ['link', 'set', 'dev', dev, 'mtu', value]);
-    if (verb === 'up' || verb === 'down') return this.tool('ip', ['link', 'set', 'dev', dev, verb]);
-    throw new ScriptSkipped(`command 'ifconfig ${args.join(' ')}'`);
-  }
-
-  /** Makes a file of zeros. */
-  private dd(args: readonly string[]): Ran {
-    const value = (name: string): string => args.find((word) => word.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
-    const unit: Readonly<Record<string, number>> = { k: 1024, K: 1024, M: 1048576 };
-    const bs = value('bs');
-    const size = Number(bs.replace(/[kKM]$/, '') || '512') * (unit[bs.slice(-1)] ?? 1) * Number(value('count') || '1');
-    this.fds.disk.set(value('of'), { kind: 'file', size, offset: 0 });
-    return OK;
-  }
-
-  private tool(name: string, args: readonly string[]): Ran {
-    try {
-      return { status: 0, out: this.host.kernel.sh([name, ...args.map((a) => (/\s/.test(a) ? `'${a}'` : a))].join(' ')) };
-    } catch (error) {
-      if (error instanceof ToolError) throw new ScriptSkipped(`command '${name} ${args.join(' ')}'`);
-      if (error instanceof KernelError) return { status: 2, out: error.message };
+      if (error instanceof Leave) return error.kind === 'exit' || error.kind === 'return' ? error.value : this.status;
       throw error;
     }
   }
+
+  get(name: string): string | undefined {
+    if (name === '?') return String(this.status);
+    if (name === '#') return String(this.args.length);
+    if (name === '0') return 'sh';
+    if (name === '-' || name === '!') return '';
+    if (name === '$') return this.variables.get('PACKETDRILL_PID');
+    if (/^\d+$/.test(name)) return this.args[Number(name) - 1];
+    return this.variables.get(name);
+  }
+
+  set(name: string, value: string): void {
+    this.variables.set(name, value);
+  }
+
+  positional(): readonly string[] {
+    return this.args;
+  }
+
+  async substitute(part: Part & { readonly kind: 'command' }): Promise<string> {
+    const io = new Io('');
+    await this.apart(async () => { await this.list(part.list, io); });
+    return io.out;
+  }
+
+  /** In a shell of its own: what is set in there is gone afterwards, and its exit ends it only. */
+  private async apart(work: () => Promise<void>): Promise<void> {
+    const { variables, args } = this;
+    this.variables = new Map(variables);
+    try {
+      await work();
+    } catch (error) {
+      if (!(error instanceof Leave)) throw error;
+      this.status = error.value;
+    } finally {
+      this.variables = variables;
+      this.args = args;
+    }
+  }
+
+  private async list(list: List, io: Io): Promise<void> {
+    for (const [i, { join, pipeline }] of list.entries()) {
+      if ((join === '&&' && this.status !== 0) || (join === '||' && this.status === 0)) continue;
+      const next = list[i + 1]?.join;
+      const asked = next === '&&' || next === '||' || pipeline.negated;
+      if (asked) this.tested++;
+      await this.pipeline(pipeline, io).finally(() => { if (asked) this.tested--; });
+      if (this.errexit && this.status !== 0 && this.tested === 0 && !asked) throw new Leave('exit', this.status);
+    }
+  }
+
+  private async pipeline({ negated, commands }: Pipeline, io: Io): Promise<void> {
+    if (commands.length === 1) {
+      await this.command(commands[0]!, io);
+    } else {
+      let input = io.rest();
+      for (const [i, command] of commands.entries()) {
+        const own = new Io(input);
+        await this.apart(async () => { await this.command(command, own); });
+        io.err += own.err;
+        input = own.out;
+        if (i === commands.length - 1) io.out += own.out;
+      }
+    }
+    if (negated) this.status = this.status === 0 ? 1 : 0;
+  }
+
+  /** A command with its redirections. */
+  private async command(command: FullCommand, io: Io): Promise<void> {
+    if (++this.steps > MAX_STEPS) throw new ScriptFailure(0, `the command goes on for ever: more than ${MAX_STEPS} steps`);
+    if (command.redirects.length === 0) {
+      await this.bare(command, io);
+      return;
+    }
+    const streams = new Streams();
+    let input: string | null = null;
+    for (const redirect of command.redirects) {
+      const text = await this.redirected(redirect, streams);
+      if (text === null) {
+        io.err += `sh: ${await expandText(this, redirect.target)}: No such file\n`;
+        this.status = 1;
+        return;
+      }
+      if (text !== undefined) input = text;
+    }
+    const own = new Io(input ?? io.rest());
+    try {
+      await this.bare(command, own);
+    } finally {
+      streams.deliver(own, io, this.host);
+    }
+  }
+
+  /** Text for standard input; `undefined` when it is about output, null when the file is not there. */
+  private async redirected({ fd, op, target }: Redirect, streams: Streams): Promise<string | null | undefined> {
+    const word = await expandText(this, target);
+    switch (op) {
+      case '<': return this.host.tryRead(word);
+      case '<<': return word;
+      case '<<<': return `${word}\n`;
+      case '>&':
+        if (word === '-') streams.to(fd, { path: '/dev/null', append: false });
+        else if (/^[12]$/.test(word)) streams.same(fd, Number(word));
+        else streams.both({ path: word, append: false });
+        return undefined;
+      case '&>': streams.both({ path: word, append: false }); return undefined;
+      default: streams.to(fd, { path: word, append: op === '>>' }); return undefined;
+    }
+  }
+
+  private async bare(command: FullCommand, io: Io): Promise<void> {
+    switch (command.kind) {
+      case 'simple': await this.simple(command, io); return;
+      case 'group':
+        if (command.own) await this.apart(async () => { await this.list(command.body, io); });
+        else await this.list(command.body, io);
+        return;
+      case 'function': this.functions.set(command.name, command.body); this.status = 0; return;
+      case 'if': await this.conditional(command, io); return;
+      case 'for': {
+        const words = command.words === null ? this.args : await expandFields(this, command.words);
+        this.status = 0;
+        for (const word of words) {
+          this.set(command.name, word);
+          if (await this.round(command.body, io)) return;
+        }
+        return;
+      }
+      case 'while': {
+        let status = 0;
+        while ((await this.holds(command.condition, io)) !== command.until) {
+          if (await this.round(command.body, io)) return;
+          ({ status } = this);
+        }
+        this.status = status;
+        return;
+      }
+      case 'case': {
+        const word = await expandText(this, command.word);
+        for (const [patterns, body] of command.arms) {
+          for (const pattern of patterns) {
+            if (!globPattern(await expandText(this, pattern)).test(word)) continue;
+            await this.list(body, io);
+            return;
+          }
+        }
+        this.status = 0;
+      }
+    }
+  }
+
+  private async holds(condition: List, io: Io): Promise<boolean> {
+    this.tested++;
+    await this.list(condition, io).finally(() => { this.tested--; });
+    return this.status === 0;
+  }
+
+  private async conditional(command: FullCommand & { readonly kind: 'if' }, io: Io): Promise<void> {
+    for (const [condition, body] of command.arms) {
+      if (!(await this.holds(condition, io))) continue;
+      this.status = 0;
+      await this.list(body, io);
+      return;
+    }
+    this.status = 0;
+    if (command.other !== null) await this.list(command.other, io);
+  }
+
+  /** Once through a loop; true: it is left. */
+  private async round(body: List, io: Io): Promise<boolean> {
+    try {
+      await this.list(body, io);
+      return false;
+    } catch (error) {
+      if (!(error instanceof Leave) || (error.kind !== 'break' && error.kind !== 'continue')) throw error;
+      if (error.value > 1) throw new Leave(error.kind, error.value - 1);
+      return error.kind === 'break';
+    }
+  }
+
+  private async simple(command: FullCommand & { readonly kind: 'simple' }, io: Io): Promise<void> {
+    const before = this.status;
+    const words = await expandFields(this, command.words);
+    if (words.length === 0) {
+      this.status = command.assigns.some(([, word]) => word.some((part) => part.kind === 'command')) ? this.status : 0;
+      for (const [name, word] of command.assigns) this.set(name, await expandText(this, word));
+      return;
+    }
+    this.status = before;
+    const kept = command.assigns.map(([name]) => [name, this.variables.get(name)] as const);
+    for (const [name, word] of command.assigns) this.set(name, await expandText(this, word));
+    try {
+      this.status = await this.words(words, io);
+    } finally {
+      for (const [name, value] of kept) if (value === undefined) this.variables.delete(name); else this.variables.set(name, value);
+    }
+  }
+
+  /** A command by its words: a function, the shell's own, a tool of text, or one of the host. */
+  private async words([first = '', ...args]: readonly string[], io: Io): Promise<number> {
+    const own = this.functions.get(first);
+    if (own !== undefined) return await this.callFunction(own, args, io);
+    const name = first.replace(/^.*\//, '');
+    const builtin = await this.builtin(name, args, io);
+    if (builtin !== null) return builtin;
+    const tool = Object.hasOwn(TEXT_TOOLS, name) ? TEXT_TOOLS[name]! : null;
+    if (tool !== null) {
+      const said = tool(args, io.rest(), (path) => this.host.read(path));
+      io.out += said.out;
+      return said.status;
+    }
+    if (this.host.isScript(first)) return await this.file(first, args, io);
+    const ran = await this.host.run(first, args, io.rest());
+    io.out += ran.out;
+    io.err += ran.err;
+    return ran.status;
+  }
+
+  private async callFunction(body: FullCommand, args: readonly string[], io: Io): Promise<number> {
+    if (++this.depth > MAX_DEPTH) throw new ScriptFailure(0, `functions call each other more than ${MAX_DEPTH} deep`);
+    const saved = this.args;
+    this.args = args;
+    try {
+      await this.command(body, io);
+    } catch (error) {
+      if (!(error instanceof Leave) || error.kind !== 'return') throw error;
+      return error.value;
+    } finally {
+      this.args = saved;
+      this.depth--;
+    }
+    return this.status;
+  }
+
+  /** A file of shell commands, in this shell. */
+  private async file(path: string, args: readonly string[], io: Io): Promise<number> {
+    const text = this.host.scriptText(path);
+    if (text === null) return this.host.knownScript(path);
+    const saved = this.args;
+    this.args = args;
+    if (++this.depth > MAX_DEPTH) throw new ScriptFailure(0, `files call each other more than ${MAX_DEPTH} deep`);
+    try {
+      await this.list(parseShell(text), io);
+      return this.status;
+    } catch (error) {
+      if (!(error instanceof Leave) || error.kind === 'break' || error.kind === 'continue') throw error;
+      return error.value;
+    } finally {
+      this.args = saved;
+      this.depth--;
+    }
+  }
+
+  private async builtin(name: string, args: readonly string[], io: Io): Promise<number | null> {
+    const number = (text: string | undefined, other: number): number => (text === undefined ? other : Number(text) & 0xff);
+    switch (name) {
+      case ':': case 'true': case 'cd': case 'trap': case 'umask': return 0;
+      case 'false': return 1;
+      case 'exit': throw new Leave('exit', number(args[0], this.status));
+      case 'return': throw new Leave('return', number(args[0], this.status));
+      case 'break': case 'continue': throw new Leave(name, number(args[0], 1));
+      case 'set': this.options(args); return 0;
+      case 'export': case 'local': case 'readonly': case 'declare': return this.declare(args);
+      case 'unset': for (const word of args) this.variables.delete(word); return 0;
+      case 'shift': this.args = this.args.slice(number(args[0], 1)); return 0;
+      case 'eval': await this.list(parseShell(args.join(' ')), io); return this.status;
+      case '.': case 'source': return await this.file(args[0] ?? '', args.slice(1), io);
+      case 'sh': case 'bash': case 'dash': return await this.another(args, io);
+      case 'test': case '[': case '[[': return this.test(name, args);
+      case 'echo': io.out += echo(args); return 0;
+      case 'read': return this.readLine(args, io);
+      case 'command': case 'which': case 'type': return this.which(args, io);
+      case 'sudo': case 'exec': case 'nice': return await this.words(args, io);
+      case 'env': return await this.environment(args, io);
+      case 'timeout': return await this.words(args.slice(args.findIndex((word) => /^\d/.test(word)) + 1), io);
+      default: return null;
+    }
+  }
+
+  private options(args: readonly string[]): void {
+    for (const [i, word] of args.entries()) {
+      if (word === '--') {
+        this.args = args.slice(i + 1);
+        return;
+      }
+      if (/^[-+][a-z]+$/.test(word) && word.includes('e')) this.errexit = word.startsWith('-');
+    }
+  }
+
+  private declare(args: readonly string[]): number {
+    for (const word of args) {
+      const at = word.indexOf('=');
+      if (at > 0) this.set(word.slice(0, at), word.slice(at + 1));
+    }
+    return 0;
+  }
+
+  /** `sh -c 'text'`, `bash file` */
+  private async another(args: readonly string[], io: Io): Promise<number> {
+    const at = args.findIndex((word) => word === '-c' || /^-[a-z]*c$/.test(word));
+    const words = args.filter((word) => !/^-[a-z]+$/.test(word));
+    let status = 0;
+    await this.apart(async () => {
+      if (at >= 0) {
+        this.args = args.slice(at + 3);
+        await this.list(parseShell(args[at + 1] ?? ''), io);
+        ({ status } = this);
+      } else if (words[0] !== undefined) {
+        status = await this.file(words[0], words.slice(1), io);
+      } else {
+        await this.list(parseShell(io.rest()), io);
+        ({ status } = this);
+      }
+      this.status = status;
+    });
+    return this.status;
+  }
+
+  private test(name: string, args: readonly string[]): number {
+    const words = name === 'test' ? args : args.slice(0, args.lastIndexOf(name === '[' ? ']' : ']]'));
+    const [a = '', op = '', b = ''] = words;
+    if (name === '[[' && words.length === 3 && /^[=!]?=$/.test(op)) return globPattern(b).test(a) === (op !== '!=') ? 0 : 1;
+    if (name === '[[' && op === '=~') return new RegExp(b).test(a) ? 0 : 1;
+    const holds = testHolds(words, (path) => this.host.tryRead(path) !== null || this.host.isDirectory(path));
+    if (holds === null) throw new ScriptSkipped(`command 'test ${words.join(' ')}'`);
+    return holds ? 0 : 1;
+  }
+
+  /** `read a b`: a line, its fields; the last name takes the rest. */
+  private readLine(args: readonly string[], io: Io): number {
+    const names = args.filter((word) => !word.startsWith('-'));
+    const line = io.line();
+    let rest = (line ?? '').trim();
+    for (const [i, name] of (names.length === 0 ? ['REPLY'] : names).entries()) {
+      const m = i < names.length - 1 ? /^(\S*)\s*([\s\S]*)$/.exec(rest)! : null;
+      this.set(name, m === null ? rest : m[1]!);
+      rest = m === null ? '' : m[2]!;
+    }
+    return line === null ? 1 : 0;
+  }
+
+  private which(args: readonly string[], io: Io): number {
+    const names = args.filter((word) => !word.startsWith('-'));
+    if (names.length === 0) return 1;
+    for (const name of names) {
+      if (!Object.hasOwn(TEXT_TOOLS, name) && !this.functions.has(name) && !this.host.knows(name)) return 1;
+      io.out += `/bin/${name}\n`;
+    }
+    return 0;
+  }
+
+  private async environment(args: readonly string[], io: Io): Promise<number> {
+    const at = args.findIndex((word) => !/^\w+=/.test(word));
+    this.declare(args.slice(0, at < 0 ? undefined : at));
+    return at < 0 ? 0 : await this.words(args.slice(at), io);
+  }
+}
+
+/** Where the two outputs go: to the caller, or into a file. */
+interface Sink {
+  readonly path: string;
+  readonly append: boolean;
+}
+
+class Streams {
+  private out: Sink | 'out' | 'err' = 'out';
+  private err: Sink | 'out' | 'err' = 'err';
+
+  to(fd: number, sink: Sink): void {
+    if (fd === 1) this.out = sink;
+    else if (fd === 2) this.err = sink;
+  }
+
+  same(fd: number, as: number): void {
+    const sink = as === 1 ? this.out : this.err;
+    if (fd === 1) this.out = sink;
+    else if (fd === 2) this.err = sink;
+  }
+
+  both(sink: Sink): void {
+    this.out = sink;
+    this.err = sink;
+  }
+
+  /** Hands on what a command has written. */
+  deliver(own: Io, io: Io, host: HostCommands): void {
+    const write = (sink: Sink | 'out' | 'err', text: string, again: boolean): void => {
+      if (sink === 'out') io.out += text;
+      else if (sink === 'err') io.err += text;
+      else if (sink.path === '/dev/stderr') io.err += text;
+      else if (sink.path === '/dev/stdout') io.out += text;
+      else if (!again || text !== '') host.write(sink.path, text, sink.append || again);
+    };
+    write(this.out, own.out, false);
+    write(this.err, own.err, this.err === this.out);
+  }
+}
+
+/** `echo -n -e …` */
+function echo(args: readonly string[]): string {
+  let from = 0;
+  let flags = '';
+  while (/^-[neE]+$/.test(args[from] ?? '')) flags += args[from++]!;
+  const text = args.slice(from).join(' ');
+  return (flags.includes('e') ? escapes(text) : text) + (flags.includes('n') ? '' : '\n');
 }
