@@ -10,6 +10,7 @@ import { skbGsoHlen } from '../skb/gso.ts';
 import { SkBuffHead } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import type { NetDevice } from './net-device.ts';
+import type { FilterList } from './sched/cls.ts';
 
 /** What `enqueue` and `devQueueXmit` answer besides negative errnos: taken; dropped; taken, but somebody else was dropped. */
 export const NET_XMIT_SUCCESS = 0;
@@ -74,6 +75,21 @@ export abstract class Qdisc {
   /** The classes, by number from 1; null where there is nothing below. None for most. */
   get classes(): readonly (Qdisc | null)[] {
     return NO_CLASSES;
+  }
+
+  /** What leads packets to the classes; null: it takes no filters. */
+  get filters(): FilterList | null {
+    return null;
+  }
+
+  /** The filters of the discipline (0) or of one of its classes; null: none can be there. */
+  filtersOf(minor: number): FilterList | null {
+    return minor === 0 ? this.filters : null;
+  }
+
+  /** What waits in class number `minor`; null when nothing could, undefined when there is no such class, or it has classes. */
+  leaf(minor: number): Qdisc | null | undefined {
+    return this.classes[minor - 1];
   }
 
   /** ECN marks, of those that mark. */

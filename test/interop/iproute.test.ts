@@ -67,3 +67,47 @@ void test('ip prints what iproute2 prints, as text and as JSON', { skip }, () =>
     assert.equal(plain(mine), plain(real.replace(/ uid \d+ *$/gm, '')), line); // who asks for a route is not shown here
   }
 });
+
+const HTB: readonly string[] = [
+  'tc qdisc add dev eth0 root handle 1: htb default 30',
+  'tc class add dev eth0 parent 1: classid 1:1 htb rate 10mbit ceil 10mbit burst 15k',
+  'tc class add dev eth0 parent 1:1 classid 1:10 htb rate 6mbit ceil 10mbit prio 1',
+  'tc class add dev eth0 parent 1:1 classid 1:30 htb rate 100kbit ceil 1gbit burst 2k cburst 3k prio 2 quantum 2000 mtu 1600 overhead 14 '
+    + 'mpu 64',
+  'tc class add dev eth0 parent 1: classid 1:40 htb rate 1gbit',
+  'tc qdisc add dev eth0 parent 1:10 handle 10: pfifo limit 20',
+];
+const U32: readonly string[] = [
+  'tc filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip dport 80 0xffff flowid 1:10',
+  'tc filter add dev eth0 parent 1: protocol ip prio 1 u32 match ip src 10.0.0.0/24 match ip protocol 17 0xff flowid 1:30',
+  'tc filter add dev eth0 parent 1:0 protocol all prio 5 u32 match u32 0 0 flowid 1:30',
+  'tc filter add dev eth0 parent 1: protocol ipv6 prio 7 u32 match ip6 dst fd00::1/128 match ip6 dport 443 0xffff classid 1:10',
+  'tc filter add dev eth0 parent 1: protocol ip u32 match ip tos 0x10 0xff match u8 0x40 0xf0 at 0 match u16 0x0800 0xffff at -2 '
+    + 'flowid 1:10',
+];
+
+void test('tc prints disciplines, classes and filters as iproute2 does', { skip }, (t) => {
+  const series: readonly (readonly string[])[] = [
+    ['tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 2k latency 100ms', 'tc qdisc show dev eth0', 'tc class show dev eth0'],
+    ['tc qdisc add dev eth0 root handle 1: tbf rate 1mbit burst 2k latency 100ms',
+      'tc qdisc add dev eth0 parent 1:1 handle 2: pfifo limit 9', 'tc qdisc show dev eth0', 'tc class show dev eth0'],
+    ['tc qdisc add dev eth0 root handle 1: prio bands 4', 'tc qdisc show dev eth0', 'tc class show dev eth0'],
+    [...HTB, 'tc class show dev eth0'],
+    [...HTB, 'tc -d class show dev eth0'],
+    [...HTB, 'tc class change dev eth0 classid 1:10 htb rate 3mbit', 'tc class show dev eth0'],
+    [...HTB, 'tc class del dev eth0 classid 1:40', 'tc class show dev eth0'],
+    [...HTB, ...U32, 'tc filter show dev eth0'],
+    [...HTB, ...U32, 'tc filter show dev eth0 parent 1: prio 1'],
+    [...HTB, ...U32, 'tc filter del dev eth0 parent 1: prio 1', 'tc filter show dev eth0'],
+    [...HTB, 'tc filter add dev eth0 parent 1: protocol ip prio 2 handle 6 fw flowid 1:10', 'tc filter show dev eth0'],
+    [...HTB, 'tc filter add dev eth0 parent 1: protocol ip prio 3 flower ip_proto tcp dst_port 80 classid 1:10', 'tc filter show dev eth0'],
+    [...HTB, 'tc filter add dev eth0 parent 1: protocol all prio 4 matchall flowid 1:10', 'tc filter show dev eth0'],
+  ];
+  // The kernel lists classes by its hash of their numbers.
+  const sorted = (text: string): string[] => plain(text).split('\n').sort();
+  for (const lines of series) {
+    const real = linux(lines);
+    if (real === null) t.diagnostic(`not on this kernel: ${lines.at(-2)!}`);
+    else assert.deepEqual(sorted(ours(lines)), sorted(real), lines.at(-1));
+  }
+});

@@ -103,8 +103,34 @@ test('a line that does not parse says which word, and what was expected', () => 
   const h = host();
   h.sh('tc qdisc add dev eth0 root handle 1: prio');
   for (const [line, message] of [
-    ['tc', "tc: the object is missing; expected 'qdisc'"],
-    ['tc filter show', "tc: 'filter' is not understood; expected 'qdisc'"],
+    ['tc', "tc: the object is missing; expected 'qdisc', 'class' or 'filter'"],
+    ['tc action show', "tc: 'action' is not understood; expected 'qdisc', 'class' or 'filter'"],
+    ['tc filter show', "tc filter show: 'dev NAME' is missing; there are lo, eth0"],
+    ['tc filter add dev eth0 parent 7: matchall flowid 7:1', 'tc filter add: parent: eth0 has no discipline 7:'],
+    ['tc filter add dev eth0 parent 1: route to 3 flowid 1:1',
+      "tc filter add: 'route' is not understood; expected u32, fw, flower, matchall"],
+    ['tc filter add dev eth0 parent 1: matchall', "tc filter add: matchall: '' is not understood; expected 'flowid 1:10'"],
+    ['tc filter add dev eth0 parent 1: matchall flowid 2:1',
+      "tc filter add: flowid: '2:1' is not understood; expected a class of 1: such as '1:10'"],
+    ['tc filter add dev eth0 parent 1: fw flowid 1:1', "tc filter add: handle: '' is not understood; expected the mark of fw, such as "
+      + "'handle 6' or 'handle 0x10/0xf0'"],
+    ['tc filter add dev eth0 parent 1: protocol ipx matchall flowid 1:1',
+      "tc filter add: protocol: 'ipx' is not understood; expected all, ip, ipv4, ipv6, arp, 802.1q or a number such as 0x88cc"],
+    ['tc filter add dev eth0 parent 1: u32 match ip dport http 0xffff flowid 1:1',
+      "tc filter add: dport: 'http' is not understood; expected a number up to 0xffff"],
+    ['tc filter add dev eth0 parent 1: u32 match ip port 80 0xffff flowid 1:1', "tc filter add: match ip: 'port' is not understood; "
+      + 'expected src, dst, tos, dsfield, precedence, ihl, protocol, sport, dport, icmp_type, icmp_code'],
+    ['tc filter add dev eth0 parent 1: u32 match u32 0 0 at 3 flowid 1:1',
+      "tc filter add: at: '3' is not understood; expected a multiple of 4 for a u32"],
+    ['tc filter add dev eth0 parent 1: u32 match u32 0 0', "tc: u32: '' is not understood; expected 'flowid 1:10' at the end of the line"],
+    ['tc filter add dev eth0 parent 1: protocol ip flower dst_port 80 classid 1:1',
+      "tc filter add: 'dst_port' is not understood; expected 'ip_proto tcp', udp or sctp before ports"],
+    ['tc filter add dev eth0 parent 1: flower src_ip 10.0.0.1 classid 1:1',
+      "tc filter add: 'src_ip' is not understood; expected 'protocol ip' or 'protocol ipv6' before flower: addresses are of one family"],
+    ['tc filter del dev eth0 parent 1: prio 3', 'tc filter del: there are no filters of prio 3 as described'],
+    ['tc class add dev eth0 parent 1: classid 1:9 htb rate 1mbit', 'tc class add: prio 1: makes no classes; htb does'],
+    ['tc class frob', "tc class: 'frob' is not understood; expected show, add, replace, change or del"],
+    ['tc class add dev eth0 parent 1: htb rate 1mbit', "tc class add: 'classid 1:10' is missing: the number of the class"],
     ['tc qdisc frob', "tc qdisc: 'frob' is not understood; expected show, add, replace, change or del"],
     ['tc -x qdisc', "tc: option '-x' is not understood; known are -s --statistics --stats -d --details"],
     ['tc qdisc show dev eth9', "tc qdisc show: dev: 'eth9' is not understood; expected a device: lo, eth0"],
@@ -112,7 +138,7 @@ test('a line that does not parse says which word, and what was expected', () => 
     [
       'tc qdisc add dev eth0 root bla',
       "tc qdisc add: 'bla' is not understood; expected a discipline: noqueue, pfifo_fast, pfifo, bfifo, fq, codel, fq_codel, "
-        + 'tbf, netem, prio',
+        + 'tbf, netem, htb, prio',
     ],
     [
       'tc qdisc add dev eth0 root netem dellay 10ms',
@@ -159,6 +185,35 @@ test('a line that does not parse says which word, and what was expected', () => 
   assert.equal(h.qdisc('eth0').kind, 'prio', 'nothing has changed');
 });
 
+test('classes of htb: what each verb does to what is there', () => {
+  const h = host();
+  const fails = (line: string, message: RegExp): void => { assert.throws(() => h.sh(line), { name: 'ToolError', message }, line); };
+  h.sh('tc qdisc add dev eth0 root handle 1: htb default 0x20');
+  h.sh('tc class add dev eth0 parent 1: classid 1:1 htb rate 10mbit');
+  h.sh('tc class replace dev eth0 parent 1:1 classid 1:20 htb rate 1mbit ceil 2mbit');
+  fails('tc class add dev eth0 parent 1:1 classid 1:20 htb rate 1mbit', /^tc class add: there is a class 1:20; use replace or change/);
+  fails('tc class change dev eth0 classid 1:21 htb rate 1mbit', /^tc class change: there is no class 1:21/);
+  fails('tc class add dev eth0 parent 1:7 classid 1:21 htb rate 1mbit', /^tc class add: parent: there is no class 1:7/);
+  fails('tc class replace dev eth0 parent 1: classid 1:20 htb rate 1mbit', /stays where it is/);
+  fails('tc class add dev eth0 parent 1:1 classid 1:21 htb', /rate: it is missing/);
+  fails('tc class add dev eth0 parent 1:1 classid 1:21 htb rate 1mbit prio 9', /prio: 9 is out of range/);
+  fails('tc class add dev eth0 parent 1:1 classid 1:21 hfsc', /'hfsc' is not understood; expected 'htb'/);
+  fails('tc class del dev eth0 classid 1:1', /1:1 is in use/);
+  fails('tc class del dev eth0 classid 1:77', /there is no class 1:77/);
+  fails('tc qdisc add dev eth0 parent 1:1 pfifo', /htb 1: has no such leaf/);
+  h.sh('tc qdisc add dev eth0 parent 1:20 handle 20: fq_codel');
+  assert.equal(h.sh('tc class show dev eth0'), 'class htb 1:1 root rate 10Mbit ceil 10Mbit burst 1600b cburst 1600b \n'
+    + 'class htb 1:20 parent 1:1 leaf 20: prio 0 rate 1Mbit ceil 2Mbit burst 1600b cburst 1600b \n');
+  let parent = '1:20';
+  for (let depth = 3; depth <= 8; depth++) {
+    h.sh(`tc class add dev eth0 parent ${parent} classid 1:${String(depth)} htb rate 1mbit`);
+    parent = `1:${String(depth)}`;
+  }
+  fails(`tc class add dev eth0 parent ${parent} classid 1:9 htb rate 1mbit`, /the tree is too deep/);
+  assert.match(h.sh('tc -d class show dev eth0 classid 1:8'), /quantum 12500 rate 1Mbit .* level 0 $/m);
+  assert.doesNotMatch(h.sh('tc qdisc show dev eth0'), /fq_codel/, 'what waited in a leaf ends when it gets classes');
+});
+
 test('wrong objects name the option and the accepted form, and change nothing', () => {
   const h = host();
   for (const [options, message] of [
@@ -170,6 +225,8 @@ test('wrong objects name the option and the accepted form, and change nothing', 
     [{ kind: 'tbf', rate: '1mbit', burst: '2kb', latency: '1ms', child: { kind: 'noqueue' } }, /^child: noqueue/],
     [{ kind: 'prio', children: [{}, {}, {}, {}].map(() => ({ kind: 'fq' })) }, /^children: 4 for 3 bands/],
     [{ kind: 'prio', bands: 2, priomap: new Array(16).fill(2) }, /^priomap: 2 is out of range/],
+    [{ kind: 'htb', classes: [{ id: 1 }] }, /^rate: it is missing/], [{ kind: 'htb', classes: [{ id: 1, rate: 1, prio: 8 }] }, /^prio: 8/],
+    [{ kind: 'htb', classes: [{ id: 2, parent: 1, rate: 1 }] }, /^parent: there is no class 0x1 before 0x2/],
     [{ kind: 'fq', handle: '1' }, /^handle: '1' is not understood/], [{ kind: 'netem', seed: -1 }, /^seed: -1/],
     [{ kind: 'netem', slot: {} }, /^slot: a slot lasts/], [{ kind: 'netem', ecn: true }, /^ecn: it needs loss/],
   ] as unknown as [QdiscOptions, RegExp][]) {

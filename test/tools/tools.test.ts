@@ -368,7 +368,7 @@ test('a word that is not understood is named', () => {
     ['arp -x', /^arp: option '-x' is not understood/],
     ['netstat foo', /^netstat: 'foo' is not understood/],
     ['ethtool -S', /^ethtool: the name of a device is missing; there are lo, eth0/],
-    ['tc class', /^tc: 'class' is not understood/],
+    ['tc class', /^tc class show: 'dev NAME' is missing/],
     ['sysctl net.ipv4.nothing', /^sysctl: 'net\.ipv4\.nothing' is not understood/],
     ['sysctl -w net.ipv4.ip_forward', /^sysctl: 'net\.ipv4\.ip_forward' is not understood; expected NAME=VALUE/],
   ];

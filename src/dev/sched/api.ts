@@ -62,15 +62,23 @@ function addChildren(dev: NetDevice, q: Qdisc, options: QdiscOptions, taken: Set
   const below = 'children' in options ? options.children ?? [] : 'child' in options && options.child !== undefined ? [options.child] : [];
   if (!Array.isArray(below)) throw new TypeError('children: expected an array of disciplines, one per band');
   if (below.length > q.classes.length) throw new RangeError(`children: ${String(below.length)} for ${String(q.classes.length)} bands`);
-  (below as readonly QdiscOptions[]).forEach((say, i) => {
-    const child = qdiscCreate(dev, say);
-    if (child === null) throw new TypeError('child: noqueue is nothing that could wait in a class');
-    number(child, say, taken);
-    child.parent = q;
-    child.parentClass = i + 1;
-    addChildren(dev, child, say, taken);
-    q.setClass(i + 1, child);
-  });
+  (below as readonly QdiscOptions[]).forEach((say, i) => { addChild(dev, q, i + 1, say, taken); });
+  if (options.kind !== 'htb') return;
+  for (const { id, child } of options.classes ?? []) {
+    if (child === undefined) continue;
+    if (q.leaf(id) === undefined) throw new RangeError(`child: class 0x${id.toString(16)} has classes below it, where nothing can wait`);
+    addChild(dev, q, id, child, taken);
+  }
+}
+
+function addChild(dev: NetDevice, q: Qdisc, minor: number, say: QdiscOptions, taken: Set<number>): void {
+  const child = qdiscCreate(dev, say);
+  if (child === null) throw new TypeError('child: noqueue is nothing that could wait in a class');
+  number(child, say, taken);
+  child.parent = q;
+  child.parentClass = minor;
+  addChildren(dev, child, say, taken);
+  q.setClass(minor, child);
 }
 
 function number(q: Qdisc, options: QdiscOptions, taken: Set<number>): void {

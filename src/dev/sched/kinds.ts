@@ -10,6 +10,8 @@ import { Codel, type CodelOptions } from './codel.ts';
 import { Bfifo, Pfifo, type BfifoOptions, type PfifoOptions } from './fifo.ts';
 import { FqCodel, type FqCodelOptions } from './fq-codel.ts';
 import { Fq, type FqOptions } from './fq.ts';
+import type { HtbClassSpec } from './htb-class.ts';
+import { Htb, type HtbOptions } from './htb.ts';
 import { Netem, type NetemOptions } from './netem.ts';
 import { PfifoFast } from './pfifo-fast.ts';
 import { Prio, type PrioOptions } from './prio.ts';
@@ -28,6 +30,8 @@ export type QdiscOptions =
   | (Numbered & FqCodelOptions & { readonly kind: 'fq_codel' })
   | (Numbered & TbfOptions & { readonly kind: 'tbf'; readonly child?: QdiscOptions })
   | (Numbered & NetemOptions & { readonly kind: 'netem'; readonly child?: QdiscOptions })
+  | (Numbered & Omit<HtbOptions, 'classes'> & { readonly kind: 'htb';
+    readonly classes?: readonly (HtbClassSpec & { readonly child?: QdiscOptions })[]; })
   | (Numbered & PrioOptions & { readonly kind: 'prio'; readonly children?: readonly QdiscOptions[] });
 
 /** Their names. */
@@ -72,6 +76,10 @@ const KINDS: Readonly<Record<Exclude<QdiscKind, 'noqueue'>, Kind>> = {
     ],
     make: (dev) => new Netem(dev, stream(dev, 'netem')),
     change: (q, o: NetemOptions) => { (q as Netem).change(o); },
+  },
+  htb: {
+    options: ['default', 'r2q', 'directQlen', 'classes'], make: (dev) => new Htb(dev),
+    change: (q, o: HtbOptions) => { (q as Htb).change(o); },
   },
   prio: { options: ['bands', 'priomap'], make: (dev) => new Prio(dev), change: (q, o: PrioOptions) => { (q as Prio).change(o); } },
 };

@@ -1,13 +1,14 @@
 /**
  * prio: classes in order of precedence; one waits while a lower-numbered one has packets.
  *
- *     priority & 15 → priomap → band 0 = class 1, band 1 = class 2, …      each a discipline of its own, pfifo at first
+ *     filter (`cls.ts`), or priority & 15 → priomap → band 0 = class 1, band 1 = class 2, …   each a discipline, pfifo at first
  */
 import { parseInteger } from '../../lib/units.ts';
 import { Drop } from '../../skb/drop-reason.ts';
 import type { SkBuff } from '../../skb/sk-buff.ts';
 import type { NetDevice } from '../net-device.ts';
 import { Qdisc } from '../qdisc.ts';
+import { FilterList } from './cls.ts';
 import { Pfifo } from './fifo.ts';
 import { PRIO_TO_BAND } from './pfifo-fast.ts';
 
@@ -25,6 +26,7 @@ export class Prio extends Qdisc {
   override readonly kind = 'prio';
   bands: Qdisc[];
   priomap: Uint8Array = PRIO_TO_BAND;
+  private readonly filterList: FilterList = new FilterList();
 
   constructor(dev: NetDevice) {
     super(dev);
@@ -45,14 +47,21 @@ export class Prio extends Qdisc {
   }
 
   override enqueue(skb: SkBuff): number {
-    return this.enqueueChild(this.bands[this.bandOf(skb.priority)]!, skb);
+    return this.enqueueChild(this.bands[this.bandOf(skb)]!, skb);
   }
 
-  /** A priority that names a class of ours (`1:2`) is that class; all others go by the map. */
-  private bandOf(priority: number): number {
+  override get filters(): FilterList {
+    return this.filterList;
+  }
+
+  /** A priority that names a class of ours (`1:2`) is that class; else what a filter says, else the map (Linux: prio_classify). */
+  private bandOf(skb: SkBuff): number {
+    const { priority } = skb;
     const minor = priority & 0xffff;
     if (this.handle !== 0 && priority >>> 16 === this.handle && minor >= 1 && minor <= this.bands.length) return minor - 1;
-    return this.priomap[priority & 15]!;
+    const classid = this.filterList.classify(skb);
+    if (classid < 0) return this.priomap[priority & 15]!;
+    return classid >= 1 && classid <= this.bands.length ? classid - 1 : this.priomap[0]!;
   }
 
   override dequeue(): SkBuff | null {

@@ -224,7 +224,8 @@ function required<T>(value: T | undefined, name: string): T {
   return value;
 }
 
-function parseLinkLayer(value: unknown): boolean {
+/** `linklayer`: does the link carry cells? */
+export function parseLinkLayer(value: unknown): boolean {
   if (value === undefined || value === 'ethernet') return false;
   if (value === 'atm' || value === 'adsl') return true;
   throw new TypeError(`linklayer: ${typeof value === 'string' ? `'${value}'` : typeof value} is not understood; expected 'ethernet',

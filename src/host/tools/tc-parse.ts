@@ -1,4 +1,5 @@
 /** What stands behind the kind on a line of tc: its words, as options of `dev/sched/kinds.ts`, which checks what they say. */
+import type { HtbClassOptions } from '../../dev/sched/htb-class.ts';
 import type { QdiscOptions } from '../../dev/sched/kinds.ts';
 import type { Chance, Loss } from '../../lib/loss.ts';
 import type { SlotOptions } from '../../lib/slot.ts';
@@ -61,22 +62,46 @@ const KINDS: Readonly<Record<QdiscOptions['kind'], Words>> = {
     rate: readRate, slot: (c, o) => { o['slot'] = readSlot(c); }, seed: integer('seed'),
   },
   prio: { bands: integer('bands'), priomap: readPriomap },
+  htb: {
+    default: (c, o) => { o['default'] = readHex(c, 'default'); }, r2q: integer('r2q'), direct_qlen: integer('directQlen'),
+  },
 };
+
+const HTB_CLASS: Words = {
+  rate: rate('rate'), ceil: rate('ceil'), burst: bucket('burst'), buffer: bucket('burst'), maxburst: bucket('burst'),
+  cburst: bucket('cburst'), cbuffer: bucket('cburst'), cmaxburst: bucket('cburst'), prio: integer('prio'), quantum: size('quantum'),
+  mtu: size('mtu'), overhead: integer('overhead'), mpu: integer('mpu'), linklayer: (c, o) => { o['linklayer'] = c.take('linklayer'); },
+};
+
+/** A number of a class, in hexadecimal, with `0x` or without. */
+function readHex(c: Cursor, what: string): number {
+  const word = c.take(what);
+  const m = /^(?:0x)?([0-9a-f]{1,4})$/i.exec(word);
+  if (m === null) throw c.wrong(word, what, "the number of a class, in hexadecimal, such as '30'");
+  return parseInt(m[1]!, 16);
+}
+
+/** What a class of htb is told. */
+export function parseHtbClassWords(words: readonly string[]): HtbClassOptions {
+  return readWords(new Cursor(words, 'tc: htb'), HTB_CLASS, 'tc: htb', {}) as unknown as HtbClassOptions;
+}
 
 /** The options that the words say. */
 export function parseQdiscWords(kind: QdiscOptions['kind'], words: readonly string[]): QdiscOptions {
-  const cursor = new Cursor(words, `tc: ${kind}`);
-  const known = KINDS[kind];
-  const options: Options = { kind };
+  const tool = `tc: ${kind}`;
+  return readWords(new Cursor(words, tool), KINDS[kind], tool, { kind }) as unknown as QdiscOptions;
+}
+
+function readWords(cursor: Cursor, known: Words, tool: string, options: Options): Options {
   for (let word = cursor.peek; word !== null; word = cursor.peek) {
     if (!Object.hasOwn(known, word)) {
       const names = Object.keys(known);
-      throw unknownWord(`tc: ${kind}`, word, names.length === 0 ? 'nothing behind it' : names.join(', '));
+      throw unknownWord(tool, word, names.length === 0 ? 'nothing behind it' : names.join(', '));
     }
     cursor.take('');
     known[word]!(cursor, options);
   }
-  return options as unknown as QdiscOptions;
+  return options;
 }
 
 function readChance(c: Cursor, name: string): Chance {

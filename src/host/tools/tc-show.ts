@@ -6,6 +6,7 @@ import type { CodelParams } from '../../dev/sched/codel-law.ts';
 import { Bfifo, Pfifo } from '../../dev/sched/fifo.ts';
 import { FqCodel } from '../../dev/sched/fq-codel.ts';
 import { Fq } from '../../dev/sched/fq.ts';
+import { Htb } from '../../dev/sched/htb.ts';
 import { Netem } from '../../dev/sched/netem.ts';
 import { PfifoFast, PRIO_TO_BAND } from '../../dev/sched/pfifo-fast.ts';
 import { Prio } from '../../dev/sched/prio.ts';
@@ -48,6 +49,7 @@ function showOptions(q: Qdisc): string {
       + `memory_limit ${showSize(q.memoryLimit)} ${q.params.ecn ? 'ecn ' : ''}drop_batch ${String(q.dropBatch)} `;
   }
   if (q instanceof Fq) return showFq(q);
+  if (q instanceof Htb) return showHtb(q);
   return q instanceof Netem ? showNetem(q) : '';
 }
 
@@ -67,6 +69,11 @@ function showTbf(q: Tbf): string {
   if (q.rate.overhead > 0) s += `overhead ${String(q.rate.overhead)} `;
   if (q.rate.mpu > 0) s += `mpu ${String(q.rate.mpu)} `;
   return q.rate.cells ? `${s}linklayer atm ` : s;
+}
+
+function showHtb(q: Htb): string {
+  const to = q.defaultClass === 0 ? '0' : `0x${hex(q.defaultClass)}`;
+  return `r2q ${String(q.r2q)} default ${to} direct_packets_stat ${String(q.directPackets)} direct_qlen ${String(q.directQlen)}`;
 }
 
 function showFq(q: Fq): string {

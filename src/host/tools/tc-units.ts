@@ -25,7 +25,7 @@ function prefixed(unit: string, factor: number): Record<string, number> {
 export class Cursor {
   private readonly words: readonly string[];
   private at = 0;
-  private readonly tool: string;
+  readonly tool: string;
 
   constructor(words: readonly string[], tool: string) {
     this.words = words;

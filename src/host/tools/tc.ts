@@ -1,5 +1,5 @@
 /**
- * `tc qdisc`: the queueing disciplines of a host, with tc(8)'s own words.
+ * `tc qdisc`: the queueing disciplines of a host, with tc(8)'s own words. Classes: `tc-class.ts`; filters: `tc-filter.ts`.
  *
  *     tc qdisc add dev eth0 root handle 1: netem delay 100ms 10ms 25% loss gemodel 1% 10%
  *     tc qdisc add dev eth0 parent 1:1 handle 10: fq_codel
@@ -8,11 +8,14 @@
  */
 import type { NetDevice } from '../../dev/net-device.ts';
 import type { Qdisc } from '../../dev/qdisc.ts';
-import { devGetByName } from '../../dev/registry.ts';
 import { parseHandle, qdiscAllocHandle, qdiscGraftRoot, qdiscList, qdiscLookup, qdiscRestoreDefault } from '../../dev/sched/api.ts';
+import { Htb } from '../../dev/sched/htb.ts';
 import { QDISC_KINDS, qdiscChange, qdiscCreate, type QdiscKind, type QdiscOptions } from '../../dev/sched/kinds.ts';
 import { parseWords, text, ToolError, unknownWord, type Flags, type ToolHost } from './command.ts';
+import { tcClass } from './tc-class.ts';
+import { tcFilter } from './tc-filter.ts';
 import { parseQdiscWords } from './tc-parse.ts';
+import { device, deviceNames, inKernel } from './tc-place.ts';
 import { showQdisc, showStats } from './tc-show.ts';
 import { Cursor } from './tc-units.ts';
 
@@ -24,34 +27,28 @@ export function tc(host: ToolHost, args: readonly string[]): string {
   // Options stand in front of the object; behind it '-' begins nothing of tc's.
   const at = args.findIndex((word) => !word.startsWith('-'));
   const { flags } = parseWords('tc', at < 0 ? args : args.slice(0, at), FLAGS);
-  const [object, verb = 'show', ...rest] = at < 0 ? [] : args.slice(at);
-  if (object === undefined) throw new ToolError("tc: the object is missing; expected 'qdisc'");
-  if (object !== 'qdisc' && object !== 'qd') throw unknownWord('tc', object, "'qdisc'");
+  const [object, ...words] = at < 0 ? [] : args.slice(at);
+  if (object === undefined) throw new ToolError("tc: the object is missing; expected 'qdisc', 'class' or 'filter'");
+  switch (object) {
+    case 'qdisc': case 'qd': return tcQdisc(host, words, flags.has('s'));
+    case 'class': case 'cl': return tcClass(host, words, flags);
+    case 'filter': case 'f': return tcFilter(host, words);
+    default: throw unknownWord('tc', object, "'qdisc', 'class' or 'filter'");
+  }
+}
+
+function tcQdisc(host: ToolHost, words: readonly string[], stats: boolean): string {
+  const [verb = 'show', ...rest] = words;
   switch (verb) {
-    case 'show': case 'list': case 'ls': return show(host, rest, flags.has('s'));
-    case 'dev': return show(host, [verb, ...rest], flags.has('s'));
+    case 'show': case 'list': case 'ls': return showQdiscs(host, rest, stats);
+    case 'dev': return showQdiscs(host, words, stats);
     case 'add': case 'replace': case 'change': return inKernel(host, () => modify(host, verb, rest));
     case 'del': case 'delete': return inKernel(host, () => remove(host, rest));
     default: throw unknownWord('tc qdisc', verb, VERBS);
   }
 }
 
-/** What changes the kernel does so from inside. */
-function inKernel(host: ToolHost, what: () => void): string {
-  const { cpu } = host.net;
-  cpu.enter(cpu.costs.syscallNs);
-  try {
-    what();
-  } catch (error) {
-    if (error instanceof ToolError) throw error;
-    throw new ToolError(`tc: ${error instanceof Error ? error.message : String(error)}`);
-  } finally {
-    cpu.exit();
-  }
-  return '';
-}
-
-function show(host: ToolHost, words: readonly string[], stats: boolean): string {
+function showQdiscs(host: ToolHost, words: readonly string[], stats: boolean): string {
   const c = new Cursor(words, 'tc qdisc show');
   let only: NetDevice | null = null;
   for (let word = c.peek; word !== null; word = c.peek) {
@@ -110,11 +107,13 @@ function readPlace(host: ToolHost, c: Cursor): Place {
   const q = qdiscLookup(dev, parseInt(m[1]!, 16));
   if (q === null) throw new ToolError(`tc qdisc: parent: ${dev.name} has no discipline ${m[1]!}:`);
   const minor = parseInt(m[2]!, 16);
-  if (minor < 1 || minor > q.classes.length) {
-    const has = q.classes.length === 0 ? 'has no classes' : `has classes 1 to ${String(q.classes.length)}`;
+  const old = q.leaf(minor);
+  if (old === undefined) {
+    const count = q.classes.length;
+    const has = count === 0 ? 'has no classes' : q instanceof Htb ? 'has no such leaf' : `has classes 1 to ${String(count)}`;
     throw new ToolError(`tc qdisc: parent: '${parent}' is not understood; ${q.kind} ${m[1]!}: ${has}`);
   }
-  return { dev, parent: q, minor, old: q.classes[minor - 1] ?? null, handle };
+  return { dev, parent: q, minor, old, handle };
 }
 
 function readHandle(c: Cursor, word: string): number {
@@ -184,15 +183,4 @@ function remove(host: ToolHost, words: readonly string[]): void {
   }
   if (parent === null) qdiscRestoreDefault(dev);
   else parent.setClass(minor, null);
-}
-
-function device(host: ToolHost, c: Cursor): NetDevice {
-  const name = c.take(`the name of a device (${deviceNames(host)})`);
-  const dev = devGetByName(host.net, name);
-  if (dev === null) throw c.wrong(name, 'dev', `a device: ${deviceNames(host)}`);
-  return dev;
-}
-
-function deviceNames(host: ToolHost): string {
-  return host.net.devices.filter((dev) => dev !== null).map((dev) => dev.name).join(', ');
 }

@@ -23,7 +23,7 @@ function drawLeaf(r: Random): QdiscOptions {
 }
 
 function draw(r: Random, depth: number): QdiscOptions {
-  const kind = depth === 0 ? 9 : r.below(4);
+  const kind = depth === 0 ? 9 : r.below(5);
   if (kind === 0) {
     const child = r.chance(0.7) ? { child: draw(r, depth - 1) } : {};
     return { kind: 'tbf', rate: '10mbit', burst: 1600 + r.below(5000), limit: 3000 + r.below(20000), ...child };
@@ -38,6 +38,16 @@ function draw(r: Random, depth: number): QdiscOptions {
     };
   }
   if (kind === 2) return { kind: 'prio', children: [draw(r, depth - 1), draw(r, depth - 1), draw(r, depth - 1)] };
+  if (kind === 3) {
+    const rate = `${String(2 + r.below(8))}mbit`;
+    return {
+      kind: 'htb', default: r.chance(0.8) ? 0x10 : 0,
+      classes: [
+        { id: 1, rate: '10mbit' }, { id: 0x10, parent: 1, rate, ceil: '10mbit', child: draw(r, depth - 1) },
+        { id: 0x20, parent: 1, rate: '1mbit', prio: 1 },
+      ],
+    };
+  }
   return drawLeaf(r);
 }
 
