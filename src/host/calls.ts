@@ -10,7 +10,7 @@
 import { parseDuration, type Duration } from '../lib/units.ts';
 import type { SockoptValue } from '../sock/sock.ts';
 import { SockAddr, type MsgHdr } from '../sock/sockaddr.ts';
-import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../syscall/blocking.ts';
+import { waitAccept, waitClose, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../syscall/blocking.ts';
 import type { EpollEvent } from '../syscall/epoll.ts';
 import type { PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
@@ -129,11 +129,19 @@ export class Calls {
   }
 
   /**
-   * close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background. Calls that sleep on `fd`
-   * fail with EBADF.
+   * close(2). Never waits, SO_LINGER or not: what is still to be sent is sent in the background; {@link lingeringClose} waits.
+   * Calls that sleep on `fd` fail with EBADF.
    */
   close(fd: number): void {
     this.sys.close(fd);
+  }
+
+  /**
+   * close(2) as a process sees it that has set SO_LINGER with a time: resolves when the peer has acknowledged everything, or the
+   * time is up; what is left then goes on in the background. `fd` is free at once. Without SO_LINGER it does not wait.
+   */
+  async lingeringClose(fd: number): Promise<void> {
+    check(await waitClose(this.p, checkFd(fd, 'close')), 'close');
   }
 
   /** dup(2). */

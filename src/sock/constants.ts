@@ -301,3 +301,5 @@ export const TCPF_CLOSE_WAIT: number = 1 << 8;
 export const TCPF_LAST_ACK: number = 1 << 9;
 export const TCPF_LISTEN: number = 1 << 10;
 export const TCPF_CLOSING: number = 1 << 11;
+/** The peer has not acknowledged our FIN yet: what a close() with SO_LINGER waits for. */
+export const TCPF_UNACKED: number = TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF_LAST_ACK;

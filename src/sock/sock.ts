@@ -42,6 +42,8 @@ export interface Proto {
   shutdown(sk: Sock, how: number): number;
   /** The last descriptor is gone. The socket may live on in the kernel (FIN_WAIT…), without an owner. */
   close(sk: Sock): void;
+  /** A close() that sleeps (`lingers`) has slept enough: now nobody refers to the socket any more. */
+  closeEnd?(sk: Sock): void;
   setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number;
   /** The value, or a negative errno wrapped in {@link SockoptError} (an int option may well be negative). */
   getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError;
@@ -115,6 +117,8 @@ export class Sock {
   lingerOn = false;
   /** Seconds. */
   lingerTime = 0;
+  /** close() sleeps on the socket, which keeps its owner meanwhile. */
+  lingers = false;
   /** ifindex of SO_BINDTODEVICE, 0 when none. */
   boundDevIf = 0;
   priority = 0;

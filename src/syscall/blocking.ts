@@ -11,7 +11,7 @@ import { EAGAIN, EALREADY, EINPROGRESS, EISCONN } from '../lib/errno.ts';
 import {
   AF_UNIX, EPOLLERR, EPOLLHUP, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_WAITALL,
   POLLIN, POLLOUT, POLLPRI, POLLRDNORM, POLLWRNORM, EPOLLRDHUP,
-  RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCP_CLOSE, TCP_SYN_SENT,
+  RCV_SHUTDOWN, SOCK_STREAM, TCPF_SYN_RECV, TCPF_SYN_SENT, TCPF_UNACKED, TCP_CLOSE, TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
@@ -19,10 +19,10 @@ import { WaitEntry } from '../sock/wait-queue.ts';
 import { Task } from '../time/task.ts';
 import { Timer } from '../time/timer.ts';
 import { sysEpollWait, type EpollEvent } from './epoll.ts';
-import type { File, Sleeper } from './file.ts';
+import { SocketFile, type File, type Sleeper } from './file.ts';
 import { sysPoll, type PollFd } from './poll.ts';
 import type { Process, Waiting } from './process.ts';
-import { badSock, fdSock, sendmsgEnd, sendmsgPart, sysAccept, sysConnect, sysRecvmsg } from './socket.ts';
+import { badSock, fdSock, sendmsgEnd, sendmsgPart, sysAccept, sysClose, sysConnect, sysRecvmsg } from './socket.ts';
 
 const READABLE: number = POLLIN | POLLRDNORM | POLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
 const WRITABLE: number = POLLOUT | POLLWRNORM | EPOLLERR | EPOLLHUP;
@@ -34,6 +34,8 @@ interface Work {
   attempt(): number;
   /** The answer when the time is up. */
   expired(): number;
+  /** The process was killed: nobody asks any more. */
+  abandoned?(): void;
 }
 
 /** A call that sleeps. */
@@ -69,7 +71,7 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   }
 
   get sock(): Sock | null {
-    return fdSock(this.process, this.fd);
+    return this.file instanceof SocketFile ? this.file.sk : null;
   }
 
   override wake(events: number): boolean {
@@ -84,7 +86,7 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   }
 
   abandon(): void {
-    this.leave();
+    if (this.leave()) this.work.abandoned?.();
   }
 
   /** Ends the wait after `ns`. */
@@ -311,6 +313,51 @@ export function waitRecvmsg(p: Process, fd: number, msg: MsgHdr): Promise<number
 /** Nothing more will come: waiting for more would be for ever. */
 function atEnd(sk: Sock): boolean {
   return sk.err !== 0 || sk.state === TCP_CLOSE || (sk.shutdown & RCV_SHUTDOWN) !== 0;
+}
+
+// ---- close ----------------------------------------------------------------------------------------------------------
+
+/** A close() that waits for the peer's acknowledgement of all that was sent, and of the FIN. */
+class Lingering implements Work {
+  private readonly p: Process;
+  private readonly sk: Sock;
+
+  constructor(p: Process, sk: Sock) {
+    this.p = p;
+    this.sk = sk;
+  }
+
+  attempt(): number {
+    return ((1 << this.sk.state) & TCPF_UNACKED) !== 0 ? -EAGAIN : this.expired();
+  }
+
+  expired(): number {
+    this.p.enter();
+    this.abandoned();
+    this.p.leave();
+    return 0;
+  }
+
+  abandoned(): void {
+    this.sk.prot.closeEnd!(this.sk);
+  }
+}
+
+/**
+ * close(2) of a descriptor, with SO_LINGER's wait: up to `seconds`, and also on a non-blocking socket, as on Linux. The descriptor
+ * is free at once; what is not acknowledged when the time is up, goes on in the background.
+ */
+export function waitClose(p: Process, fd: number): Promise<number> {
+  const file = p.fds.get(fd);
+  const sk = fdSock(p, fd);
+  const lingers = sk !== null && file!.refs === 1 && sk.lingerOn && sk.lingerTime > 0 && sk.prot.closeEnd !== undefined;
+  if (lingers) sk.lingers = true;
+  const ret = sysClose(p, fd);
+  if (!lingers || sk.dead) return Promise.resolve(ret);
+  return new Promise((resolve) => {
+    const call = new BlockedCall(p, fd, file!, 'close', ANY, new Lingering(p, sk), resolve);
+    call.limit(sk.lingerTime * 1e9);
+  });
 }
 
 // ---- epoll ----------------------------------------------------------------------------------------------------------

@@ -179,12 +179,14 @@ export class CallFaults {
 class FaultyProto implements Proto {
   readonly inner: Proto;
   readonly getname?: (sk: Sock, out: SockAddr, peer: boolean) => number;
+  readonly closeEnd?: (sk: Sock) => void;
   private readonly faults: CallFaults;
 
   constructor(inner: Proto, faults: CallFaults) {
     this.inner = inner;
     this.faults = faults;
     if (inner.getname !== undefined) this.getname = inner.getname.bind(inner);
+    if (inner.closeEnd !== undefined) this.closeEnd = inner.closeEnd.bind(inner);
   }
 
   get name(): string {

@@ -14,7 +14,7 @@ import { consumeSkb } from '../skb/pool.ts';
 import {
   AF_INET6, POLLERR, POLLHUP, POLLIN, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM, RCV_SHUTDOWN, SEND_SHUTDOWN, SHUTDOWN_MASK,
   TCPF_CLOSE_WAIT, TCPF_CLOSING, TCPF_ESTABLISHED, TCPF_FIN_WAIT1, TCPF_FIN_WAIT2, TCPF_LAST_ACK, TCPF_SYN_RECV, TCPF_SYN_SENT,
-  TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
+  TCPF_UNACKED, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_CLOSING, TCP_ESTABLISHED, TCP_FIN_WAIT1, TCP_FIN_WAIT2, TCP_LAST_ACK, TCP_LISTEN,
   TCP_SYN_RECV, TCP_SYN_SENT,
 } from '../sock/constants.ts';
 import { sockPurgeErrors } from '../sock/error-queue.ts';
@@ -155,7 +155,7 @@ function tcpCloseState(tp: TcpSock): boolean {
 
 /**
  * close(2), or the end of the process: nobody refers to the socket any more. It may live on until the peer has
- * acknowledged everything. With SO_LINGER > 0 the caller waits while {@link tcpClosing} says so.
+ * acknowledged everything. A caller that waits for that (SO_LINGER, `lingers`) ends the close by {@link tcpCloseEnd}.
  */
 export function tcpClose(tp: TcpSock): void {
   const { net } = tp;
@@ -181,6 +181,12 @@ export function tcpClose(tp: TcpSock): void {
       tcpSendFin(tp);
     }
   }
+  if (tp.lingers && ((1 << tp.state) & TCPF_UNACKED) !== 0) return;
+  tcpCloseEnd(tp);
+}
+
+/** Nobody refers to the socket any more, nor waits for it. */
+export function tcpCloseEnd(tp: TcpSock): void {
   tcpOrphan(tp);
   tcpAdjudge(tp);
 }
@@ -235,11 +241,6 @@ export function tcpFinWait2Orphan(tp: TcpSock, keepFull: boolean): void {
 export function tcpFinTime(tp: TcpSock): number {
   const timeout = tp.linger2Ms !== 0 ? tp.linger2Ms : tp.tcp.sysctl.tcpFinTimeout;
   return Math.max(timeout, Math.ceil((tp.rtoUs * 3.5) / 1000));
-}
-
-/** True while a close() that lingers has to wait: our FIN or data before it is not acknowledged. */
-export function tcpClosing(tp: TcpSock): boolean {
-  return ((1 << tp.state) & (TCPF_FIN_WAIT1 | TCPF_CLOSING | TCPF_LAST_ACK)) !== 0;
 }
 
 /** More orphans than tcp_max_orphans? `shift` doubles the weight of this one per step. */

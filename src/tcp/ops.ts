@@ -16,7 +16,7 @@ import {
 import { hasQueuedError } from '../sock/error-queue.ts';
 import type { Proto, Sock, SockoptError, SockoptValue } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
-import { tcpClose, tcpDisconnect, tcpShutdown } from './close.ts';
+import { tcpClose, tcpCloseEnd, tcpDisconnect, tcpShutdown } from './close.ts';
 import { tcpConnect } from './connect.ts';
 import { TCP_URG_VALID } from './data.ts';
 import { tcpConnectDeferred, tcpFastopenRsk } from './fastopen-sock.ts';
@@ -67,6 +67,9 @@ export const tcpProt: Proto = {
   },
   close(sk: Sock): void {
     tcpClose(sk as TcpSock);
+  },
+  closeEnd(sk: Sock): void {
+    tcpCloseEnd(sk as TcpSock);
   },
   setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number {
     return tcpSetsockopt(sk as TcpSock, level, name, value);

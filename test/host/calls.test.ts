@@ -149,6 +149,54 @@ test('shutdown of the receiving side ends a waiting read; of the sending side, a
   assert.ok(n > 0 && n < 50 << 20, 'what was taken before');
 });
 
+test('lingeringClose waits for the acknowledgement of the FIN, or until the time is up; its descriptor is free at once', async () => {
+  const world = new World({ seed: 1 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  const cable = world.cable(alice, bob, { delay: '50ms' });
+  const listener = bob.kernel.socket(AF_INET, SOCK_STREAM);
+  bob.kernel.bind(listener, { port: 80 });
+  bob.kernel.listen(listener);
+  const k = alice.kernel;
+  /** Connects, closes, and returns how long that took in milliseconds. */
+  const closes = async (seconds: number, during: () => void): Promise<number> => {
+    const fd = k.socket(AF_INET, SOCK_STREAM);
+    await k.connect(fd, { address: bob.ip, port: 80 });
+    if (seconds > 0) k.setsockopt(fd, SOL_SOCKET, SO_LINGER, { on: true, seconds });
+    during();
+    await k.write(fd, 'last words');
+    const [done, since] = [k.lingeringClose(fd), k.now];
+    assert.throws(() => k.getsockname(fd), { code: 'EBADF' });
+    await done;
+    return k.now - since;
+  };
+  assert.ok(await closes(0, () => undefined) < 1, 'without SO_LINGER it does not wait');
+  const took = await closes(3, () => undefined);
+  assert.ok(took >= 100 && took < 150, `a round trip, and not ${took} ms`);
+  assert.ok(Math.abs(await closes(3, () => { cable.setBlocked(true); }) - 3000) < 1, 'nobody answers: three seconds');
+  await assert.rejects(k.lingeringClose(99), { code: 'EBADF', syscall: 'close' });
+  world.stop();
+});
+
+test('a process that is killed while it lingers leaves an orphan like any other', async () => {
+  const world = new World({ seed: 1 });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  const cable = world.cable(alice, bob);
+  const listener = bob.kernel.socket(AF_INET, SOCK_STREAM);
+  bob.kernel.bind(listener, { port: 80 });
+  bob.kernel.listen(listener);
+  const p = alice.kernel.process();
+  const fd = p.socket(AF_INET, SOCK_STREAM);
+  await p.connect(fd, { address: bob.ip, port: 80 });
+  p.setsockopt(fd, SOL_SOCKET, SO_LINGER, { on: true, seconds: 60 });
+  cable.setBlocked(true);
+  void p.lingeringClose(fd);
+  await alice.kernel.sleep('1s');
+  assert.match(alice.sh('ss -tan'), /FIN-WAIT-1/);
+  p.kill();
+  assert.equal(alice.kernel.stack.tcp.orphanCount, 1);
+  world.stop();
+});
+
 test('read into nothing is 0; two readers get their bytes in the order in which they asked', async () => {
   const { k, a, b } = await pair();
   assert.equal(await k.read(b, new Uint8Array(0)), 0);

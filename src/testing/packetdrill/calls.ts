@@ -11,11 +11,11 @@ import {
   TCP_MD5SIG_EXT,
 } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr, type Cmsg } from '../../sock/sockaddr.ts';
-import { waitAccept, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
+import { waitAccept, waitClose, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
 import { MAX_NOFILE } from '../../syscall/fd-table.ts';
 import { sysEpollCreate, sysEpollCtl, type EpollEvent } from '../../syscall/epoll.ts';
-import { fdSock, sysBind, sysClose, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
+import { fdSock, sysBind, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
 import type { PollFd } from '../../syscall/poll.ts';
 import type { Process } from '../../syscall/process.ts';
 import { sysSetsockopt } from '../../syscall/sockopt.ts';
@@ -169,16 +169,16 @@ async function connect(at: CallSite, { args }: CallSpec): Promise<Answer> {
   return { ret: await waitConnect(at.p, liveFd(at, args[0]), to) };
 }
 
-function close(at: CallSite, { args }: CallSpec): Answer {
+async function close(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const fd = numberOf(args[0]);
   if (at.fds.file(fd) !== undefined) {
     at.fds.delete(fd);
     return { ret: 0 };
   }
-  const ret = sysClose(at.p, at.fds.of(fd));
+  const live = at.fds.of(fd);
   at.fds.delete(fd);
   at.watcher.closed(fd);
-  return { ret };
+  return { ret: await waitClose(at.p, live) };
 }
 
 function setsockopt(at: CallSite, { args }: CallSpec): Answer {
