@@ -59,6 +59,7 @@ const names = [
   'TcpExtTCPMemoryPressures', 'TcpExtTCPMemoryPressuresChrono',
   'TcpExtTCPRcvQDrop', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
   'TcpExtTCPMD5NotFound', 'TcpExtTCPMD5Unexpected', 'TcpExtTCPMD5Failure',
+  'TcpExtTCPAORequired', 'TcpExtTCPAOBad', 'TcpExtTCPAOKeyNotFound', 'TcpExtTCPAOGood', 'TcpExtTCPAODroppedIcmps',
 ] as const;
 
 export type MibName = (typeof names)[number];

@@ -63,6 +63,7 @@ export const EHOSTUNREACH = 113;
 export const EALREADY = 114;
 export const EINPROGRESS = 115;
 export const ECANCELED = 125;
+export const EKEYREJECTED = 129;
 
 /** What the numbers are called and what they mean, in POSIX's words. */
 const table: readonly (readonly [number, string, string])[] = [
@@ -126,6 +127,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [EALREADY, 'EALREADY', 'connection already in progress'],
   [EINPROGRESS, 'EINPROGRESS', 'operation now in progress'],
   [ECANCELED, 'ECANCELED', 'operation canceled'],
+  [EKEYREJECTED, 'EKEYREJECTED', 'key was rejected by service'],
 ];
 
 const names: ReadonlyMap<number, string> = new Map(table.map(([n, name]) => [n, name]));

@@ -73,6 +73,13 @@ export const Drop = {
   /** A key is set for its sender, and it is not signed; it is signed with another. */
   TcpMd5NotFound: 58,
   TcpMd5Failure: 59,
+  /** Its options are cut short, or it has two signatures. */
+  TcpAuthHdr: 140,
+  /** TCP-AO (RFC 5925): not signed, though its sender has a key; signed for a socket without keys, with a key that is not there, wrongly. */
+  TcpAoNotFound: 141,
+  TcpAoUnexpected: 142,
+  TcpAoKeyNotFound: 143,
+  TcpAoFailure: 144,
   TcpInvalidEndSequence: 71,
   TcpRfc7323Tsecr: 72,
   /** For an address that is not this host's, and it forwards nothing. */

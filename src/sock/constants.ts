@@ -175,6 +175,13 @@ export const TCP_FASTOPEN_NO_COOKIE = 34;
 export const TCP_INQ = 36;
 /** The control message of TCP_INQ. */
 export const TCP_CM_INQ: number = TCP_INQ;
+/** TCP-AO (RFC 5925): adds a key, takes one away; what holds for the socket; its keys. */
+export const TCP_AO_ADD_KEY = 38;
+export const TCP_AO_DEL_KEY = 39;
+export const TCP_AO_INFO = 40;
+export const TCP_AO_GET_KEYS = 41;
+/** A key flag: of a segment's options only the signature is signed. */
+export const TCP_AO_KEYF_EXCLUDE_OPT = 2;
 export const TCP_RTO_MAX_MS = 44;
 export const TCP_RTO_MIN_US = 45;
 export const TCP_DELACK_MAX_US = 46;

@@ -28,8 +28,8 @@ import {
   TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN,
   thAckSeq, thDport, thFlags9, thHlen, thSeq, thSport,
 } from '../wire/tcp.ts';
+import { tcpInboundHash, tcpParseAuthOptions } from './auth.ts';
 import { tcpRcvEstablished } from './input.ts';
-import { tcpInboundMd5, tcpMd5Location } from './md5.ts';
 import { tcpCheckReq } from './minisocks.ts';
 import type { EhashEntry } from './hashtables.ts';
 import type { TcpProto } from './proto.ts';
@@ -71,7 +71,8 @@ export function tcpRcv(tcp: TcpProto, skb: SkBuff): void {
     return;
   }
   // A signed one: whoever sent it would not believe an answer without a signature, and nobody is here who could sign.
-  if (tcpMd5Location(skb) < 0) tcpSendReset(tcp, false, skb);
+  const { scratch } = tcp;
+  if (tcpParseAuthOptions(skb, scratch) && scratch.md5At < 0 && scratch.aoAt < 0) tcpSendReset(tcp, null, skb);
   net.drop(skb, Drop.NoSocket);
 }
 
@@ -131,7 +132,7 @@ function tcpHeaderOk(tcp: TcpProto, skb: SkBuff): boolean {
 
 /** A segment for a full socket. Takes the skb. */
 function tcpDoRcv(tp: TcpSock, skb: SkBuff): void {
-  if (!tcpInboundMd5(tp.tcp, tp.md5Keys, skb)) return;
+  if (!tcpInboundHash(tp, null, skb)) return;
   segsIn(tp, skb);
   if (tp.state === TCP_ESTABLISHED) {
     tcpRcvEstablished(tp, skb);
@@ -144,7 +145,7 @@ function tcpDoRcv(tp: TcpSock, skb: SkBuff): void {
 /** After `tcpRcvStateProcess`: 0 = it took the skb, else the reason to reset the peer and drop the segment. */
 function resetAndDrop(tp: TcpSock, skb: SkBuff, reason: number): void {
   if (reason === 0) return;
-  tcpSendReset(tp.tcp, true, skb, tp.md5Keys);
+  tcpSendReset(tp.tcp, tp, skb);
   tp.net.drop(skb, reason as Drop);
 }
 
@@ -156,7 +157,7 @@ function resetAndDrop(tp: TcpSock, skb: SkBuff, reason: number): void {
  */
 export function tcpListenRcv(tp: TcpSock, skb: SkBuff, twIsn: number): void {
   const { tcp, net } = tp;
-  if (!tcpInboundMd5(tcp, tp.md5Keys, skb)) return;
+  if (!tcpInboundHash(tp, null, skb)) return;
   segsIn(tp, skb);
   const flags = skb.tcpFlags;
   if ((flags & TCP_FLAG_RST) !== 0) {
@@ -192,7 +193,7 @@ function tcpReqRcv(req: RequestSock, skb: SkBuff): boolean {
     reqskDrop(req);
     return false;
   }
-  if (!tcpInboundMd5(listener.tcp, listener.md5Keys, skb)) return true;
+  if (!tcpInboundHash(listener, req, skb)) return true;
   const child = tcpCheckReq(listener, skb, req);
   if (child === null) listener.net.drop(skb, listener.tcp.dropReason);
   else if (child === listener) tcpListenRcv(listener, skb, 0); // not our ACK: the listener's affair, which resets
@@ -217,7 +218,7 @@ function tcpTimewaitRcv(tw: TimewaitSock, skb: SkBuff, dif: number): void {
   }
   if (verdict === TwVerdict.Ack || verdict === TwVerdict.Syn) tcpTimewaitSendAck(tw, skb);
   if (verdict === TwVerdict.Rst) {
-    tcpSendReset(tcp, true, skb, tw.md5Key === null ? null : [tw.md5Key]);
+    tcpSendReset(tcp, tw, skb);
     twDeschedule(tw);
   }
   if (verdict === TwVerdict.Paws) net.drop(skb, Drop.TcpRfc7323TwPaws);

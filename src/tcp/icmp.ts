@@ -17,10 +17,12 @@ import {
   IP_PMTUDISC_DONT, TCP_CLOSE, TCP_LISTEN, TCP_NEW_SYN_RECV, TCP_SYN_RECV, TCP_SYN_SENT, TCP_TIME_WAIT,
 } from '../sock/constants.ts';
 import {
-  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_TIME_EXCEEDED, NR_ICMP_UNREACH,
+  ICMP_DEST_UNREACH, ICMP_FRAG_NEEDED, ICMP_HOST_UNREACH, ICMP_NET_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH,
+  ICMP_TIME_EXCEEDED, NR_ICMP_UNREACH,
 } from '../wire/icmp.ts';
 import { iphDaddr, iphHlen, iphSaddr } from '../wire/ipv4.ts';
 import { thDport, thSeq, thSport } from '../wire/tcp.ts';
+import { tcpAoIgnoreIcmp } from './ao.ts';
 import { tcpMstampRefresh } from './clock.ts';
 import { tcpDoneWithError } from './close.ts';
 import { tcpFastopenRsk } from './fastopen-sock.ts';
@@ -33,6 +35,7 @@ import { reqskDrop, tcpListenDrop } from './request.ts';
 import { tcpBaseRto } from './rtt.ts';
 import { ICSK_TIME_RETRANS, type TcpSock } from './sock.ts';
 import { resetXmitTimer, TCP_TIMEOUT_INIT_US } from './timer.ts';
+import type { TimewaitSock } from './timewait-sock.ts';
 
 /** What each code of "destination unreachable" means to a program (RFC 1122 §4.2.3.9; Linux's table). ENONET is 64. */
 const UNREACH_ERRNO: readonly number[] = [
@@ -52,7 +55,7 @@ export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
     return;
   }
   const seq = thSeq(buf, th);
-  const tp = tcpErrSock(entry, seq, unreachable(type, code));
+  const tp = tcpErrSock(entry, seq, unreachable(type, code), hardError(type, code));
   if (tp === null) return;
   if (type === ICMP_DEST_UNREACH && code === ICMP_FRAG_NEEDED) {
     tcpMtuReduced(tp, info);
@@ -68,15 +71,19 @@ export function tcpV4Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
  * Whom a message about the segment `seq` concerns: a connection that has it in flight, or null when there is nothing more to do.
  *
  * @param abort a half-open request is given up
+ * @param hard it is one of those that RFC 5925 §7.8 names
  */
-export function tcpErrSock(entry: EhashEntry, seq: number, abort: boolean): TcpSock | null {
-  if (entry.state === TCP_TIME_WAIT) return null;
+export function tcpErrSock(entry: EhashEntry, seq: number, abort: boolean, hard: boolean): TcpSock | null {
+  if (entry.state === TCP_TIME_WAIT) {
+    tcpAoIgnoreIcmp(entry as TimewaitSock, hard);
+    return null;
+  }
   if (entry.state === TCP_NEW_SYN_RECV) {
     reqErr(entry as RequestSock, seq, abort);
     return null;
   }
   const tp = entry as TcpSock;
-  if (tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return null;
+  if (tcpAoIgnoreIcmp(tp, hard) || tp.state === TCP_CLOSE || tp.state === TCP_LISTEN) return null;
   // The SYN-ACK of a Fast Open's child lies below its SND.UNA.
   const una = tcpFastopenRsk(tp)?.sntIsn ?? tp.sndUna;
   if (between(seq, una, tp.sndNxt)) return tp;
@@ -96,6 +103,11 @@ export function revertBackoff(tp: TcpSock, seq: number): void {
   const base = tp.srttUs !== 0 ? tcpBaseRto(tp) : TCP_TIMEOUT_INIT_US;
   tp.rtoUs = Math.min(base * 2 ** tp.backoff, tp.rtoMaxMs * 1000);
   resetXmitTimer(tp, ICSK_TIME_RETRANS, Math.max(0, tp.rtoUs - (tp.mstampUs - skb.sentUs)));
+}
+
+/** RFC 5925 §7.8: protocol unreachable, port unreachable, fragmentation needed. */
+function hardError(type: number, code: number): boolean {
+  return type === ICMP_DEST_UNREACH && code >= ICMP_PROT_UNREACH && code <= ICMP_FRAG_NEEDED;
 }
 
 /** Does the message say that the peer cannot be reached at all? */

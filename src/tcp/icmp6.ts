@@ -8,7 +8,7 @@ import { Mib } from '../dev/mib.ts';
 import type { NetDevice } from '../dev/net-device.ts';
 import { icmp6Errno, icmp6Fatal } from '../ip/v6/icmp6.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { ICMPV6_DEST_UNREACH, ICMPV6_PKT_TOOBIG } from '../wire/icmpv6.ts';
+import { ICMPV6_ADM_PROHIBITED, ICMPV6_DEST_UNREACH, ICMPV6_PKT_TOOBIG, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts';
 import { IPV6_DADDR, IPV6_HLEN, IPV6_SADDR } from '../wire/ipv6.ts';
 import { thDport, thSeq, thSport } from '../wire/tcp.ts';
 import { revertBackoff, tcpErrSock, tcpIcmpError, tcpMtuReduced } from './icmp.ts';
@@ -30,7 +30,9 @@ export function tcpV6Err(tcp: TcpProto, skb: SkBuff, type: number, code: number,
     return;
   }
   const seq = thSeq(buf, th);
-  const tp = tcpErrSock(entry, seq, icmp6Fatal(type, code));
+  // RFC 5925 §7.8: administratively prohibited, port unreachable.
+  const hard = type === ICMPV6_DEST_UNREACH && (code === ICMPV6_ADM_PROHIBITED || code === ICMPV6_PORT_UNREACH);
+  const tp = tcpErrSock(entry, seq, icmp6Fatal(type, code), hard);
   if (tp === null) return;
   if (type === ICMPV6_PKT_TOOBIG) {
     tcpMtuReduced(tp, info);

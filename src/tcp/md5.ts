@@ -3,27 +3,26 @@
  * that both ends know. Obsolete since RFC 5925, and still what BGP speaks.
  *
  *   from  tcp/sockopt.ts        TCP_MD5SIG, TCP_MD5SIG_EXT: keys by peer
- *         tcp/demux.ts          tcpInboundMd5, before anything else is looked at
+ *         tcp/auth.ts           tcpInboundMd5, before anything else is looked at
  *         tcp/output.ts, reset.ts   tcpMd5Sign, when header and data are complete
  *
  * Linux's order and words: a key for the peer means that every segment is signed, in both directions; the option stands first.
  */
 import { Mib } from '../dev/mib.ts';
-import { in6Equal, in6FromV4, in6ReadAt, type In6Addr, parseIpv6 } from '../lib/addr6.ts';
+import { in6Equal, in6FromV4, type In6Addr, parseIpv6 } from '../lib/addr6.ts';
 import { parseIpv4 } from '../lib/addr.ts';
-import { get32, get8, put16, put32, put8 } from '../lib/bytes.ts';
-import { EINVAL, ENOENT, ENOMEM } from '../lib/errno.ts';
+import { put16, put32, put8 } from '../lib/bytes.ts';
+import { EINVAL, EKEYREJECTED, ENOENT, ENOMEM } from '../lib/errno.ts';
 import { Md5 } from '../lib/md5.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { AF_INET6, IPPROTO_TCP } from '../sock/constants.ts';
-import type { InetSock, SockoptValue } from '../sock/sock.ts';
-import { ETH_P_IPV6 } from '../wire/ethernet.ts';
-import { IPV4_DADDR, IPV4_SADDR } from '../wire/ipv4.ts';
-import { IPV6_DADDR, IPV6_SADDR } from '../wire/ipv6.ts';
-import { TCPOLEN_MD5SIG, TCPOPT_EOL, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
-import { TCP_CHECK, TCP_HLEN_MIN, TCP_OPTIONS, thHlen } from '../wire/tcp.ts';
+import type { SockoptValue } from '../sock/sock.ts';
+import { TCPOLEN_MD5SIG, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
+import { TCP_CHECK, TCP_HLEN_MIN, thHlen } from '../wire/tcp.ts';
+import { tcpAoRequired } from './ao.ts';
 import type { TcpProto } from './proto.ts';
+import { peerOf, putAddresses, putAddressesOf, senderOf, sharePrefix } from './signature.ts';
 import type { TcpSock } from './sock.ts';
 
 /** The option with the two nops before it. */
@@ -67,7 +66,7 @@ export class Md5Scratch {
 
 const encoder = new TextEncoder();
 
-/** setsockopt(TCP_MD5SIG), with a prefix length TCP_MD5SIG_EXT. 0, or -EINVAL, -ENOENT (no such key to take away), -ENOMEM. */
+/** setsockopt(TCP_MD5SIG), with a prefix length TCP_MD5SIG_EXT. 0, or -EINVAL, -ENOENT (no such key to take away), -ENOMEM, -EKEYREJECTED (the peer has TCP-AO). */
 export function tcpMd5Setsockopt(tp: TcpSock, value: SockoptValue, ext: boolean): number {
   if (typeof value !== 'object') return -EINVAL;
   const { address, prefixLength, key: given } = value as Partial<Record<keyof TcpMd5Sig, unknown>>;
@@ -85,6 +84,8 @@ export function tcpMd5Setsockopt(tp: TcpSock, value: SockoptValue, ext: boolean)
     if (rest.length === (tp.md5Keys?.length ?? 0)) return -ENOENT;
   } else if (rest.length >= MAX_KEYS) {
     return -ENOMEM;
+  } else if (tcpAoRequired(tp, addr, false)) {
+    return -EKEYREJECTED; // a peer has one kind of keys
   } else {
     rest.push(new Md5Key(addr, prefixLen, key.slice()));
   }
@@ -102,23 +103,10 @@ export function tcpMd5Lookup(keys: readonly Md5Key[] | null, peer: In6Addr): Md5
   return best;
 }
 
-function sharePrefix(x: In6Addr, y: In6Addr, len: number): boolean {
-  return sameBits(x.a, y.a, len) && sameBits(x.b, y.b, len - 32) && sameBits(x.c, y.c, len - 64) && sameBits(x.d, y.d, len - 96);
-}
-
-function sameBits(x: number, y: number, len: number): boolean {
-  if (len <= 0) return true;
-  return len >= 32 ? x === y : ((x ^ y) >>> (32 - len)) === 0;
-}
-
 /** The connection's peer or its keys are new: which key holds? A signed connection sends no super-packets. */
 export function tcpMd5UseKey(tp: TcpSock): void {
   tp.md5Key = tp.md5Keys === null ? null : tcpMd5Lookup(tp.md5Keys, peerOf(tp));
   if (tp.md5Key !== null) tp.gsoMaxSegs = 1;
-}
-
-function peerOf(sk: Pick<InetSock, 'daddr' | 'v6Daddr'>): In6Addr {
-  return sk.v6Daddr ?? in6FromV4(sk.daddr);
 }
 
 /** The key with which the peer of a half-open connection is answered. */
@@ -138,12 +126,6 @@ export function tcpMd5Inherit(tp: TcpSock, child: TcpSock): void {
 export function tcpMd5KeyFor(keys: readonly Md5Key[] | null, skb: SkBuff): Md5Key | null {
   return keys === null ? null : tcpMd5Lookup(keys, senderOf(skb));
 }
-
-function senderOf(skb: SkBuff): In6Addr {
-  const { buf, nh } = skb;
-  return skb.protocol === ETH_P_IPV6 ? in6ReadAt(buf, nh + IPV6_SADDR) : in6FromV4(get32(buf, nh + IPV4_SADDR));
-}
-
 
 // ---- digests
 
@@ -193,104 +175,42 @@ export function tcpWriteMd5(buf: Uint8Array, off: number): number {
 export function tcpMd5Sign(
   tcp: TcpProto, skb: SkBuff, at: number, key: Md5Key, from: In6Addr | number, to: In6Addr | number,
 ): void {
-  const len = putAddresses(tcp.md5.pseudo, from, to);
-  const hash = digest(tcp, skb, len, key.key);
+  sign(tcp, skb, at, key, putAddresses(tcp.md5.pseudo, 0, from, to));
+}
+
+function sign(tcp: TcpProto, skb: SkBuff, at: number, key: Md5Key, addrLen: number): void {
+  const hash = digest(tcp, skb, addrLen, key.key);
   for (let i = 0; i < hash.length; i++) skb.buf[at + i] = hash[i]!;
-}
-
-function putAddresses(pseudo: Uint8Array, from: In6Addr | number, to: In6Addr | number): number {
-  if (typeof from === 'number' || typeof to === 'number') {
-    put32(pseudo, 0, from as number);
-    put32(pseudo, 4, to as number);
-    return 4;
-  }
-  putIn6(pseudo, 0, from);
-  putIn6(pseudo, 16, to);
-  return 16;
-}
-
-function putIn6(buf: Uint8Array, off: number, addr: In6Addr): void {
-  put32(buf, off, addr.a);
-  put32(buf, off + 4, addr.b);
-  put32(buf, off + 8, addr.c);
-  put32(buf, off + 12, addr.d);
 }
 
 /** Signs the answer `skb` to the segment `to`: from where that went, to where it came from. */
 export function tcpMd5SignReply(tcp: TcpProto, skb: SkBuff, at: number, key: Md5Key, to: SkBuff): void {
-  const { buf, nh } = to;
-  if (to.protocol === ETH_P_IPV6) tcpMd5Sign(tcp, skb, at, key, in6ReadAt(buf, nh + IPV6_DADDR), in6ReadAt(buf, nh + IPV6_SADDR));
-  else tcpMd5Sign(tcp, skb, at, key, get32(buf, nh + IPV4_DADDR), get32(buf, nh + IPV4_SADDR));
+  sign(tcp, skb, at, key, putAddressesOf(tcp.md5.pseudo, 0, to, true));
 }
 
 // ---- what comes in
 
-/** Where the digest of a segment begins in its buffer; -1: it is not signed. */
-export function tcpMd5Location(skb: SkBuff): number {
-  const { buf, th } = skb;
-  const hlen = thHlen(buf, th);
-  // The usual headers, none and `nop,nop,TS`, have no room for a digest.
-  if (hlen < TCP_HLEN_MIN + TCPOLEN_MD5SIG) return -1;
-  let off = th + TCP_OPTIONS;
-  const end = th + hlen;
-  while (off + 1 < end) {
-    const kind = get8(buf, off);
-    if (kind === TCPOPT_EOL) return -1;
-    if (kind === TCPOPT_NOP) {
-      off++;
-      continue;
-    }
-    const size = get8(buf, off + 1);
-    if (size < 2 || off + size > end) return -1;
-    if (kind === TCPOPT_MD5SIG && size === TCPOLEN_MD5SIG) return off + 2;
-    off += size;
-  }
-  return -1;
-}
-
-/**
- * Is the segment signed as it should be, by the keys of the socket that it is for? If not, it is dropped without a word (RFC 2385
- * §2.0), and the skb is gone.
- */
-export function tcpInboundMd5(tcp: TcpProto, keys: readonly Md5Key[] | null, skb: SkBuff): boolean {
-  const at = tcpMd5Location(skb);
-  if (keys === null && at < 0) return true;
+/** A segment with a digest at `at`, or none (-1): 0, or why it is dropped, without a word (RFC 2385 §2.0). */
+export function tcpInboundMd5(tcp: TcpProto, keys: readonly Md5Key[] | null, skb: SkBuff, at: number): Drop {
   const key = tcpMd5KeyFor(keys, skb);
-  if (key === null && at < 0) return true;
   const { net } = tcp;
   if (at < 0) {
+    if (key === null) return Drop.NotDropped;
     net.inc(Mib.TcpExtTCPMD5NotFound);
-    net.drop(skb, Drop.TcpMd5NotFound);
-    return false;
+    return Drop.TcpMd5NotFound;
   }
   if (key === null) {
     net.inc(Mib.TcpExtTCPMD5Unexpected);
-    net.drop(skb, Drop.TcpMd5Unexpected);
-    return false;
+    return Drop.TcpMd5Unexpected;
   }
-  if (matches(tcp, skb, at, key)) return true;
+  if (matches(tcp, skb, at, key)) return Drop.NotDropped;
   net.inc(Mib.TcpExtTCPMD5Failure);
-  net.drop(skb, Drop.TcpMd5Failure);
-  return false;
+  return Drop.TcpMd5Failure;
 }
 
 function matches(tcp: TcpProto, skb: SkBuff, at: number, key: Md5Key): boolean {
-  const { buf, nh } = skb;
-  const { pseudo } = tcp.md5;
-  const v6 = skb.protocol === ETH_P_IPV6;
-  const len = v6 ? 16 : 4;
-  const [from, to] = v6 ? [IPV6_SADDR, IPV6_DADDR] : [IPV4_SADDR, IPV4_DADDR];
-  for (let i = 0; i < len; i++) {
-    pseudo[i] = buf[nh + from + i]!;
-    pseudo[len + i] = buf[nh + to + i]!;
-  }
-  const want = digest(tcp, skb, len, key.key);
+  const want = digest(tcp, skb, putAddressesOf(tcp.md5.pseudo, 0, skb, false), key.key);
   let wrong = 0;
-  for (let i = 0; i < want.length; i++) wrong |= want[i]! ^ buf[at + i]!;
+  for (let i = 0; i < want.length; i++) wrong |= want[i]! ^ skb.buf[at + i]!;
   return wrong === 0;
-}
-
-/** Header bytes that the signature of this connection takes. */
-export function tcpMd5Len(tp: TcpSock): number {
-  return tp.md5Key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED;
 }

@@ -27,7 +27,9 @@ import { tcpFastopenRemove } from './fastopen.ts';
 import { tcpResetSock } from './input.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { oowRateLimited } from './oow.ts';
-import { tcpMd5Inherit, tcpMd5Len } from './md5.ts';
+import { tcpAoInherit } from './ao.ts';
+import { tcpAuthLen } from './auth.ts';
+import { tcpMd5Inherit } from './md5.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { clockSeconds, pawsReject, tcpInWindow } from './paws.ts';
 import type { RequestSock } from './request-sock.ts';
@@ -134,7 +136,7 @@ function reqToChild(tp: TcpSock, skb: SkBuff, req: RequestSock): TcpSock | null 
 
 /** tcp_abort_on_overflow: the peer is told at once, instead of being left to try again. */
 function abortOnOverflow(tp: TcpSock, skb: SkBuff, req: RequestSock): void {
-  tcpSendReset(tp.tcp, true, skb, tp.md5Keys);
+  tcpSendReset(tp.tcp, tp, skb);
   if (reqskDrop(req)) tp.net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
@@ -147,12 +149,12 @@ function embryonicReset(tp: TcpSock, skb: SkBuff, req: RequestSock, rst: boolean
       tcpFastopenRemove(tp, true);
       tcpResetSock(tp);
     } else {
-      tcpSendReset(tcp, true, skb);
+      tcpSendReset(tcp, tp, skb);
     }
     return;
   }
   net.inc(Mib.TcpAttemptFails);
-  if (!rst) tcpSendReset(tcp, true, skb, tp.md5Keys);
+  if (!rst) tcpSendReset(tcp, tp, skb);
   if (reqskDrop(req)) net.inc(Mib.TcpExtEmbryonicRsts);
 }
 
@@ -239,7 +241,8 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
     child.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED;
   }
   if (tp.md5Keys !== null) tcpMd5Inherit(tp, child);
-  child.tcpHeaderLen += tcpMd5Len(child);
+  if (tp.ao !== null && req.aoUsed) tcpAoInherit(tp.ao, child, req);
+  child.tcpHeaderLen += tcpAuthLen(child);
   child.savedSyn = req.savedSyn;
   child.mssClamp = req.mss;
   tcpEcnOpenreqChild(child, req, skb);

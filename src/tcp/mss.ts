@@ -9,7 +9,7 @@ import { TCPOLEN_SACK_BASE_ALIGNED, TCPOLEN_SACK_PERBLOCK, TCPOLEN_TSTAMP_ALIGNE
 import { TCP_HLEN_MIN } from '../wire/tcp.ts';
 import { tcpAccEcnFit } from './accecn.ts';
 import { tcpEcnAccEcn } from './ecn.ts';
-import { tcpMd5Len } from './md5.ts';
+import { tcpAuthLen } from './auth.ts';
 import type { TcpSock } from './sock.ts';
 
 /** RFC 9293 §3.7.1: the MSS of a peer that does not say, and the least that we reckon with. */
@@ -65,14 +65,14 @@ export function tcpSyncMss(tp: TcpSock, pmtu: number): number {
 export function tcpEffSacks(tp: TcpSock): number {
   const eff = tp.numSacks + (tp.dsack ? 1 : 0);
   if (eff === 0) return 0;
-  const room = OPTION_SPACE - (tp.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0) - tcpMd5Len(tp) - TCPOLEN_SACK_BASE_ALIGNED;
+  const room = OPTION_SPACE - (tp.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0) - tcpAuthLen(tp) - TCPOLEN_SACK_BASE_ALIGNED;
   return Math.min(eff, (room / TCPOLEN_SACK_PERBLOCK) | 0);
 }
 
 /** Bytes of options in the next segment of an established connection (Linux: tcp_established_options). */
 export function tcpEstablishedOptions(tp: TcpSock): number {
   const sacks = tcpEffSacks(tp);
-  const size = (tp.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0) + tcpMd5Len(tp);
+  const size = (tp.tstampOk ? TCPOLEN_TSTAMP_ALIGNED : 0) + tcpAuthLen(tp);
   const others = sacks === 0 ? size : size + TCPOLEN_SACK_BASE_ALIGNED + sacks * TCPOLEN_SACK_PERBLOCK;
   return tp.accEcn !== null && tcpEcnAccEcn(tp) ? others + tcpAccEcnFit(tp, tp.accEcn, others, sacks) : others;
 }

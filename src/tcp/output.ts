@@ -28,11 +28,13 @@ import { CA_EVENT_TX_START } from './cong/cong.ts';
 import { tcpCaDstInit } from './cong/route.ts';
 import { tcpMstampRefresh, tcpTimeStampTs } from './clock.ts';
 import { tcpAccEcnFit, tcpAccEcnWrite } from './accecn.ts';
+import { type TcpAoInfo, tcpAoLenAligned, tcpAoSign, tcpAoSignSynack, tcpAoSynackKey, tcpWriteAo } from './ao.ts';
+import { tcpAuthLen, tcpConnectAuth } from './auth.ts';
 import { tcpEcnAccEcn, tcpEcnMakeSynack, tcpEcnSend, tcpEcnSendSyn, tcpEcnSendSynack } from './ecn.ts';
 import { tcpSendSynData } from './fastopen-active.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
-import { TCPOLEN_MD5SIG_ALIGNED, tcpMd5Len, tcpMd5ReqKey, tcpMd5Sign, tcpMd5UseKey, tcpWriteMd5 } from './md5.ts';
+import { TCPOLEN_MD5SIG_ALIGNED, tcpMd5ReqKey, tcpMd5Sign, tcpWriteMd5 } from './md5.ts';
 import { tcpCurrentMss, tcpEffSacks, tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpMtupInit } from './mtu-probe.ts';
 import { tcpRateSkbSent } from './rate.ts';
@@ -70,7 +72,8 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   const payload = out.len;
   const syn = (flags & TCP_FLAG_SYN) !== 0;
   let sacks = syn ? 0 : tcpEffSacks(tp);
-  let optSize = (syn ? synOptions(tp, flags) : dataOptionsSize(tp, sacks)) + tcpMd5Len(tp);
+  const signature = tcpAuthLen(tp);
+  let optSize = (syn ? synOptions(tp, flags, signature) : dataOptionsSize(tp, sacks)) + signature;
   const accEcn = !syn && tcpEcnAccEcn(tp) ? tp.accEcn : null;
   if (accEcn !== null) {
     optSize += tcpAccEcnFit(tp, accEcn, optSize, sacks);
@@ -81,7 +84,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   out.th = th;
   writeHeader(tp, out, seq, flags, optSize, syn, payload);
   if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn, optSize);
-  if (tp.md5Key !== null) tcpMd5Sign(tp.tcp, out, th + TCP_OPTIONS + 4, tp.md5Key, tp.v6Saddr ?? tp.saddr, tp.v6Daddr ?? tp.daddr);
+  if (signature !== 0) sign(tp, out, flags);
 
   if ((flags & TCP_FLAG_ACK) !== 0) tcpEventAckSent(tp);
   if (payload > 0) {
@@ -103,6 +106,13 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   }
   if (err === 0 && clone) tcpAfterSend(tp, skb, payload, priorWstamp);
   return err;
+}
+
+/** The segment is complete: its signature stands behind kind, length and two bytes. */
+function sign(tp: TcpSock, out: SkBuff, flags: number): void {
+  const at = out.th + TCP_OPTIONS + 4;
+  if (tp.md5Key !== null) tcpMd5Sign(tp.tcp, out, at, tp.md5Key, tp.v6Saddr ?? tp.saddr, tp.v6Daddr ?? tp.daddr);
+  else tcpAoSign(tp, tp.ao!, out, at, flags, out.seq);
 }
 
 /** What is queued below the socket counts against it, until the card has sent it. Pure ACKs do not. */
@@ -158,19 +168,19 @@ function dataOptionsSize(tp: TcpSock, sacks: number): number {
 }
 
 /** Sets the host's `txOpt` for a SYN (or the SYN-ACK of a simultaneous open, which answers what was offered). */
-function synOptions(tp: TcpSock, flags: number): number {
+function synOptions(tp: TcpSock, flags: number, signature: number): number {
   const { sysctl, txOpt } = tp.tcp;
   const synack = (flags & TCP_FLAG_ACK) !== 0;
   tcpOptionsReset(txOpt);
   txOpt.mss = tp.advmss;
-  // Beside a signature there is no room for timestamps in a SYN.
+  // Beside a signature of RFC 2385 there is no room for timestamps in a SYN.
   txOpt.tstamp = synack ? tp.tstampOk : sysctl.tcpTimestamps !== 0 && tp.md5Key === null;
   txOpt.tsval = (tcpTimeStampTs(tp) + tp.tsoffset) | 0;
   txOpt.tsecr = tp.tsRecent;
   if (synack ? tp.wscaleOk : sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
   txOpt.sackPerm = synack ? tp.sackOk : sysctl.tcpSack !== 0;
-  if (synack && tp.md5Key === null && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
-  if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt, tcpMd5Len(tp));
+  if (synack && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt, signature);
+  if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt, signature);
   return tcpOptionsSize(txOpt);
 }
 
@@ -190,6 +200,7 @@ function fastopenOption(fo: FastopenSock, txOpt: TcpOptionsOut, signature: numbe
 function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, syn: boolean, size: number): void {
   let at = off;
   if (tp.md5Key !== null) at += tcpWriteMd5(buf, at);
+  else if (tp.ao !== null) at += writeAo(tp.ao, buf, at);
   if (syn) {
     tcpOptionsWrite(buf, at, tp.tcp.txOpt);
     return;
@@ -206,6 +217,11 @@ function writeOptions(tp: TcpSock, buf: Uint8Array, off: number, sacks: number, 
     return;
   }
   if (sacks > 0) writeSackBlocks(tp, tp.tcp.txOpt, buf, at, sacks);
+}
+
+/** The key that we sign with, and the one that we would like to see. */
+function writeAo({ currentKey, rnextKey }: TcpAoInfo, buf: Uint8Array, at: number): number {
+  return currentKey === null ? 0 : tcpWriteAo(buf, at, currentKey, currentKey.sndid, rnextKey!.rcvid);
 }
 
 /** RFC 2883 §4: a D-SACK stands first and is told once. */
@@ -328,8 +344,7 @@ export function tcpSendFin(tp: TcpSock): void {
 function tcpConnectInit(tp: TcpSock): void {
   const { sysctl } = tp.tcp;
   const tstamp = sysctl.tcpTimestamps !== 0 ? TCPOLEN_TSTAMP_ALIGNED : 0;
-  tcpMd5UseKey(tp);
-  tp.tcpHeaderLen = TCP_HLEN_MIN + tstamp + tcpMd5Len(tp);
+  tp.tcpHeaderLen = TCP_HLEN_MIN + tstamp + tcpAuthLen(tp);
   if (tp.userMss !== 0) tp.mssClamp = tp.userMss;
   tp.maxWindow = 0;
   tcpMtupInit(tp);
@@ -374,6 +389,8 @@ function tcpConnectInit(tp: TcpSock): void {
  * `writeSeq` (the ISS) and `advmss` set. 0 or a negative errno.
  */
 export function tcpSendSyn(tp: TcpSock): number {
+  const refused = tcpConnectAuth(tp);
+  if (refused !== 0) return refused;
   tcpMstampRefresh(tp);
   tcpConnectInit(tp);
   const skb = tcpNondataSkb(tp, tp.writeSeq, TCP_FLAG_SYN | tcpEcnSendSyn(tp));
@@ -399,12 +416,18 @@ export function tcpSendSyn(tp: TcpSock): number {
   return 0;
 }
 
-/** The SYN-ACK of a half-open connection, with its TCP header in the header area, `th` set. `again`: not the first. The caller owns it. */
-export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = false): SkBuff {
+/**
+ * The SYN-ACK of a half-open connection, with its TCP header in the header area, `th` set. `again`: not the first. The caller owns it.
+ * Null: the key with which it is to be signed is not there, and then nothing is said.
+ */
+export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = false): SkBuff | null {
   const { txOpt } = tp.tcp;
-  const key = tcpMd5ReqKey(tp, req);
+  const ao = req.aoUsed ? tcpAoSynackKey(tp, req) : null;
+  if (req.aoUsed && ao === null) return null;
+  const key = req.aoUsed ? null : tcpMd5ReqKey(tp, req);
+  const signature = ao !== null ? tcpAoLenAligned(ao) : key !== null ? TCPOLEN_MD5SIG_ALIGNED : 0;
   // A signature, timestamps and SACK blocks do not fit into one segment: Linux gives up the timestamps.
-  if (key !== null && req.sackOk && !req.cookie) req.tstampOk = false;
+  if (signature !== 0 && req.sackOk && !req.cookie) req.tstampOk = false;
   tcpOptionsReset(txOpt);
   txOpt.mss = req.advmss;
   txOpt.tstamp = req.tstampOk;
@@ -412,12 +435,11 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = fa
   txOpt.tsecr = req.tsRecent;
   txOpt.wscale = req.wscaleOk ? req.rcvWscale : -1;
   txOpt.sackPerm = req.sackOk;
-  const signature = key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED;
   txOpt.foCookie = req.foCookie;
   txOpt.foExp = req.foExp;
   if (signature + tcpOptionsSize(txOpt) > MAX_TCP_OPTION_SPACE) txOpt.foCookie = null;
   req.foCookie = null; // in the first SYN-ACK alone
-  if (req.accEcnOk && key === null && !again && tp.tcp.sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt);
+  if (req.accEcnOk && !again && tp.tcp.sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt, signature);
   const hlen = TCP_HLEN_MIN + signature + tcpOptionsSize(txOpt);
   const skb = tp.net.pool.alloc(MAX_HEADER);
   if (skb.trace !== 0) tp.net.trace(skb, 'tcpMakeSynack');
@@ -432,8 +454,10 @@ export function tcpMakeSynack(tp: TcpSock, req: RequestSock, again: boolean = fa
   );
   const at = th + TCP_OPTIONS;
   if (key !== null) tcpWriteMd5(skb.buf, at);
+  else if (ao !== null) tcpWriteAo(skb.buf, at, ao, req.aoKeyid, req.aoRcvNext);
   tcpOptionsWrite(skb.buf, at + signature, txOpt);
   if (key !== null) tcpMd5Sign(tp.tcp, skb, at + 4, key, req.v6Saddr ?? req.saddr, req.v6Daddr ?? req.daddr);
+  else if (ao !== null) tcpAoSignSynack(tp.tcp, req, ao, skb, at + 4);
   return skb;
 }
 

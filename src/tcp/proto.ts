@@ -17,6 +17,7 @@ import { FastopenKeys } from './fastopen.ts';
 import { EstablishedTable, ListenTable } from './hashtables.ts';
 import type { TcpAfOps } from './af.ts';
 import { tcpV4Ops } from './ipv4.ts';
+import type { AoScratch } from './ao.ts';
 import { Md5Scratch } from './md5.ts';
 import { wakeWaiters } from './memory.ts';
 import { TcpMetrics } from './metrics.ts';
@@ -175,6 +176,7 @@ export class TcpProto {
   readonly metrics: TcpMetrics = new TcpMetrics();
   /** For hashing segments that are signed. */
   readonly md5: Md5Scratch = new Md5Scratch();
+  ao: AoScratch | null = null;
   /** Reused objects of the data side. */
   readonly scratch: TcpScratch = new TcpScratch();
   /** Why the segment that `tcpCheckReq` or `cookieCheck` made nothing of is to be dropped; NotDropped when it did its work. */

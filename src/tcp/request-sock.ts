@@ -76,6 +76,10 @@ export class RequestSock implements EhashEntry {
   foExp = false;
   /** The data-less ACK came, but the listener waits for data (TCP_DEFER_ACCEPT). */
   acked = false;
+  /** The SYN was signed (RFC 5925): the keys that it asked for and that it used, as we know them. */
+  aoUsed = false;
+  aoKeyid = 0;
+  aoRcvNext = 0;
   /** Throttle of answers to segments out of the window. */
   lastOowAckMs: number = OOW_NEVER;
   /** Made from a SYN cookie: never in the table. */

@@ -17,6 +17,7 @@ import type { Dst } from '../sock/dst.ts';
 import { tcpClearOptions, tcpParseOptions, TCPOLEN_TSTAMP_ALIGNED, type TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWindow } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
+import { tcpAoRequest } from './ao.ts';
 import { tcpEcnCreateRequest } from './ecn.ts';
 import { tcpTryFastopen } from './fastopen.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
@@ -91,7 +92,8 @@ export function tcpConnRequest(tp: TcpSock, skb: SkBuff, twIsn: number): Drop {
   req.firstTsval = net.jiffies;
   req.lastTsval = req.firstTsval;
   const from = child ?? tp;
-  req.af.sendSynack(from, req, tcpMakeSynack(from, req));
+  const synack = tcpMakeSynack(from, req);
+  if (synack !== null) req.af.sendSynack(from, req, synack);
   if (child !== null) {
     acceptQueueAdd(tp, child);
     tp.stateChange(POLLIN | POLLRDNORM);
@@ -132,6 +134,7 @@ function reqskFromSyn(tp: TcpSock, skb: SkBuff, wantCookie: boolean): RequestSoc
   req.rcvNxt = (skb.seq + 1) | 0;
   req.sndWnd = thWindow(buf, th);
   reqskSetOptions(tp, req, opt);
+  if (tp.ao !== null) tcpAoRequest(req, skb, tcp.scratch.aoAt);
   if (tp.saveSyn !== 0) req.savedSyn = synHeaders(skb, tp.saveSyn === 2);
   return req;
 }
@@ -227,7 +230,9 @@ export function reqskArm(req: RequestSock): void {
 export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
   const { net } = tp;
   req.lastTsval = net.jiffies;
-  req.af.sendSynack(tp, req, tcpMakeSynack(tp, req, true));
+  const synack = tcpMakeSynack(tp, req, true);
+  if (synack === null) return;
+  req.af.sendSynack(tp, req, synack);
   net.inc(Mib.TcpRetransSegs);
   net.inc(Mib.TcpExtTCPSynRetrans);
   req.numRetrans++;

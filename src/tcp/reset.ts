@@ -7,6 +7,8 @@ import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport, thFlags } from '../wire/tcp.ts';
 import { tcpAfOf } from './af.ts';
+import { AoScratch, tcpAoLenAligned, tcpAoReplyKey, tcpAoReqReplyKey, tcpAoSignReply } from './ao.ts';
+import { tcpParseAuthOptions } from './auth.ts';
 import {
   type Md5Key, TCPOLEN_MD5SIG_ALIGNED, tcpMd5KeyFor, tcpMd5ReqKey, tcpMd5SignReply, tcpWriteMd5,
 } from './md5.ts';
@@ -22,41 +24,60 @@ import type { TimewaitSock } from './timewait-sock.ts';
  * RFC 9293 §3.10.7.1: a segment with an ACK gets a RST whose number is that ACK, without an ACK of its own; one without gets
  * number 0 and an ACK of all that it carried. A reset is never answered.
  *
- * @param owner false when no socket is concerned: then only a segment to one of our own addresses is worth an answer
- * @param keys the owner's signatures (TCP_MD5SIG), with which the reset is signed
+ * A signed one is answered with a signature or not at all; whoever has no socket here has no keys (RFC 5925 §7.7: hence graceful restart).
+ *
+ * @param owner whose segment it is; null when no socket is concerned: then only a segment to one of our own addresses is worth an answer
  */
-export function tcpSendReset(tcp: TcpProto, owner: boolean, skb: SkBuff, keys: readonly Md5Key[] | null = null): void {
-  const { net } = tcp;
+export function tcpSendReset(tcp: TcpProto, owner: TcpSock | TimewaitSock | null, skb: SkBuff): void {
+  const { net, scratch } = tcp;
   if ((skb.tcpFlags & TCP_FLAG_RST) !== 0) return;
-  if (!owner && !tcpAfOf(tcp, skb).isLocal(tcp, skb)) return;
+  if (owner === null && !tcpAfOf(tcp, skb).isLocal(tcp, skb)) return;
   const hasAck = (skb.tcpFlags & TCP_FLAG_ACK) !== 0;
+  const seq = hasAck ? skb.ackSeq : 0;
+  if (!tcpParseAuthOptions(skb, scratch)) return;
+  const ao = scratch.aoAt >= 0;
+  if (ao && !tcpAoReplyKey(owner, skb, scratch.aoAt, seq)) return;
   net.inc(Mib.TcpOutRsts);
-  const key = tcpMd5KeyFor(keys, skb);
-  if (hasAck) reply(tcp, skb, skb.ackSeq, 0, TCP_FLAG_RST, 0, key);
-  else reply(tcp, skb, 0, skb.endSeq, TCP_FLAG_RST | TCP_FLAG_ACK, 0, key);
+  const signer = ao ? tcp.ao : owner === null ? null : md5Of(owner, skb);
+  if (hasAck) reply(tcp, skb, seq, 0, TCP_FLAG_RST, 0, signer);
+  else reply(tcp, skb, 0, skb.endSeq, TCP_FLAG_RST | TCP_FLAG_ACK, 0, signer);
+}
+
+/** What signs an answer: a key of RFC 2385, what `tcpAoReplyKey` has left, or nothing. */
+type Signer = Md5Key | AoScratch | null;
+
+function md5Of(owner: TcpSock | TimewaitSock, skb: SkBuff): Md5Key | null {
+  return 'md5Keys' in owner ? tcpMd5KeyFor(owner.md5Keys, skb) : owner.md5Key;
 }
 
 /** Acknowledges again what a connection in TIME_WAIT (or its FIN_WAIT2) has received. */
 export function tcpTimewaitSendAck(tw: TimewaitSock, skb: SkBuff): void {
   const window = Math.min(tw.rcvWnd >> tw.rcvWscale, 65535);
+  let signer: Signer = tw.md5Key;
+  if (tw.ao !== null) {
+    const { scratch } = tw.tcp;
+    if (!tcpParseAuthOptions(skb, scratch)) return;
+    if (scratch.aoAt >= 0 && tcpAoReplyKey(tw, skb, scratch.aoAt, tw.sndNxt)) signer = tw.tcp.ao;
+  }
   if (!tw.tstampOk) {
-    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window, tw.md5Key);
+    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window, signer);
     return;
   }
-  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent, tw.md5Key);
+  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent, signer);
 }
 
 /** Tells the peer of a half-open connection what we have: its segment was out of the window. */
 export function tcpReqSendAck(tp: TcpSock, req: RequestSock, skb: SkBuff): void {
   // RFC 7323 §2.2: only the window of the SYN-ACK itself is unscaled.
   const window = synackWindow(req) >> req.rcvWscale;
-  const key = tcpMd5ReqKey(tp, req);
+  if (req.aoUsed && !tcpAoReqReplyKey(tp, req, skb, tp.tcp.scratch.aoAt)) return;
+  const signer = req.aoUsed ? tp.tcp.ao : tcpMd5ReqKey(tp, req);
   const seq = tp.state === TCP_LISTEN ? (req.sntIsn + 1) | 0 : tp.sndNxt;
   if (!req.tstampOk) {
-    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window, key);
+    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window, signer);
     return;
   }
-  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent, key);
+  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent, signer);
 }
 
 /** The window that a SYN-ACK has offered, in bytes. */
@@ -64,32 +85,41 @@ export function synackWindow(req: RequestSock): number {
   return Math.min(req.rcvWnd, 65535);
 }
 
-function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number, key: Md5Key | null): void {
+function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number, signer: Signer): void {
   const skb = tcp.net.pool.alloc(MAX_HEADER);
-  const hlen = TCP_HLEN_MIN + (key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED);
+  const hlen = TCP_HLEN_MIN + signatureLen(signer);
   const th = skb.put(hlen);
   const { buf } = to;
   tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, flags, window, 0);
-  if (key !== null) sign(tcp, to, skb, th + TCP_OPTIONS, key);
+  if (signer !== null) sign(tcp, to, skb, th + TCP_OPTIONS, signer);
   sendReply(tcp, to, skb, th);
 }
 
 function replyTstamp(
-  tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number, key: Md5Key | null,
+  tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number, signer: Signer,
 ): void {
   const skb = tcp.net.pool.alloc(MAX_HEADER);
-  const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + (key === null ? 0 : TCPOLEN_MD5SIG_ALIGNED);
+  const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + signatureLen(signer);
   const th = skb.put(hlen);
   const { buf } = to;
   tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, TCP_FLAG_ACK, window, 0);
   tcpWriteTimestamp(skb.buf, th + TCP_OPTIONS, tsval, tsecr);
-  if (key !== null) sign(tcp, to, skb, th + TCP_OPTIONS + TCPOLEN_TSTAMP_ALIGNED, key);
+  if (signer !== null) sign(tcp, to, skb, th + TCP_OPTIONS + TCPOLEN_TSTAMP_ALIGNED, signer);
   sendReply(tcp, to, skb, th);
 }
 
-function sign(tcp: TcpProto, to: SkBuff, skb: SkBuff, at: number, key: Md5Key): void {
+function signatureLen(signer: Signer): number {
+  if (signer === null) return 0;
+  return signer instanceof AoScratch ? tcpAoLenAligned(signer.replyKey!) : TCPOLEN_MD5SIG_ALIGNED;
+}
+
+function sign(tcp: TcpProto, to: SkBuff, skb: SkBuff, at: number, signer: Md5Key | AoScratch): void {
+  if (signer instanceof AoScratch) {
+    tcpAoSignReply(signer, skb, at, to);
+    return;
+  }
   tcpWriteMd5(skb.buf, at);
-  tcpMd5SignReply(tcp, skb, at + 4, key, to);
+  tcpMd5SignReply(tcp, skb, at + 4, signer, to);
 }
 
 function sendReply(tcp: TcpProto, to: SkBuff, skb: SkBuff, th: number): void {

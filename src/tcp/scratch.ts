@@ -86,6 +86,9 @@ export class TcpScratch {
   /** Result of tcpAccEcnFit: fields of the option, -1 none, and the SACK blocks beside it. */
   accEcnFields = -1;
   accEcnSacks = 0;
+  /** Result of tcpParseAuthOptions: where the digest of RFC 2385 and the option of RFC 5925 begin, -1 none. */
+  md5At = -1;
+  aoAt = -1;
   /** The segment that was predicted has a newer timestamp than the last. */
   tsProgress = false;
   /** Set by tcpTsoShouldDefer. */

@@ -12,6 +12,7 @@ import type { TcpOptionsReceived } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK } from '../wire/tcp.ts';
 import type { AccEcn } from './accecn.ts';
 import type { TcpAfOps } from './af.ts';
+import type { TcpAoInfo } from './ao.ts';
 import type { CongestionOps } from './cong/cong.ts';
 import type { FastopenSock } from './fastopen-sock.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
@@ -141,6 +142,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** TCP_MD5SIG: keys by peer, and the one of this peer (`tcp/md5.ts`); null: nothing is signed. */
   md5Keys: readonly Md5Key[] | null = null;
   md5Key: Md5Key | null = null;
+  /** TCP-AO (`tcp/ao.ts`); null: not used. */
+  ao: TcpAoInfo | null = null;
   /** What the user set (TCP_MAXSEG), what the peer said, what is used for data without options. */
   userMss = 0;
   mssClamp = 536;

@@ -3,7 +3,7 @@ import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../lib/errno.ts';
 import {
   IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
-  TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
+  TCP_AO_ADD_KEY, TCP_AO_DEL_KEY, TCP_AO_GET_KEYS, TCP_AO_INFO, TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT, TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
   TCP_MAXSEG, TCP_MD5SIG, TCP_MD5SIG_EXT, TCP_NODELAY, TCP_NOTSENT_LOWAT, TCP_QUICKACK, TCP_RTO_MAX_MS, TCP_RTO_MIN_US,
   TCP_SAVED_SYN, TCP_SAVE_SYN, TCP_SYNCNT, TCP_USER_TIMEOUT, TCP_WINDOW_CLAMP,
@@ -17,6 +17,7 @@ import {
 } from './fastopen.ts';
 import { tcpFastopenOf, TFO_CLIENT_ENABLE } from './fastopen-sock.ts';
 import { tcpGetInfo } from './info.ts';
+import { tcpAoGetInfo, tcpAoGetKeys, tcpAoSetsockopt } from './ao-sockopt.ts';
 import { tcpMd5Setsockopt } from './md5.ts';
 import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
@@ -46,6 +47,7 @@ export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: S
   if (name === TCP_CONGESTION) return setCongestion(tp, value);
   if (name === TCP_FASTOPEN_KEY) return setFastopenKey(tp, value);
   if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return tcpMd5Setsockopt(tp, value, name === TCP_MD5SIG_EXT);
+  if (name === TCP_AO_ADD_KEY || name === TCP_AO_DEL_KEY || name === TCP_AO_INFO) return tcpAoSetsockopt(tp, name, value);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
   const val = value | 0;
   switch (name) {
@@ -142,6 +144,8 @@ export function tcpGetsockopt(tp: TcpSock, level: number, name: number): Sockopt
     case TCP_SAVED_SYN: return takeSavedSyn(tp);
     case TCP_INFO: return tcpGetInfo(tp);
     case TCP_CC_INFO: return tp.ca.getInfo === null || tp.caPriv === null ? {} : tp.ca.getInfo(tp);
+    case TCP_AO_INFO: return tcpAoGetInfo(tp);
+    case TCP_AO_GET_KEYS: return tcpAoGetKeys(tp);
     case TCP_RTO_MAX_MS: return tp.rtoMaxMs;
     case TCP_RTO_MIN_US: return tp.rtoMinUs;
     case TCP_DELACK_MAX_US: return tp.delackMaxUs;

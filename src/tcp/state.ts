@@ -31,7 +31,8 @@ import { tcpRcvSynrecvFastopen } from './fastopen.ts';
 import { tcpFastopenRsk } from './fastopen-sock.ts';
 import { FLAG_NO_CHALLENGE_ACK, FLAG_SLOWPATH, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReset, tcpResetSock, tcpSendChallengeAck, tcpStoreTsRecent, tcpValidateIncoming } from './input.ts';
-import { tcpMd5Len } from './md5.ts';
+import { tcpAoTakeSyn } from './ao.ts';
+import { tcpAuthLen } from './auth.ts';
 import { tcpCheckReq } from './minisocks.ts';
 import { tcpInitializeRcvMss, tcpSyncMss } from './mss.ts';
 import { tcpSendAck, tcpSendSynack } from './output.ts';
@@ -309,6 +310,7 @@ function crossedSyn(tp: TcpSock, skb: SkBuff): void {
 function tcpTakeSyn(tp: TcpSock, skb: SkBuff): void {
   const { rxOpt } = tp;
   tp.irs = skb.seq;
+  if (tp.ao !== null) tcpAoTakeSyn(tp.ao, skb.seq);
   tp.rcvNxt = (skb.seq + 1) | 0;
   tp.rcvWup = tp.rcvNxt;
   tp.copiedSeq = tp.rcvNxt;
@@ -320,9 +322,9 @@ function tcpTakeSyn(tp: TcpSock, skb: SkBuff): void {
   tp.tstampOk = rxOpt.sawTstamp;
   if (rxOpt.sawTstamp) {
     tcpStoreTsRecent(tp);
-    tp.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + tcpMd5Len(tp);
+    tp.tcpHeaderLen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + tcpAuthLen(tp);
   } else {
-    tp.tcpHeaderLen = TCP_HLEN_MIN + tcpMd5Len(tp);
+    tp.tcpHeaderLen = TCP_HLEN_MIN + tcpAuthLen(tp);
   }
   if (rxOpt.mss !== 0) tp.mssClamp = tp.userMss !== 0 && tp.userMss < rxOpt.mss ? tp.userMss : rxOpt.mss;
 }

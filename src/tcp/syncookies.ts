@@ -16,6 +16,7 @@ import { TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, thDport, thHlen, thSport, thWi
 import type { Dst } from '../sock/dst.ts';
 import { aceOf } from './accecn.ts';
 import { tcpAfOf } from './af.ts';
+import { tcpAoSyncookie } from './ao.ts';
 import { hashFlow, secureTcpTsOffset } from './isn.ts';
 import { acceptQueueAdd } from './listen.ts';
 import { tcpSynRecvSock } from './minisocks.ts';
@@ -93,6 +94,7 @@ export function cookieCheck(tp: TcpSock, skb: SkBuff): TcpSock | null {
   if (!cookieTimestampDecode(tcp, opt, tsOff)) return tp;
   reqskSetOptions(tp, req, opt);
   req.tsOff = tsOff;
+  if (tp.ao !== null) tcpAoSyncookie(tp, req, skb, tcp.scratch.aoAt);
   const rt = req.af.reqRoute(tcp, req);
   if (rt === null) {
     tcp.dropReason = Drop.IpOutNoRoutes;

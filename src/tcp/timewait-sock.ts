@@ -9,6 +9,7 @@ import type { In6Addr } from '../lib/addr6.ts';
 import { TCP_TIME_WAIT } from '../sock/constants.ts';
 import type { Bound } from '../sock/ports.ts';
 import { Timer } from '../time/timer.ts';
+import type { TcpAoInfo } from './ao.ts';
 import { OOW_NEVER, type EhashEntry } from './hashtables.ts';
 import type { Md5Key } from './md5.ts';
 import type { TcpProto } from './proto.ts';
@@ -42,6 +43,7 @@ export class TimewaitSock implements EhashEntry, Bound {
   tsOffset = 0;
   /** The connection was signed with it; null: not at all. */
   md5Key: Md5Key | null = null;
+  ao: TcpAoInfo | null = null;
   lastOowAckMs: number = OOW_NEVER;
   tos = 0;
   ttl = -1;

@@ -12,6 +12,7 @@ import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../sock/constants.ts';
 import { portsInherit, portsUnbind } from '../sock/ports.ts';
 import { tcpParseOptions } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen } from '../wire/tcp.ts';
+import { tcpAoTimeWait } from './ao.ts';
 import { tcpDone, tcpUnhash } from './close.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { oowRateLimited } from './oow.ts';
@@ -86,6 +87,7 @@ function twFromSock(tp: TcpSock, state: number): TimewaitSock {
   tw.tsOffset = tp.tsoffset;
   tw.tos = tp.tos;
   tw.md5Key = tp.md5Key;
+  if (tp.ao !== null) tw.ao = tcpAoTimeWait(tp, tp.ao);
   tw.entryStampMs = net.jiffies;
   return tw;
 }

@@ -18,6 +18,7 @@ import {
   TCPOPT_EXP,
   TCPOPT_FASTOPEN,
   TCPOPT_FASTOPEN_MAGIC,
+  TCPOPT_AO,
   TCPOPT_MD5SIG,
   TCPOPT_MSS,
   TCPOPT_NOP,
@@ -220,6 +221,7 @@ export function tcpOptionLen(o: TcpOption): number {
     case 'ECN':
       return 2 + 3 * o.counters.length;
     case 'FOEXP':
+    case 'tcp-ao':
       return 4 + o.data.length;
     default:
       return 2 + o.data.length;
@@ -244,6 +246,8 @@ function optionNumber(o: TcpOption): number {
       return TCPOPT_TIMESTAMP;
     case 'md5':
       return TCPOPT_MD5SIG;
+    case 'tcp-ao':
+      return TCPOPT_AO;
     case 'FO':
       return TCPOPT_FASTOPEN;
     case 'FOEXP':
@@ -278,6 +282,11 @@ function encodeOption(out: Uint8Array, off: number, o: TcpOption, ackBase: numbe
     case 'FO':
     case 'opt':
       out.set(o.data, off);
+      break;
+    case 'tcp-ao':
+      put8(out, off, o.keyid);
+      put8(out, off + 1, o.rnextkeyid);
+      out.set(o.data, off + 2);
       break;
     case 'FOEXP':
       put16(out, off, TCPOPT_FASTOPEN_MAGIC);

@@ -27,6 +27,7 @@ import type { EchoedSpec, IcmpSpec, IpSpec, TcpOption, TcpSpec, UdpSpec, PacketS
 import {
   TCPOPT_ACCECN0,
   TCPOPT_ACCECN1,
+  TCPOPT_AO,
   TCPOPT_EOL,
   TCPOPT_EXP,
   TCPOPT_FASTOPEN,
@@ -38,6 +39,7 @@ import {
   TCPOPT_SACK_PERM,
   TCPOPT_TIMESTAMP,
   TCPOPT_WINDOW,
+  TCPOLEN_AO_BASE,
   TCPOLEN_MD5SIG,
 } from './tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_HLEN_MIN, TCP_OPTIONS, thAckSeq, thDport, thFlags9, thHlen, thSeq, thSport, thUrgPtr, thWindow } from './tcp.ts';
@@ -152,6 +154,9 @@ function decodeTcpOption(buf: Uint8Array, off: number, kind: number, size: numbe
     return { kind: 'sack', edges };
   }
   if (kind === TCPOPT_MD5SIG && size === TCPOLEN_MD5SIG) return { kind: 'md5', data };
+  if (kind === TCPOPT_AO && size > TCPOLEN_AO_BASE) {
+    return { kind: 'tcp-ao', keyid: get8(buf, off + 2), rnextkeyid: get8(buf, off + 3), data: data.slice(2) };
+  }
   if (kind === TCPOPT_FASTOPEN) return { kind: 'FO', data };
   if (kind === TCPOPT_EXP && size >= 4 && get16(buf, off + 2) === TCPOPT_FASTOPEN_MAGIC) return { kind: 'FOEXP', data: data.slice(2) };
   if ((kind === TCPOPT_ACCECN0 || kind === TCPOPT_ACCECN1) && size % 3 === 2 && size >= 5 && size <= 11) {

@@ -25,6 +25,8 @@ export type TcpOption =
   | { readonly kind: 'TS'; readonly val: number; readonly ecr: number }
   /** Left and right edges in turn. */
   | { readonly kind: 'sack'; readonly edges: readonly number[] }
+  /** RFC 5925: key ID, the ID of the key that is wanted next, and the code. */
+  | { readonly kind: 'tcp-ao'; readonly keyid: number; readonly rnextkeyid: number; readonly data: Uint8Array }
   | { readonly kind: 'md5' | 'FO' | 'FOEXP'; readonly data: Uint8Array }
   /** Accurate ECN: the 24-bit counters that are there, in the order e0b, ceb, e1b (order 0) or e1b, ceb, e0b (order 1). */
   | { readonly kind: 'ECN'; readonly order: 0 | 1; readonly counters: readonly number[] }
@@ -144,6 +146,8 @@ export function formatOption(o: TcpOption): string {
       for (let i = 0; i + 1 < o.edges.length; i += 2) s += ` ${o.edges[i]}:${o.edges[i + 1]}`;
       return s;
     }
+    case 'tcp-ao':
+      return `tcp-ao keyid ${o.keyid} rnextkeyid ${o.rnextkeyid} mac 0x${toHex(o.data)}`;
     case 'md5':
     case 'FO':
     case 'FOEXP':

@@ -22,6 +22,8 @@ export const TCPOPT_SACK_PERM = 4;
 export const TCPOPT_SACK = 5;
 export const TCPOPT_TIMESTAMP = 8;
 export const TCPOPT_MD5SIG = 19;
+/** The Authentication Option (RFC 5925 §2.2): key ID, the ID of the key wanted next, the code. */
+export const TCPOPT_AO = 29;
 export const TCPOPT_FASTOPEN = 34;
 /** Accurate ECN, counters in the order EE0B, ECEB, EE1B (RFC 9768 §3.2.3). */
 export const TCPOPT_ACCECN0 = 172;
@@ -36,6 +38,8 @@ export const TCPOLEN_WINDOW = 3;
 export const TCPOLEN_SACK_PERM = 2;
 export const TCPOLEN_TIMESTAMP = 10;
 export const TCPOLEN_MD5SIG = 18;
+/** Without its code, which is not empty. */
+export const TCPOLEN_AO_BASE = 4;
 export const TCPOLEN_FASTOPEN_BASE = 2;
 export const TCPOLEN_EXP_FASTOPEN_BASE = 4;
 export const TCPOLEN_ACCECN_BASE = 2;
@@ -56,7 +60,7 @@ export const TCP_NUM_SACKS = 4;
 export const TCP_MAX_WSCALE = 14;
 
 /** `nop,nop,TS`, the first word of the aligned timestamp option. */
-const TSTAMP_ALIGNED_WORD = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_TIMESTAMP << 8) | TCPOLEN_TIMESTAMP;
+export const TSTAMP_ALIGNED_WORD: number = (TCPOPT_NOP << 24) | (TCPOPT_NOP << 16) | (TCPOPT_TIMESTAMP << 8) | TCPOLEN_TIMESTAMP;
 
 /** What {@link tcpParseOptions} finds wrong. */
 export const TcpOptionCheck = { Ok: 0, BadLength: 1 } as const;
@@ -256,11 +260,11 @@ function accEcnSaving(o: TcpOptionsOut): number {
   return o.wscale >= 0 ? 1 : 0;
 }
 
-/** Gives a SYN-ACK as many AccECN fields as there is room for. */
-export function tcpAccEcnSynackFit(o: TcpOptionsOut): void {
+/** Gives a SYN-ACK as many AccECN fields as there is room for beside a signature of so many bytes. */
+export function tcpAccEcnSynackFit(o: TcpOptionsOut, signature: number): void {
   for (let fields = 3; fields >= 0; fields--) {
     o.accEcnFields = fields;
-    if (tcpOptionsSize(o) <= MAX_TCP_OPTION_SPACE) return;
+    if (signature + tcpOptionsSize(o) <= MAX_TCP_OPTION_SPACE) return;
   }
   o.accEcnFields = -1;
 }
