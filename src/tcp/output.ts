@@ -84,7 +84,7 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
   out.th = th;
   writeHeader(tp, out, seq, flags, optSize, syn, payload);
   if (optSize > 0) writeOptions(tp, out.buf, th + TCP_OPTIONS, sacks, syn, optSize);
-  if (signature !== 0) sign(tp, out, flags);
+  if (signature !== 0) sign(tp, out, flags, seq);
 
   if ((flags & TCP_FLAG_ACK) !== 0) tcpEventAckSent(tp);
   if (payload > 0) {
@@ -109,10 +109,10 @@ export function tcpTransmitSkb(tp: TcpSock, skb: SkBuff, clone: boolean): number
 }
 
 /** The segment is complete: its signature stands behind kind, length and two bytes. */
-function sign(tp: TcpSock, out: SkBuff, flags: number): void {
+function sign(tp: TcpSock, out: SkBuff, flags: number, seq: number): void {
   const at = out.th + TCP_OPTIONS + 4;
   if (tp.md5Key !== null) tcpMd5Sign(tp.tcp, out, at, tp.md5Key, tp.v6Saddr ?? tp.saddr, tp.v6Daddr ?? tp.daddr);
-  else tcpAoSign(tp, tp.ao!, out, at, flags, out.seq);
+  else tcpAoSign(tp, tp.ao!, out, at, flags, seq);
 }
 
 /** What is queued below the socket counts against it, until the card has sent it. Pure ACKs do not. */

@@ -321,11 +321,28 @@ function parseOption(s: Scanner): TcpOption {
   }
   if (s.keyword('sack')) return { kind: 'sack', edges: parseSackEdges(s) };
   if (s.keyword('md5')) return { kind: 'md5', data: s.mark('...') ? new Uint8Array(16) : parseHex(s, 'md5', 16, 16) };
+  if (s.keyword('tcp')) return parseAo(s);
   if (s.keyword('FO')) return { kind: 'FO', data: parseHex(s, 'FO', 0, 38) };
   if (s.keyword('FOEXP')) return { kind: 'FOEXP', data: parseHex(s, 'FOEXP', 0, 36) };
   if (s.keyword('ECN')) return parseAccEcn(s);
   if (s.keyword('opt')) return { kind: 'opt', number: s.number('the kind of the option', 255), data: parseHex(s, 'opt', 0, 38) };
-  return s.fail(`an option expected (mss, wscale, sackOK, sack, TS, nop, eol, md5, FO, FOEXP, ECN, opt), found ${s.found()}`);
+  return s.fail(`an option expected (mss, wscale, sackOK, sack, TS, nop, eol, md5, tcp-ao, FO, FOEXP, ECN, opt), found ${s.found()}`);
+}
+
+/** `tcp-ao keyid 1 rnextkeyid 2 mac 0x…`, as tcpdump writes it; `mac ...` is 12 bytes of zeros, `mac ...(16)` 16 of them. */
+function parseAo(s: Scanner): TcpOption {
+  if (!s.mark('-') || !s.keyword('ao')) s.fail(`tcp-ao expected, found tcp${s.found()}`);
+  if (!s.keyword('keyid')) s.fail(`keyid n rnextkeyid n mac 0x… expected after tcp-ao, found ${s.found()}`);
+  const keyid = s.number('keyid', 255);
+  if (!s.keyword('rnextkeyid')) s.fail(`rnextkeyid expected after keyid, found ${s.found()}`);
+  const rnextkeyid = s.number('rnextkeyid', 255);
+  if (!s.keyword('mac')) s.fail(`mac expected after rnextkeyid, found ${s.found()}`);
+  if (!s.mark('...')) {
+    s.skip();
+    s.take(/0x/y);
+    return { kind: 'tcp-ao', keyid, rnextkeyid, data: parseHex(s, 'mac', 1, 36) };
+  }
+  return { kind: 'tcp-ao', keyid, rnextkeyid, data: new Uint8Array(s.sees(/\(/y) ? parseLength(s, 'the code', 36) : 12) };
 }
 
 function parseSackEdges(s: Scanner): number[] {

@@ -7,8 +7,7 @@
  */
 import { EAFNOSUPPORT, EFAULT, EINVAL, ENOENT, ENOPROTOOPT, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../../lib/errno.ts';
 import {
-  IPPROTO_UDP, MSG_CTRUNC, MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK, SOL_TCP, TCP_MD5SIG,
-  TCP_MD5SIG_EXT,
+  IPPROTO_UDP, MSG_CTRUNC, MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK,
 } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr, type Cmsg } from '../../sock/sockaddr.ts';
 import { waitAccept, waitClose, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
@@ -18,9 +17,8 @@ import { sysEpollCreate, sysEpollCtl, type EpollEvent } from '../../syscall/epol
 import { fdSock, sysBind, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
 import type { PollFd } from '../../syscall/poll.ts';
 import type { Process } from '../../syscall/process.ts';
-import { sysSetsockopt } from '../../syscall/sockopt.ts';
-import type { TcpMd5Sig } from '../../tcp/md5.ts';
 import type { CallSpec, Expr } from './ast.ts';
+import { getAuthOption, isAuthOption, type KeyWatcher, setAuthOption } from './auth-calls.ts';
 import { compareControl, type ScriptClock } from './cmsg.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
 import { PIPE_SIZE, type ScriptFds } from './fds.ts';
@@ -29,15 +27,13 @@ import { callGetsockopt, callSetsockopt } from './sockopts.ts';
 import { fieldNumber, fieldOf, iovLength, iovParts, itemsOf, numberOf, showExpr } from './values.ts';
 
 /** What calls tell the runner about connections. */
-export interface CallWatcher {
+export interface CallWatcher extends KeyWatcher {
   socketMade(fd: number, udp: boolean): void;
   listening(fd: number): void;
   bound(fd: number): void;
   /** False: no connection of the script has this peer. */
   accepted(fd: number, peerPort: number): boolean;
   closed(fd: number): void;
-  /** Segments are signed with this key (TCP_MD5SIG); an empty one: no longer. */
-  keySet(key: Uint8Array): void;
 }
 
 /** Of open(2): a file that is not there is made. */
@@ -82,7 +78,7 @@ const CALLS: Readonly<Record<string, readonly [number, number, Call]>> = {
   shutdown: [2, 2, (at, { args }) => ({ ret: sysShutdown(at.p, liveFd(at, args[0]), numberOf(args[1])) })],
   fcntl: [2, 3, (at, { args }) => ({ ret: sysFcntl(at.p, liveFd(at, args[0]), numberOf(args[1]), numberOf(args[2])) })],
   ioctl: [2, 3, ioctl],
-  getsockopt: [5, 5, (at, call) => known(call, callGetsockopt(at.p, liveFd(at, call.args[0]), call.args))],
+  getsockopt: [5, 5, (at, call) => known(call, getsockopt(at, call))],
   setsockopt: [5, 5, (at, call) => known(call, setsockopt(at, call))],
   poll: [3, 3, poll], epoll_create: [1, 1, epollCreate], epoll_create1: [1, 1, epollCreate], epoll_ctl: [4, 4, epollCtl],
   epoll_wait: [4, 4, epollWait],
@@ -184,16 +180,14 @@ async function close(at: CallSite, { args }: CallSpec): Promise<Answer> {
 function setsockopt(at: CallSite, { args }: CallSpec): Answer {
   const fd = liveFd(at, args[0]);
   const name = numberOf(args[2]);
-  if (numberOf(args[1]) !== SOL_TCP || (name !== TCP_MD5SIG && name !== TCP_MD5SIG_EXT)) return callSetsockopt(at.p, fd, args);
-  const text = fieldOf(args[3], 'tcpm_key')?.value;
-  const key = text?.kind === 'text' ? Uint8Array.from(text.value, (c) => c.charCodeAt(0)) : new Uint8Array(0);
-  const given = fieldOf(args[3], 'tcpm_addr')?.value;
-  const address = given?.kind === 'text' ? given.value : at.settings.remoteIp;
-  const prefix = fieldOf(args[3], 'tcpm_prefixlen');
-  const value: TcpMd5Sig = { address, key, prefixLength: prefix === undefined ? undefined : numberOf(prefix.value) };
-  const ret = sysSetsockopt(at.p, fd, SOL_TCP, name, value);
-  if (ret === 0) at.watcher.keySet(key);
-  return { ret };
+  if (!isAuthOption(numberOf(args[1]), name)) return callSetsockopt(at.p, fd, args);
+  return setAuthOption(at.p, fd, name, args[3], at.settings.remoteIp, at.watcher);
+}
+
+function getsockopt(at: CallSite, { args }: CallSpec): Answer {
+  const fd = liveFd(at, args[0]);
+  const name = numberOf(args[2]);
+  return isAuthOption(numberOf(args[1]), name) ? getAuthOption(at.p, fd, name, args[3]) : callGetsockopt(at.p, fd, args);
 }
 
 function ioctl(at: CallSite, { args }: CallSpec): Answer {

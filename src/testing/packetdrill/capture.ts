@@ -1,14 +1,15 @@
 /** What the host of a script sends, in order and decoded; and every frame of both directions, for a capture file. */
 import { csumFold, csumPartial } from '../../lib/checksum.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethType } from '../../wire/ethernet.ts';
-import { IPV4_HLEN_MIN, iphHlen } from '../../wire/ipv4.ts';
-import { IPV6_HLEN } from '../../wire/ipv6.ts';
+import { IPPROTO_TCP, IPV4_HLEN_MIN, iphHlen, iphProtocol } from '../../wire/ipv4.ts';
+import { ip6hNexthdr, IPV6_HLEN } from '../../wire/ipv6.ts';
 import { PcapngDirection, PcapngWriter } from '../../wire/pcapng.ts';
 import { decodeIpv4, decodeIpv6 } from '../../wire/segment-decode.ts';
 import type { PacketSpec, TcpSpec } from '../../wire/segment.ts';
 import { thHlen } from '../../wire/tcp.ts';
 import { UDP_HLEN } from '../../wire/udp.ts';
 import type { LabWire, WireFrame } from '../lab-wire.ts';
+import type { AoSigner } from './ao-signature.ts';
 import { signPacket, verifyPacket } from './signature.ts';
 
 /** A packet that no event has taken yet. */
@@ -23,6 +24,8 @@ export class Capture {
   readonly queue: SentPacket[] = [];
   /** With which the connection's segments are signed; null: they are not. */
   key: Uint8Array | null = null;
+  /** The same of TCP-AO. */
+  ao: AoSigner | null = null;
   private readonly wire: LabWire;
   private readonly pcapng: PcapngWriter | null;
 
@@ -42,13 +45,19 @@ export class Capture {
     const decode = type === ETH_P_IPV6 ? decodeIpv6 : decodeIpv4;
     const packet = decode(bytes, ETH_HLEN, bytes.length - ETH_HLEN);
     if (typeof packet === 'string') return;
-    if (this.key !== null && packet.proto === 'tcp' && verifyPacket(bytes.subarray(ETH_HLEN), this.key)) trust(packet);
+    if (packet.proto === 'tcp' && this.verified(bytes.subarray(ETH_HLEN))) trust(packet);
     this.queue.push({ timeNs, packet, faults: faultsOf(bytes, packet, type === ETH_P_IPV6) });
+  }
+
+  private verified(packet: Uint8Array): boolean {
+    const ao = this.ao !== null && this.ao.verify(packet); // sees every SYN
+    return ao || (this.key !== null && verifyPacket(packet, this.key));
   }
 
   /** A packet of the script goes in; with `mss`, as segments of that size that GRO has joined. */
   inject(packet: Uint8Array, nowNs: number, mss: number): void {
     if (this.key !== null) signPacket(packet, this.key);
+    if (isTcp(packet)) this.ao?.sign(packet);
     if (this.pcapng !== null) {
       const frame = new Uint8Array(ETH_HLEN + packet.length);
       frame[12] = packet[0]! >> 4 === 6 ? 0x86 : 0x08;
@@ -65,10 +74,14 @@ export class Capture {
   }
 }
 
-/** A good signature reads as `md5 ...` does. */
+/** A good signature reads as `md5 ...` and `mac ...` do. */
 function trust(packet: TcpSpec): void {
   if (packet.options === undefined || packet.options === 'any') return;
-  for (const option of packet.options) if (option.kind === 'md5') option.data.fill(0);
+  for (const option of packet.options) if (option.kind === 'md5' || option.kind === 'tcp-ao') option.data.fill(0);
+}
+
+function isTcp(packet: Uint8Array): boolean {
+  return (packet[0]! >> 4 === 6 ? ip6hNexthdr(packet, 0) : iphProtocol(packet, 0)) === IPPROTO_TCP;
 }
 
 /** What no packet may have: IP options, a header checksum that is wrong, reserved bits, data that nobody wrote. */

@@ -17,6 +17,7 @@ import { buildPacket } from '../../wire/segment-build.ts';
 import { TCP_FLAG_SYN } from '../../wire/tcp.ts';
 import { comparePacket } from '../segment-notation.ts';
 import { Pieces } from './aggregate.ts';
+import { AoSigner, type ScriptAoKey } from './ao-signature.ts';
 import type { CallSpec, Script, ScriptEvent } from './ast.ts';
 import { makeCall, type Answer, type CallWatcher } from './calls.ts';
 import { Capture, type SentPacket } from './capture.ts';
@@ -377,6 +378,11 @@ export class ScriptRun implements CallWatcher {
 
   keySet(key: Uint8Array): void {
     this.capture.key = key.length === 0 ? null : key;
+  }
+
+  aoKeyAdded(key: ScriptAoKey): void {
+    this.capture.ao ??= new AoSigner();
+    this.capture.ao.add(key);
   }
 
   socketMade(fd: number, udp: boolean): void {

@@ -19,6 +19,12 @@ export function signPacket(packet: Uint8Array, key: Uint8Array): void {
   const at = digestAt(packet, th);
   if (at < 0 || !isZero(packet, at)) return;
   packet.set(digest(packet, th, key), at);
+  checksumPacket(packet);
+}
+
+/** Computes the checksum of a TCP segment in an IP packet anew. */
+export function checksumPacket(packet: Uint8Array): void {
+  const th = tcpHeader(packet);
   put16(packet, th + TCP_CHECK, 0);
   const len = packet.length - th;
   const pseudo = th >= IPV6_HLEN && get8(packet, 0) >> 4 === 6
