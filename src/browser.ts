@@ -81,5 +81,7 @@ export type { QdiscKind, QdiscOptions } from './dev/sched/kinds.ts';
 export type { CardOptions } from './nic/options.ts';
 export type { MibName } from './dev/mib.ts';
 export type { SockoptValue } from './sock/sock.ts';
+export type { TcpAoAdd, TcpAoDel, TcpAoInfoOpt, TcpAoKeyInfo } from './tcp/ao-sockopt.ts';
+export type { TcpMd5Sig } from './tcp/md5.ts';
 export type { Duration, Rate, Size } from './lib/units.ts';
 export * from './sock/constants.ts';

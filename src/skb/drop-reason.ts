@@ -75,7 +75,7 @@ export const Drop = {
   TcpMd5Failure: 59,
   /** Its options are cut short, or it has two signatures. */
   TcpAuthHdr: 140,
-  /** TCP-AO (RFC 5925): not signed, though its sender has a key; signed for a socket without keys, with a key that is not there, wrongly. */
+  /** TCP-AO (RFC 5925): not signed, though its sender has a key; signed, for a socket without keys, by an unknown key, wrongly. */
   TcpAoNotFound: 141,
   TcpAoUnexpected: 142,
   TcpAoKeyNotFound: 143,

@@ -241,7 +241,8 @@ function deleteKey(tp: TcpSock, cmd: Unsure<TcpAoDel>): number {
 
 function setInfo(tp: TcpSock, cmd: Unsure<TcpAoInfoOpt>): number {
   const { currentKey, rnext, aoRequired = false, acceptIcmps = false } = cmd;
-  if (!isByteOrNone(currentKey) || !isByteOrNone(rnext) || typeof aoRequired !== 'boolean' || typeof acceptIcmps !== 'boolean') return -EINVAL;
+  if (!isByteOrNone(currentKey) || !isByteOrNone(rnext)) return -EINVAL;
+  if (typeof aoRequired !== 'boolean' || typeof acceptIcmps !== 'boolean') return -EINVAL;
   if (tp.state === TCP_LISTEN && (currentKey !== undefined || rnext !== undefined)) return -EINVAL;
   const counters = [cmd.pktGood, cmd.pktBad, cmd.pktKeyNotFound, cmd.pktAoRequired, cmd.pktDroppedIcmp];
   const given = counters.filter(isCount);

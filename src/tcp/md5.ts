@@ -66,7 +66,10 @@ export class Md5Scratch {
 
 const encoder = new TextEncoder();
 
-/** setsockopt(TCP_MD5SIG), with a prefix length TCP_MD5SIG_EXT. 0, or -EINVAL, -ENOENT (no such key to take away), -ENOMEM, -EKEYREJECTED (the peer has TCP-AO). */
+/**
+ * setsockopt(TCP_MD5SIG), with a prefix length TCP_MD5SIG_EXT. 0, or -EINVAL, -ENOENT (no such key to take away), -ENOMEM,
+ * -EKEYREJECTED (the peer has TCP-AO).
+ */
 export function tcpMd5Setsockopt(tp: TcpSock, value: SockoptValue, ext: boolean): number {
   if (typeof value !== 'object') return -EINVAL;
   const { address, prefixLength, key: given } = value as Partial<Record<keyof TcpMd5Sig, unknown>>;

@@ -107,6 +107,7 @@ test('every option: its length, its bytes, and back', () => {
     [{ kind: 'wscale', value: 14 }, '03030e'],
     [{ kind: 'TS', val: 4294967295, ecr: 1 }, '080affffffff00000001'],
     [{ kind: 'sack', edges: [1, 2, 3, 4294967295] }, '0512000000010000000200000003ffffffff'],
+    [{ kind: 'tcp-ao', keyid: 61, rnextkeyid: 84, data: fromHex('2ee437c6f8ede6d7c4d602e7')! }, '1d103d542ee437c6f8ede6d7c4d602e7'],
     [{ kind: 'md5', data: fromHex('00112233445566778899aabbccddeeff')! }, '131200112233445566778899aabbccddeeff'],
     [{ kind: 'FO', data: fromHex('3021b9d889017eeb')! }, '220a3021b9d889017eeb'],
     [{ kind: 'FO', data: new Uint8Array(0) }, '2202'],
