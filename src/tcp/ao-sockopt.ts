@@ -103,8 +103,8 @@ const encoder = new TextEncoder();
 export function tcpAoSetsockopt(tp: TcpSock, name: number, value: SockoptValue): number {
   if (tp.ao === null && ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0) return -EISCONN;
   if (typeof value !== 'object') return -EINVAL;
-  if (name === TCP_AO_ADD_KEY) return addKey(tp, value as Unsure<TcpAoAdd>);
-  return name === TCP_AO_DEL_KEY ? deleteKey(tp, value as Unsure<TcpAoDel>) : setInfo(tp, value as Unsure<TcpAoInfoOpt>);
+  if (name === TCP_AO_ADD_KEY) return addKey(tp, value);
+  return name === TCP_AO_DEL_KEY ? deleteKey(tp, value) : setInfo(tp, value);
 }
 
 /** What a program hands over may be anything. */
