@@ -56,6 +56,19 @@ export function appendBytes(skb: SkBuff, from: Uint8Array, off: number, len: num
   skb.pool.putPage(page);
 }
 
+/** Copies all bytes of `from` to the end of `to`, whose truesize stays. */
+export function appendCopy(from: SkBuff, to: SkBuff): void {
+  const { pool } = to;
+  const all = to.nrFrags === MAX_SKB_FRAGS ? to.dataLen : 0; // no reference is free: what is there goes into the same page
+  const page = pool.allocPage(all + from.len);
+  if (all > 0) copyBits(to, to.headLen, page.bytes, 0, all);
+  copyBits(from, 0, page.bytes, all, from.len);
+  page.fill = all + from.len;
+  if (all > 0) pool.dropFrags(to);
+  to.addFrag(page, 0, page.fill);
+  pool.putPage(page);
+}
+
 /** Adds references to the `len` payload bytes of `from` that start `off` bytes into its payload. */
 export function sharePayload(from: SkBuff, to: SkBuff, off: number, len: number): void {
   let skip = off;

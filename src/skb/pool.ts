@@ -135,6 +135,7 @@ export class SkbPool {
     skb.mark = 0;
     skb.hash = 0;
     skb.tstamp = 0;
+    skb.tailroom = 0;
     skb.fragMaxSize = 0;
     skb.ignoreDf = false;
     skb.dev = null;

@@ -110,6 +110,8 @@ export class SkBuff {
   tstamp = 0;
   /** Bytes it occupies in a socket's accounting. */
   truesize = 0;
+  /** Bytes that may follow in its head without more memory (Linux: skb_tailroom), see `skb/truesize.ts`; 0 where nobody counts them. */
+  tailroom = 0;
   /** It was put together from fragments on its way through: the longest of them, and whether it may be cut again in spite of DF. */
   fragMaxSize = 0;
   ignoreDf = false;

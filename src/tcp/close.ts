@@ -415,6 +415,7 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.dataSegsOut = 0;
   tp.dsackDups = 0;
   tp.reordSeen = 0;
+  tp.rcvOoopack = 0;
   tp.ackPending = 0;
   tp.atoUs = 0;
   tp.quickCount = 0;

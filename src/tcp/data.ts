@@ -6,10 +6,10 @@
  *         tcp/ofo.ts               what came before its turn
  *         tcp/delack.ts            which ACK is owed for it
  *
- * In the receive queue skbs follow each other without gap or overlap; the last one ends at RCV.NXT.
+ * In the receive queue skbs follow each other without a gap; one may begin with bytes that are known. The last one ends at RCV.NXT.
  */
 import { Mib } from '../dev/mib.ts';
-import { movePayload, copyBits, trimHead } from '../skb/copy.ts';
+import { appendCopy, movePayload, copyBits } from '../skb/copy.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import { skbOrphan } from '../skb/owner.ts';
 import { consumeSkb } from '../skb/pool.ts';
@@ -92,8 +92,6 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
       outOfWindow(tp, skb, Drop.TcpZeroWindow);
       return;
     }
-    trimHead(skb, (tp.rcvNxt - seq) | 0);
-    skb.seq = tp.rcvNxt;
     queueAndOut(tp, skb);
     return;
   }
@@ -131,8 +129,10 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
     tcpForcedMemSchedule(tp, skb.truesize);
   }
   const fin = (skb.tcpFlags & TCP_FLAG_FIN) !== 0;
-  if (skb.len > 0) tcpEventDataRecv(tp, skb);
-  tcpQueueRcv(tp, skb);
+  const { len } = skb;
+  const eaten = tcpQueueRcv(tp, skb);
+  if (len > 0) tcpEventDataRecv(tp, skb, len);
+  if (eaten) consumeSkb(skb);
   if (fin) tcpFin(tp);
   if (tp.ofoQueue.head !== null) {
     tcpOfoQueue(tp);
@@ -143,36 +143,44 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
   if (!tp.dead) tcpDataReady(tp);
 }
 
-/** Puts the next text into the receive queue; `data` is at the payload, `seq` is RCV.NXT. Takes the skb. */
-export function tcpQueueRcv(tp: TcpSock, skb: SkBuff): void {
+/**
+ * Puts the next text into the receive queue; `data` is at the payload, RCV.NXT in it or at its start. True: its bytes went to the one
+ * before, and the skb is still the caller's, to be freed.
+ */
+export function tcpQueueRcv(tp: TcpSock, skb: SkBuff): boolean {
   const tail = tp.receiveQueue.tail;
   if (skb.trace !== 0) sockTrace(tp, skb, 'tcpQueueRcv', ((skb.endSeq - tp.copiedSeq) | 0) >= tp.rcvlowat);
   tcpRcvNxtUpdate(tp, skb.endSeq);
-  if (tail !== null && tcpTryCoalesce(tp, tail, skb)) return;
+  if (tail !== null && tcpTryCoalesce(tp, tail, skb)) return true;
   if (skb.destructor !== null) skbOrphan(skb);
   skb.dst = null;
   skbSetOwnerR(skb, tp);
   tp.receiveQueue.pushTail(skb);
+  return false;
 }
 
 /**
  * Joins `from` to `to`, which it follows, when there is room for its references: a queue of small segments costs less, and the
- * reader copies more at once. True: `from` is gone.
+ * reader copies more at once. True: `from` is empty, and the caller's to be freed.
  */
 export function tcpTryCoalesce(tp: TcpSock, to: SkBuff, from: SkBuff): boolean {
-  if (from.seq !== to.endSeq || from.headLen > 0 || to.nrFrags + from.nrFrags > MAX_SKB_FRAGS) return false;
-  if (((to.tcpFlags | from.tcpFlags) & TCP_FLAG_SYN) !== 0) return false;
-  const moved = from.dataLen;
-  const delta = Math.max(moved, from.truesize - SKB_TRUESIZE_OVERHEAD);
-  movePayload(from, to);
-  to.truesize += delta;
-  tp.rmemAlloc += delta;
+  if (from.seq !== to.endSeq || ((to.tcpFlags | from.tcpFlags) & TCP_FLAG_SYN) !== 0) return false;
+  if (from.len > 0 && from.len <= to.tailroom) {
+    to.tailroom -= from.len;
+    appendCopy(from, to);
+  } else {
+    // Bytes in a head stay in it; those in pages change hands.
+    if (from.headLen > 0 || to.nrFrags + from.nrFrags > MAX_SKB_FRAGS) return false;
+    const delta = Math.max(from.dataLen, from.truesize - SKB_TRUESIZE_OVERHEAD);
+    movePayload(from, to);
+    to.truesize += delta;
+    tp.rmemAlloc += delta;
+  }
   to.endSeq = from.endSeq;
   to.ackSeq = from.ackSeq;
   to.tcpFlags |= from.tcpFlags;
   to.tstamp = from.tstamp;
   tp.net.mib[RCV_COALESCE]!++;
-  consumeSkb(from);
   return true;
 }
 

@@ -18,7 +18,7 @@ import {
   ICSK_ACK_NOW, ICSK_ACK_PUSHED, ICSK_ACK_PUSHED2, ICSK_ACK_SCHED, ICSK_ACK_TIMER, type TcpSock,
 } from './sock.ts';
 import { TCP_ATO_MIN_US, TCP_DELACK_MAX_US, TCP_DELACK_MIN_US } from './timer.ts';
-import { tcpGrowWindow, tcpRcvRttMeasure, tcpSelectNewWindow, tcpSetWindowClamp, tcpWinFromSpace } from './window.ts';
+import { tcpGrowWindow, tcpRcvRttMeasure, tcpSelectNewWindow, tcpSetWindowClamp, tcpTruesizeAdjust, tcpWinFromSpace } from './window.ts';
 
 /** So many ACKs at once at the start of a connection, and after trouble. */
 export const TCP_MAX_QUICKACKS = 16;
@@ -65,14 +65,14 @@ export function tcpScheduleAck(tp: TcpSock): void {
 
 /**
  * How long are the peer's full segments (Linux: tcp_measure_rcv_mss)? Also what a byte of payload costs in memory, on which
- * the window is based. `skb.data` is at the payload.
+ * the window is based. `bytes` is its payload, which may have left the skb already.
  */
-export function tcpMeasureRcvMss(tp: TcpSock, skb: SkBuff): void {
+export function tcpMeasureRcvMss(tp: TcpSock, skb: SkBuff, bytes: number): void {
   const lss = tp.lastSegSize;
   tp.lastSegSize = 0;
-  const len = skb.gsoSize !== 0 ? skb.gsoSize : skb.len;
+  const len = skb.gsoSize !== 0 ? skb.gsoSize : bytes;
   if (len >= tp.rcvMss) {
-    if (len !== tp.rcvMss) updateScalingRatio(tp, skb);
+    if (len !== tp.rcvMss) updateScalingRatio(tp, bytes, skb.truesize);
     tp.rcvMss = Math.min(len, tp.advmss);
     // A full segment with PSH may end a write whose writer waits (Nagle) for our ACK.
     if ((skb.tcpFlags & TCP_FLAG_PSH) !== 0) tp.ackPending |= ICSK_ACK_PUSHED;
@@ -94,18 +94,18 @@ export function tcpMeasureRcvMss(tp: TcpSock, skb: SkBuff): void {
   tp.ackPending |= ICSK_ACK_PUSHED;
 }
 
-function updateScalingRatio(tp: TcpSock, skb: SkBuff): void {
+function updateScalingRatio(tp: TcpSock, len: number, truesize: number): void {
   const old = tp.scalingRatio;
-  tp.scalingRatio = Math.min(255, Math.max(1, Math.floor((skb.len * 256) / skb.truesize)));
+  tp.scalingRatio = Math.min(255, Math.max(1, Math.floor((len * 256) / truesize)));
   if (old === tp.scalingRatio) return;
   tcpSetWindowClamp(tp, tcpWinFromSpace(tp, tp.rcvbuf));
   if (tp.windowClamp < tp.rcvqSpace) tp.rcvqSpace = tp.windowClamp;
 }
 
-/** Data has come in order: adapts the estimates of segment size, round trip and gaps. `skb.data` is at the payload. */
-export function tcpEventDataRecv(tp: TcpSock, skb: SkBuff): void {
+/** `len` bytes have come in order and are queued: adapts the estimates of segment size, round trip and gaps. */
+export function tcpEventDataRecv(tp: TcpSock, skb: SkBuff, len: number): void {
   tp.ackPending |= ICSK_ACK_SCHED;
-  tcpMeasureRcvMss(tp, skb);
+  tcpMeasureRcvMss(tp, skb, len);
   tcpRcvRttMeasure(tp);
   const now = tp.mstampUs;
   if (tp.atoUs === 0) {
@@ -124,7 +124,7 @@ export function tcpEventDataRecv(tp: TcpSock, skb: SkBuff): void {
   }
   tp.lrcvtimeUs = now;
   if (tp.ecnFlags !== 0) tcpDataEcnCheck(tp, skb);
-  if (skb.len >= GROW_WINDOW_MIN) tcpGrowWindow(tp, skb, true);
+  if (len >= GROW_WINDOW_MIN) tcpGrowWindow(tp, len, tcpTruesizeAdjust(skb, len));
 }
 
 // ---- the decision
@@ -166,11 +166,11 @@ function ackOutOfOrder(tp: TcpSock): void {
   tp.compressedAck++;
   tp.compressedTimer ??= new Timer(tp.net.sim, tp.net.cpu, tcpCompressedAckKick, false, tp);
   if (tp.compressedTimer.pending) return;
-  // A twentieth of the round trip, a millisecond at most.
+  // A twentieth of the round trip as the receiver knows it (0 while it does not), a millisecond at most; then the timer's own slack.
   let rttUs = tp.rcvRttUs >> 3;
-  if (tp.srttUs > 0 && (rttUs === 0 || tp.srttUs >> 3 < rttUs)) rttUs = tp.srttUs >> 3;
+  if (tp.srttUs > 0 && tp.srttUs >> 3 < rttUs) rttUs = tp.srttUs >> 3;
   const delayNs = Math.min(sysctl.tcpCompSackDelayNs, Math.floor((rttUs * 1000) / 20));
-  tp.compressedTimer.mod(tp.net.cpu.now + delayNs);
+  tp.compressedTimer.mod(tp.net.cpu.now + delayNs + sysctl.tcpCompSackSlackNs);
 }
 
 function tcpCompressedAckKick(tp: TcpSock): void {

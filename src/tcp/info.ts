@@ -200,7 +200,7 @@ function traffic(tp: TcpSock): Pick<TcpInfo, TrafficField> {
     tcpi_bytes_retrans: tp.bytesRetrans,
     tcpi_dsack_dups: tp.dsackDups,
     tcpi_reord_seen: tp.reordSeen,
-    tcpi_rcv_ooopack: tp.ofoQueue.qlen,
+    tcpi_rcv_ooopack: tp.rcvOoopack,
     tcpi_snd_wnd: tp.sndWnd,
     tcpi_rcv_wnd: tp.rcvWnd,
     tcpi_rehash: 0,

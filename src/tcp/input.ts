@@ -33,9 +33,10 @@ import { tcpAckSndCheck, tcpEventDataRecv } from './delack.ts';
 import { tcpEcnReceivedCounters, tcpEcnThirdAckFlags } from './ecn.ts';
 import { FLAG_DATA, FLAG_SLOWPATH, FLAG_TS_PROGRESS, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
-import { tcpRmemSchedule } from './memory.ts';
+import { tcpForwardAlloc, tcpRmemSchedule } from './memory.ts';
 import { oowRateLimited, oowThrottled } from './oow.ts';
 import { tcpSendAck } from './output.ts';
+import { tcpCanIngest } from './rcvmem.ts';
 import { clockSeconds, pawsCheck, TCP_PAWS_WINDOW } from './paws.ts';
 import { ICSK_ACK_SCHED, type TcpSock } from './sock.ts';
 import { tcpRcvRttMeasureTs } from './window.ts';
@@ -107,20 +108,25 @@ function fastAck(tp: TcpSock, skb: SkBuff): void {
 /** Data in order: we are the receiver of a bulk transfer. */
 function fastData(tp: TcpSock, skb: SkBuff, hlen: number): void {
   const { ackSeq, seq } = skb;
-  if (tp.rmemAlloc > tp.rcvbuf || !tcpRmemSchedule(tp, skb.truesize)) {
+  // Memory that must be had first makes it a segment like any other in Linux; here, only if it cannot be had.
+  const short = skb.truesize > tcpForwardAlloc(tp);
+  if (short && !(tcpCanIngest(tp) && tcpRmemSchedule(tp, skb.truesize))) {
     ackAndText(tp, skb); // no room: the queue must be pruned first
     return;
   }
   tcpRcvRttMeasureTs(tp, skb);
-  tp.net.inc(Mib.TcpExtTCPHPHits);
+  if (short) tp.dsack = false;
+  else tp.net.inc(Mib.TcpExtTCPHPHits);
   if (tp.accEcn !== null) tcpEcnReceivedCounters(tp, skb);
   skb.pull(hlen);
   const acks = ackSeq !== tp.sndUna;
   // The ACK first: the skb may be merged into the queue's tail and be gone afterwards.
-  if (acks) tcpAck(tp, skb, FLAG_DATA);
+  if (acks) tcpAck(tp, skb, short ? FLAG_DATA | FLAG_SLOWPATH : FLAG_DATA);
   else tp.sndWl1 = seq;
-  tcpEventDataRecv(tp, skb);
-  tcpQueueRcv(tp, skb);
+  const { len } = skb;
+  const eaten = tcpQueueRcv(tp, skb);
+  tcpEventDataRecv(tp, skb, len);
+  if (eaten) consumeSkb(skb);
   if (acks) {
     tcpDataSndCheck(tp);
     if ((tp.ackPending & ICSK_ACK_SCHED) === 0) {

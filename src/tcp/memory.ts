@@ -55,6 +55,11 @@ export function tcpWmemSchedule(tp: TcpSock, size: number): boolean {
   return need <= tp.memHeld || raise(tp, need, true, size);
 }
 
+/** Memory that the socket holds and nothing lies in, bytes (Linux: sk_forward_alloc). */
+export function tcpForwardAlloc(tp: TcpSock): number {
+  return tp.memHeld - tp.rmemAlloc - tp.wmemQueued;
+}
+
 /** Takes what `size` bytes need, whatever the limits say: without it the connection would stand still. */
 export function tcpForcedMemSchedule(tp: TcpSock, size: number): void {
   const need = tp.rmemAlloc + tp.wmemQueued + size;

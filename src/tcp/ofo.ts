@@ -17,7 +17,7 @@ import { tcpMemReclaim } from './memory.ts';
 import { tcpSendAck } from './output.ts';
 import { tcpTryRmemSchedule } from './rcvmem.ts';
 import type { TcpSock } from './sock.ts';
-import { tcpGrowWindow, tcpRcvbufGrow } from './window.ts';
+import { tcpGrowWindow, tcpRcvbufGrow, tcpTruesizeAdjust } from './window.ts';
 
 // ---- D-SACK
 
@@ -120,14 +120,15 @@ export function tcpDataQueueOfo(tp: TcpSock, skb: SkBuff): void {
     net.drop(skb, Drop.ProtoMem);
     return;
   }
-  tcpMeasureRcvMss(tp, skb);
+  tcpMeasureRcvMss(tp, skb, skb.len);
   tcpScheduleAck(tp);
   net.inc(Mib.TcpExtTCPOFOQueue);
+  tp.rcvOoopack += Math.max(1, skb.gsoSegs);
   const { seq, endSeq } = skb;
   const added = insertOfo(tp, skb);
   if (tp.sackOk) tcpSackNewOfoSkb(tp, seq, endSeq);
   if (added) {
-    if (tp.sackOk) tcpGrowWindow(tp, skb, false);
+    if (tp.sackOk) tcpGrowWindow(tp, skb.len, skb.truesize);
     skbSetOwnerR(skb, tp);
   }
   // Not for a connection that nobody has accepted yet: it must not cost more than it is worth.
@@ -161,9 +162,7 @@ function insertOfo(tp: TcpSock, skb: SkBuff): boolean {
       } else {
         tcpDsackSet(tp, seq, at.endSeq);
       }
-    } else if (tcpTryCoalesce(tp, at, skb)) {
-      tp.ofoHint = at;
-      if (tp.sackOk) tcpGrowWindow(tp, at, true);
+    } else if (joinOfo(tp, at, skb)) {
       dropCovered(tp, at);
       return false;
     }
@@ -172,6 +171,17 @@ function insertOfo(tp: TcpSock, skb: SkBuff): boolean {
   else q.insertAfter(at, skb);
   tp.ofoHint = skb;
   dropCovered(tp, skb);
+  return true;
+}
+
+/** Joins `skb` to the one before it, if that can be. */
+function joinOfo(tp: TcpSock, at: SkBuff, skb: SkBuff): boolean {
+  const { len } = skb;
+  const truesize = tcpTruesizeAdjust(skb, len);
+  if (!tcpTryCoalesce(tp, at, skb)) return false;
+  consumeSkb(skb);
+  tp.ofoHint = at;
+  if (tp.sackOk) tcpGrowWindow(tp, len, truesize);
   return true;
 }
 
@@ -205,8 +215,8 @@ export function tcpOfoQueue(tp: TcpSock): void {
   for (let skb = tp.ofoQueue.head; skb !== null; skb = tp.ofoQueue.head) {
     if (((skb.seq - tp.rcvNxt) | 0) > 0) break;
     if (((skb.seq - dsackHigh) | 0) < 0) {
-      const end = ((skb.endSeq - dsackHigh) | 0) < 0 ? skb.endSeq : dsackHigh;
-      if (((dsackHigh - skb.endSeq) | 0) < 0) dsackHigh = skb.endSeq;
+      const end = dsackHigh;
+      if (((skb.endSeq - dsackHigh) | 0) < 0) dsackHigh = skb.endSeq;
       tcpDsackExtend(tp, skb.seq, end);
     }
     unlinkOfo(tp, skb);
@@ -218,7 +228,10 @@ export function tcpOfoQueue(tp: TcpSock): void {
     const fin = (skb.tcpFlags & TCP_FLAG_FIN) !== 0;
     const tail = tp.receiveQueue.tail;
     tcpRcvNxtUpdate(tp, endSeq);
-    if (tail === null || !tcpTryCoalesce(tp, tail, skb)) tp.receiveQueue.pushTail(skb);
+    if (tail !== null && tcpTryCoalesce(tp, tail, skb)) {
+      consumeSkb(skb);
+      tcpMemReclaim(tp);
+    } else tp.receiveQueue.pushTail(skb);
     if (fin) {
       tcpFin(tp); // empties this queue
       break;

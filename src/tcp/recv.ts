@@ -47,7 +47,6 @@ function recvBytes(tp: TcpSock, msg: MsgHdr): number {
   }
   const copied = take(tp, msg);
   if (copied > 0) {
-    tcpRcvSpaceAdjust(tp);
     tcpCleanupRbuf(tp, copied);
     return copied;
   }
@@ -96,6 +95,7 @@ function take(tp: TcpSock, msg: MsgHdr): number {
       copied += n;
       if (tp.rxStamped) tp.tcp.scratch.rcvStampNs = skb.tstamp;
       tp.copiedSeq = (tp.copiedSeq + n) | 0;
+      tcpRcvSpaceAdjust(tp);
       if (tp.urgData !== 0 && ((tp.copiedSeq - tp.urgSeq) | 0) > 0) tp.urgData = 0;
     }
     if (off + n < skb.len) {

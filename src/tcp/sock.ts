@@ -114,6 +114,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   /** payload/truesize × 256: how much of the buffer is window (tcp_adv_win_scale's successor). */
   scalingRatio = 128;
   bytesReceived = 0;
+  /** Segments that came before their turn. */
+  rcvOoopack = 0;
   segsIn = 0;
   /** The clock of TCP: host microseconds when the event being handled began (`tcp/clock.ts`). */
   mstampUs = 0;

@@ -142,6 +142,7 @@ function hasNewData(tp: TcpSock, skb: SkBuff): boolean {
 /** SYN_RECV: the ACK of our SYN has come, the connection is established. */
 function synRecvAcked(tp: TcpSock, skb: SkBuff): void {
   tp.delivered++; // the SYN-ACK's delivery is not seen by tcpAck
+  if (tp.tstampOk) tp.advmss -= TCPOLEN_TSTAMP_ALIGNED; // before the windows are made of it
   const req = tcpFastopenRsk(tp);
   if (req !== null) {
     if (tp.srttUs === 0) tcpSynackRttMeas(tp, req);
@@ -156,7 +157,6 @@ function synRecvAcked(tp: TcpSock, skb: SkBuff): void {
   tp.sndUna = skb.ackSeq;
   tp.sndWnd = thWindow(skb.buf, skb.th) << tp.sndWscale;
   tp.sndWl1 = skb.seq;
-  if (tp.tstampOk) tp.advmss -= TCPOLEN_TSTAMP_ALIGNED;
   tp.lsndtimeUs = tp.net.nowUs;
   tcpInitializeRcvMss(tp);
   if (tcpEcnAccEcn(tp)) {

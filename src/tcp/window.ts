@@ -208,16 +208,19 @@ export function tcpAdjustRcvSsthresh(tp: TcpSock): void {
   tp.rcvSsthresh = Math.min(tp.rcvSsthresh, 4 * tp.advmss);
 }
 
-/** A segment came that is worth its memory: the window may open further (Linux: tcp_grow_window). */
-export function tcpGrowWindow(tp: TcpSock, skb: SkBuff, adjust: boolean): void {
+/** A segment that can be joined to the one before does not bring its own overhead along (Linux: truesize_adjust). */
+export function tcpTruesizeAdjust(skb: SkBuff, len: number): number {
+  const { truesize } = skb;
+  return skb.headLen === 0 && truesize - SKB_TRUESIZE_OVERHEAD >= len ? truesize - SKB_TRUESIZE_OVERHEAD : truesize;
+}
+
+/** A segment of `len` bytes came that is worth its memory: the window may open further (Linux: tcp_grow_window). */
+export function tcpGrowWindow(tp: TcpSock, len: number, truesize: number): void {
   const room = Math.min(tp.windowClamp, tcpSpace(tp)) - tp.rcvSsthresh;
   if (room <= 0 || tcpUnderMemoryPressure(tp.tcp)) return;
-  let { truesize } = skb;
-  // One that can be joined to the one before does not bring its own overhead along.
-  if (adjust && skb.headLen === 0 && truesize - SKB_TRUESIZE_OVERHEAD >= skb.len) truesize -= SKB_TRUESIZE_OVERHEAD;
-  const incr = tcpWinFromSpace(tp, truesize) <= skb.len ? 2 * tp.advmss : growBySmall(tp, skb, truesize);
+  const incr = tcpWinFromSpace(tp, truesize) <= len ? 2 * tp.advmss : growBySmall(tp, len, truesize);
   if (incr === 0) return;
-  tp.rcvSsthresh += Math.min(room, Math.max(incr, 2 * skb.len));
+  tp.rcvSsthresh += Math.min(room, Math.max(incr, 2 * len));
   tp.quickCount |= 1; // the peer may send more now: tell it at once
 }
 
@@ -232,11 +235,11 @@ export function tcpSetWindowClamp(tp: TcpSock, val: number): void {
 }
 
 /** Small segments in big buffers: fine as long as the window is a small part of what the buffer may become. */
-function growBySmall(tp: TcpSock, skb: SkBuff, size: number): number {
+function growBySmall(tp: TcpSock, len: number, size: number): number {
   let truesize = tcpWinFromSpace(tp, size) >> 1;
   let window = tcpWinFromSpace(tp, tp.tcp.sysctl.tcpRmem[2]) >> 1;
   while (tp.rcvSsthresh <= window) {
-    if (truesize <= skb.len) return 2 * tp.rcvMss;
+    if (truesize <= len) return 2 * tp.rcvMss;
     truesize >>= 1;
     window >>= 1;
   }
@@ -306,5 +309,5 @@ export function tcpRcvRttMeasureTs(tp: TcpSock, skb: SkBuff): void {
   tp.rcvTsecr = rxOpt.tsecr;
   if (((skb.endSeq - skb.seq) | 0) < tp.rcvMss) return;
   const delta = tcpRttTsoptUs(tp, 0);
-  if (delta >= 0) rcvRttUpdate(tp, Math.max(1, delta), false);
+  if (delta > 0) rcvRttUpdate(tp, delta, false);
 }

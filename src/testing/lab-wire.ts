@@ -13,6 +13,7 @@ import { ethTypeTrans } from '../dev/receive.ts';
 import { skbBytes, skbFromBytes } from '../skb/copy.ts';
 import { consumeSkb } from '../skb/pool.ts';
 import { SKB_TRUESIZE_OVERHEAD, type SkBuff } from '../skb/sk-buff.ts';
+import { skbFromTun } from '../skb/truesize.ts';
 import { IPPROTO_TCP } from '../sock/constants.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6, ethWriteHeader } from '../wire/ethernet.ts';
 import { iphHlen, IPV4_PROTOCOL } from '../wire/ipv4.ts';
@@ -36,6 +37,8 @@ export class LabWire implements NetDeviceOps {
   readonly sent: WireFrame[] = [];
   /** Told of each frame that the host sends, as it is sent. */
   onFrame: ((frame: WireFrame) => void) | null = null;
+  /** What comes in takes as much memory as what is written into a TUN device. */
+  tun = false;
 
   /** `offload`: super-packets and missing checksums leave as they are, as on a card with TSO; else the stack cuts and completes. */
   constructor(net: Net, mtu: number, offload: boolean, name: string = 'eth0') {
@@ -87,6 +90,8 @@ export class LabWire implements NetDeviceOps {
         skb.gsoSize = gsoSize;
         skb.gsoSegs = Math.ceil(segmentPayload(frame) / gsoSize);
         skb.truesize += (skb.gsoSegs - 1) * SKB_TRUESIZE_OVERHEAD;
+      } else if (this.tun) {
+        skbFromTun(skb, frame.length - ETH_HLEN);
       }
       dev.stats.rxPackets++;
       dev.stats.rxBytes += frame.length;

@@ -81,6 +81,13 @@ export class Peer {
     this.next = Math.max(this.next, from + len);
   }
 
+  /** The host writes; the peer acknowledges it at once, or with what it sends next. */
+  written(len: number): void {
+    this.steps.push(`write 4 ${len}`);
+    this.acked += len;
+    if (this.random.chance(0.7)) this.ack();
+  }
+
   ack(): void {
     this.segment('.', this.next, 0);
   }

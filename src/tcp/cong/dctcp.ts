@@ -25,6 +25,8 @@ class Dctcp {
   nextSeq = 0;
   /** The receiver's side: was the last data marked? */
   ceState = false;
+  /** Where it ended. */
+  priorRcvNxt = 0;
   lossCwnd = 0;
   /** Segments of the last window: marked, and all. */
   abEcn = 0;
@@ -37,6 +39,7 @@ function init(tp: TcpSock): void {
     return;
   }
   const ca = new Dctcp();
+  ca.priorRcvNxt = tp.rcvNxt;
   beginWindow(tp, ca);
   tp.caPriv = ca;
 }
@@ -44,6 +47,7 @@ function init(tp: TcpSock): void {
 function state(tp: TcpSock): Dctcp {
   if (tp.caPriv === null) { // a SYN that is lost comes here before the connection is established
     const ca = new Dctcp();
+  ca.priorRcvNxt = tp.rcvNxt;
     beginWindow(tp, ca);
     tp.caPriv = ca;
   }
@@ -91,7 +95,7 @@ function setState(tp: TcpSock, next: number): void {
 
 /**
  * RFC 8257 §3.2: the first data that is marked, or not marked any more, draws an ACK at once; what a delayed ACK still owed is
- * acknowledged before it, with the old mark. RCV.NXT has not moved over the new data yet.
+ * acknowledged before it, with the old mark and the old RCV.NXT.
  */
 function receivedMark(tp: TcpSock, ce: boolean): void {
   const ca = state(tp);
@@ -100,11 +104,15 @@ function receivedMark(tp: TcpSock, ce: boolean): void {
       demandCwr(tp, ca.ceState);
       const pending = tp.ackPending;
       tp.ackPending = 0; // it does not settle what the new data asks for
+      const { rcvNxt } = tp;
+      tp.rcvNxt = ca.priorRcvNxt;
       tcpSendAck(tp);
+      tp.rcvNxt = rcvNxt;
       tp.ackPending = pending;
     }
     tp.ackPending |= ICSK_ACK_NOW;
   }
+  ca.priorRcvNxt = tp.rcvNxt;
   ca.ceState = ce;
   demandCwr(tp, ce);
 }

@@ -29,6 +29,7 @@ export class ScriptHost {
     this.kernel.parts.sim.onBusy = null; // the runner drives the clock
     const { net } = this.kernel.stack;
     this.wire = new LabWire(net, settings.mtu, settings.strictSegments, 'tun0');
+    this.wire.tun = true;
     net.cpu.enter(0);
     registerNetdevice(net, this.wire.dev);
     devOpen(this.wire.dev);
