@@ -18,6 +18,7 @@ import { DEFAULT_EPOCH_MS, ProgramClock } from '../world/program.ts';
 import { beginProgram } from '../world/programs.ts';
 import { named, type ConfiguredCable, type ConfiguredHost, type KernetConfig } from './config.ts';
 import { runOn } from './current.ts';
+import { MachinePaths } from './handle/machine-path.ts';
 import { World, type Host } from './world.ts';
 
 /** What the machine is called; taken when this module is loaded, for `os.hostname` may be hooked later. */
@@ -52,6 +53,7 @@ export class DefaultWorld {
       throw new TypeError(`${where}: host: there is no host '${String(config.host)}'; expected one of ${names}`);
     }
     this.host = chosen;
+    if (this.world.hosts.length === 1) showPaths(chosen);
     if (pcap !== undefined) this.undo.push(writeCapture(this.world, pcap));
     if (time === 'virtual') this.undo.push(this.beProgramsClock());
   }
@@ -66,6 +68,7 @@ export class DefaultWorld {
     for (const [name, options] of entries<SwitchOptions>(switches, 'switches')) world.switch(name, options);
     if (cables === undefined) joinAll(world, weather);
     else for (const cable of cables) addCable(world, cable, weather);
+    if (world.cables.length === 0) for (const host of world.hosts) loopbackForAll(host);
     if (world.cables.length > 0 || Object.keys(weather).length === 0) return;
     for (const host of world.hosts) named('weather', () => host.qdisc('lo', { kind: 'netem', ...weather }));
   }
@@ -133,6 +136,17 @@ function joinAll(world: World, weather: WeatherOptions): void {
   const middle = joints[0] ?? world.switch(freeName(world, 'switch'));
   for (const joint of joints.slice(1)) world.cable(middle, joint, weather);
   for (const host of hosts) world.cable(host, middle, weather);
+}
+
+/** The paths of the only host are those that the program sees with `fs`. */
+function showPaths({ node: { handles } }: Host): void {
+  const paths = new MachinePaths();
+  if (paths.possible) handles.machinePaths = paths;
+}
+
+/** A host that has nothing but its loopback speaks to groups, and to all, by that: programs expect a way for these. */
+function loopbackForAll(host: Host): void {
+  for (const network of ['224.0.0.0/4', '255.255.255.255/32']) host.route(network, { interface: 'lo' });
 }
 
 function freeName(world: World, name: string): string {

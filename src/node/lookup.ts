@@ -63,8 +63,9 @@ export function createLookup(names: Names, later: Later, sourceOf: () => AddrSou
     checkSocketLookup(asked, given);
     const name = asciiName(asked);
     const literal = isIP(name);
-    if (literal !== 0 && (typeof given === 'number' || given.all !== true)) {
-      nextTick(callback, null, name, literal);
+    if (literal !== 0) {
+      if (typeof given === 'number' || given.all !== true) nextTick(callback, null, name, literal);
+      else nextTick(callback, null, [{ address: name, family: literal }]);
       return;
     }
     const options = typeof given === 'number' ? { family: given } : given;

@@ -44,6 +44,7 @@ const CHAIN = `
       try { require(program.path); } catch (error) { console.log('throws', error.message); }
     });
   }
+  process.on('uncaughtException', (error) => console.log('uncaught', error.message));
   process.on('beforeExit', next);
   next();`;
 

@@ -37,6 +37,7 @@ export function membership(
   if (family === 0 || (source !== undefined && familyOf(source) !== family)) return -EINVAL;
   if (family === AF_INET6) return membership6(host, kfd, joins, group, device, source);
   const address = device ?? '0.0.0.0';
+  if (parseIpv4(address) === null) return -EINVAL;
   if (source === undefined) {
     return sysSetsockopt(host.process, kfd, SOL_IP, joins ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, { multiaddr: group, address });
   }

@@ -15,6 +15,7 @@ import type { Pump } from '../../time/pump.ts';
 import type { Simulation } from '../../time/simulation.ts';
 import type { Task } from '../../time/task.ts';
 import { Liveness } from './liveness.ts';
+import type { MachinePaths } from './machine-path.ts';
 
 /** Space for strings on their way into the kernel, and for datagrams on their way out. */
 const SCRATCH_BYTES = 65536;
@@ -50,6 +51,8 @@ export class HandleHost {
 
   /** The pump of this host's world. */
   readonly pump: Pump;
+  /** Unix sockets show in the machine's file system; null: paths are the host's alone. */
+  machinePaths: MachinePaths | null = null;
 
   constructor(process: Process, pump: Pump) {
     this.process = process;
@@ -98,8 +101,10 @@ export class HandleHost {
   }
 
   /** Puts a textual address into `addr`: 0, -EAFNOSUPPORT for an unknown family or -EINVAL. */
-  setAddr(family: number, text: string, port: number): number {
+  setAddr(family: number, given: string, port: number): number {
     const { addr } = this;
+    // A program's own lookup function may answer with anything: C++ takes its text.
+    const text = typeof given === 'string' ? given : String(given);
     if (family === AF_INET) {
       if (text !== this.lastText) {
         const v4 = parseIpv4(text);

@@ -1,9 +1,10 @@
 /**
  * A Unix socket of the kernel in libuv's pipe interface: `path` in net.connect() and server.listen(). All but the names is that
- * of a TCP handle. Paths are those of the host's file system; the real one is never touched.
+ * of a TCP handle. Paths are those of the host's file system; of the default host, they show in the machine's, too.
  *
  *   from  node/sockets.ts, lib/net.js   bind, listen, connect with a path
  *   to    handle/tcp.ts, handle/stream.ts
+ *         handle/machine-path.ts
  */
 import { EINVAL } from '../../lib/errno.ts';
 import { AF_UNIX, POLLOUT, POLLWRNORM } from '../../sock/constants.ts';
@@ -11,6 +12,7 @@ import { sysBind, sysConnect } from '../../syscall/socket.ts';
 import { unixUnlink } from '../../unix/names.ts';
 import type { UnixSock } from '../../unix/sock.ts';
 import type { HandleHost } from './host.ts';
+import type { MachinePaths, Mark } from './machine-path.ts';
 import { Pending, type Req } from './requests.ts';
 import { MODE_CONNECTING, MODE_NEW } from './stream.ts';
 import { TcpHandle } from './tcp.ts';
@@ -20,6 +22,8 @@ export class PipeHandle extends TcpHandle {
   override readonly isPipe: boolean = true;
   /** What bind() put into the file system: it is taken out again when the handle is closed, as libuv does. */
   private boundPath: string | null = null;
+  /** The file that stands for it in the machine's file system. */
+  private mark: Mark | null = null;
 
   constructor(host: HandleHost) {
     super(host, 'KERNETPIPE');
@@ -34,8 +38,20 @@ export class PipeHandle extends TcpHandle {
     if (err < 0) return uv(err);
     if (path === '') return uv(-EINVAL);
     const { host } = this;
+    if (host.machinePaths !== null && !path.startsWith('\0')) return this.bindFile(host.machinePaths, path);
     const rc = sysBind(host.process, this.kfd, host.addr.setPath(path));
     if (rc === 0 && !path.startsWith('\0')) this.boundPath = path;
+    return uv(rc);
+  }
+
+  /** Binds a name that nobody sees, behind a file that everybody does. */
+  private bindFile(paths: MachinePaths, path: string): number {
+    const mark = paths.mark(path);
+    if (typeof mark === 'number') return mark;
+    const { host } = this;
+    const rc = sysBind(host.process, this.kfd, host.addr.setPath(mark.name));
+    if (rc === 0) this.mark = mark;
+    else mark.remove();
     return uv(rc);
   }
 
@@ -52,7 +68,8 @@ export class PipeHandle extends TcpHandle {
     this.mode = MODE_CONNECTING;
     this.watch.interest = POLLOUT | POLLWRNORM;
     const { host } = this;
-    const rc = sysConnect(host.process, this.kfd, host.addr.setPath(path));
+    const name = host.machinePaths === null || path.startsWith('\0') ? path : host.machinePaths.find(path);
+    const rc = typeof name === 'number' ? name : sysConnect(host.process, this.kfd, host.addr.setPath(name));
     if (rc < 0) this.delayedError = rc;
     this.connectReq = new Pending(req, false);
     this.updateLive();
@@ -60,14 +77,16 @@ export class PipeHandle extends TcpHandle {
     return 0;
   }
 
-  /** readableAll, writableAll: the host's file system has no modes. */
-  fchmod(_mode: number): number {
-    return 0;
+  /** readableAll, writableAll: a host's own file system has no modes. */
+  fchmod(mode: number): number {
+    return this.mark?.chmod(mode) ?? 0;
   }
 
   override close(callback?: (this: object) => void): void {
     const { boundPath, sk } = this;
     this.boundPath = null;
+    this.mark?.remove();
+    this.mark = null;
     if (boundPath !== null && sk !== null) unixUnlink((sk as UnixSock).table, boundPath);
     super.close(callback);
   }

@@ -457,9 +457,9 @@ export abstract class StreamHandle {
     else pending.runInAsyncScope(pending.req.oncomplete.bind(pending.req), null, status);
   }
 
-  /** True from shutdown() on. */
-  protected get isShut(): boolean {
-    return this.shut;
+  /** True while a shutdown() is under way. */
+  protected get isShutting(): boolean {
+    return this.shutdownReq !== null;
   }
 
   // ---- close

@@ -295,7 +295,7 @@ export class TcpHandle extends StreamHandle {
 
   /** Closes with a RST instead of a FIN. */
   reset(callback?: (this: object) => void): number {
-    if (this.isShut && this.mode === MODE_STREAM) return uv(-EINVAL);
+    if (this.isShutting && this.mode === MODE_STREAM) return uv(-EINVAL);
     if (this.sk !== null) {
       const err = this.option(SOL_SOCKET, SO_LINGER, { on: true, seconds: 0 });
       if (err < 0) return uv(err);

@@ -24,7 +24,7 @@ import {
 import { sysGetsockopt, sysSetsockopt } from '../../syscall/sockopt.ts';
 import { Task } from '../../time/task.ts';
 import { recvmsg, sendmsg } from './calls.ts';
-import { membership, multicastInterface } from './groups.ts';
+import { familyOf, membership, multicastInterface } from './groups.ts';
 import { Watch, type AddressOut, type HandleHost } from './host.ts';
 import { Pending, type Req } from './requests.ts';
 import { settle } from './runtime.ts';
@@ -38,6 +38,9 @@ const UV_UDP_REUSEPORT = 64;
 const SMALL_DATAGRAM = 4096;
 /** The largest datagram there can be, headers not counted; longer ones are not even offered to the kernel. */
 const MAX_DATAGRAM = 65535;
+
+/** The largest size of a buffer that C++ takes. */
+const MAX_INT = 0x7fffffff;
 
 /** Callbacks in one run, as libuv has it: then others have their turn. */
 const MAX_CALLBACKS = 32;
@@ -239,18 +242,22 @@ export class UdpHandle {
     const err = this.ensureSocket(family);
     if (err < 0) return uv(err);
     let bytes = list[0]!;
+    if (!(bytes instanceof Uint8Array)) bytes = bytesOf(bytes);
     let total = bytes.length;
     if (count !== 1) {
       total = 0;
-      for (const chunk of list) total += chunk.length;
+      for (const chunk of list) total += chunk.byteLength;
     }
-    if (total > MAX_DATAGRAM) return uv(-EMSGSIZE);
+    if (total > MAX_DATAGRAM) {
+      const bad = typeof port === 'number' ? this.host.setAddr(this.family, address!, port) : 0;
+      return uv(bad < 0 ? bad : -EMSGSIZE);
+    }
     if (count !== 1) {
       bytes = this.host.scratch;
       let at = 0;
       for (const chunk of list) {
-        bytes.set(chunk, at);
-        at += chunk.length;
+        bytes.set(chunk instanceof Uint8Array ? chunk : bytesOf(chunk), at);
+        at += chunk.byteLength;
       }
     }
     const toPort = typeof port === 'number' ? port : 0;
@@ -462,12 +469,16 @@ export class UdpHandle {
     return this.sk === null ? uv(-EBADF) : uv(this.option(SOL_SOCKET, SO_BROADCAST, on ? 1 : 0));
   }
 
-  setTTL(ttl: number): number {
+  // Arguments arrive as the program gave them: C++ takes whole numbers of them, and text.
+
+  setTTL(given: number): number {
+    const ttl = given | 0;
     if (ttl < 1 || ttl > 255) return uv(-EINVAL);
     return this.either(IP_TTL, IPV6_UNICAST_HOPS, ttl);
   }
 
-  setMulticastTTL(ttl: number): number {
+  setMulticastTTL(given: number): number {
+    const ttl = given | 0;
     if (ttl < 0 || ttl > 255) return uv(-EINVAL);
     return this.either(IP_MULTICAST_TTL, IPV6_MULTICAST_HOPS, ttl);
   }
@@ -483,6 +494,7 @@ export class UdpHandle {
   }
 
   setMulticastInterface(address: string): number {
+    if (familyOf(address) === 0) return uv(-EINVAL);
     return this.sk === null ? uv(-EBADF) : uv(multicastInterface(this.host, this.kfd, address));
   }
 
@@ -502,17 +514,21 @@ export class UdpHandle {
     return this.membership(false, group, address, source);
   }
 
-  private membership(joins: boolean, group: string, address: string | undefined, source?: string): number {
-    // As libuv: a socket that is not bound yet is bound now.
-    const err = this.sk === null ? this.bindTo(this.usual, this.usual === AF_INET6 ? '::' : '0.0.0.0', 0, 0) : 0;
+  private membership(joins: boolean, group: unknown, address: unknown, source?: string): number {
+    const name = String(group);
+    const family = familyOf(name);
+    if (family === 0) return uv(-EINVAL);
+    // As libuv: a socket that is not bound yet is bound now, in the family of the group.
+    const err = this.sk === null ? this.bindTo(family, family === AF_INET6 ? '::' : '0.0.0.0', 0, UV_UDP_REUSEADDR) : 0;
     if (err < 0) return err;
-    return uv(membership(this.host, this.kfd, joins, group, address, source));
+    const device = address === undefined || address === null ? undefined : String(address);
+    return uv(membership(this.host, this.kfd, joins, name, device, source));
   }
 
   /** Reads (size 0) or sets a buffer's size; what goes wrong stands in `context`, as lib/dgram.js has it. */
   bufferSize(size: number, isReceive: boolean, context: Record<string, unknown>): number | undefined {
     const name = isReceive ? SO_RCVBUF : SO_SNDBUF;
-    let err = this.sk === null ? -EBADF : 0;
+    let err = size > MAX_INT ? -EINVAL : this.sk === null ? -EBADF : 0;
     if (err === 0 && size !== 0) err = this.option(SOL_SOCKET, name, size);
     const value = err === 0 ? sysGetsockopt(this.host.process, this.kfd, SOL_SOCKET, name) : null;
     if (typeof value === 'number') return value;
@@ -522,6 +538,11 @@ export class UdpHandle {
     context['syscall'] = isReceive ? 'uv_recv_buffer_size' : 'uv_send_buffer_size';
     return undefined;
   }
+}
+
+/** lib/dgram.js hands over views of any kind. */
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function callOnce(this: UdpHandle): boolean {

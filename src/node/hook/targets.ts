@@ -13,7 +13,9 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
+/** NaN for what is no number, and for what Node will refuse. */
 function number(value: unknown): number {
+  if (typeof value === 'symbol') return NaN;
   return typeof value === 'string' && value.trim() === '' ? NaN : Number(value);
 }
 
