@@ -14,7 +14,8 @@ const states = {
   async connected() { const s = make('udp4'); s.connect(9, '127.0.0.1'); await once(s, 'connect'); return s; },
   async disconnected() { const s = make('udp4'); s.connect(9, '127.0.0.1'); await once(s, 'connect'); s.disconnect(); return s; },
   async closing() { const s = make('udp4').bind(0, '127.0.0.1'); await once(s, 'listening'); s.close(); return s; },
-  async closed() { const s = make('udp4').bind(0, '127.0.0.1'); await once(s, 'listening'); s.close(); await once(s, 'close'); return s; },
+  async closed() { const s = make('udp4').bind(0, '127.0.0.1'); await once(s, 'listening'); s.close(); await once(s, 'close'); return s;
+  },
 };
 const end = async (s) => { try { s.close(); } catch {} await later(1); };
 const place = (a) => a && a.address ? [a.address, a.family, typeof a.port] : a;
@@ -22,29 +23,60 @@ const place = (a) => a && a.address ? [a.address, a.family, typeof a.port] : a;
 
 const CALLS = `
 const calls = {
-  'address()': (s) => place(s.address()), 'remoteAddress()': (s) => place(s.remoteAddress()), 'ref()': (s) => s.ref(), 'unref()': (s) => s.unref(),
+  'address()': (s) => place(s.address()), 'remoteAddress()': (s) => place(s.remoteAddress()), 'ref()': (s) => s.ref(),
+    'unref()': (s) => s.unref(),
   'getRecvBufferSize()': (s) => typeof s.getRecvBufferSize(), 'getSendBufferSize()': (s) => typeof s.getSendBufferSize(),
   'setRecvBufferSize(8192)': (s) => s.setRecvBufferSize(8192), 'setSendBufferSize(8192)': (s) => s.setSendBufferSize(8192),
-  'setRecvBufferSize(0)': (s) => s.setRecvBufferSize(0), 'setRecvBufferSize(-1)': (s) => s.setRecvBufferSize(-1), 'setRecvBufferSize("x")': (s) => s.setRecvBufferSize('x'),
+  'setRecvBufferSize(0)': (s) => s.setRecvBufferSize(0), 'setRecvBufferSize(-1)': (s) => s.setRecvBufferSize(-1),
+    'setRecvBufferSize("x")': (s) => s.setRecvBufferSize('x'),
   'setSendBufferSize(Infinity)': (s) => s.setSendBufferSize(Infinity), 'setSendBufferSize(2**31)': (s) => s.setSendBufferSize(2 ** 31),
   'getSendQueueSize()': (s) => s.getSendQueueSize(), 'getSendQueueCount()': (s) => s.getSendQueueCount(),
-  'setBroadcast()': (s) => s.setBroadcast(), 'setBroadcast(true)': (s) => s.setBroadcast(true), 'setBroadcast(false)': (s) => s.setBroadcast(false),
-  'setTTL()': (s) => s.setTTL(), 'setTTL("x")': (s) => s.setTTL('x'), 'setTTL(0)': (s) => s.setTTL(0), 'setTTL(1)': (s) => s.setTTL(1), 'setTTL(255)': (s) => s.setTTL(255), 'setTTL(256)': (s) => s.setTTL(256), 'setTTL(1.5)': (s) => s.setTTL(1.5), 'setTTL(-1)': (s) => s.setTTL(-1), 'setTTL(NaN)': (s) => s.setTTL(NaN),
-  'setMulticastTTL()': (s) => s.setMulticastTTL(), 'setMulticastTTL("x")': (s) => s.setMulticastTTL('x'), 'setMulticastTTL(0)': (s) => s.setMulticastTTL(0), 'setMulticastTTL(256)': (s) => s.setMulticastTTL(256), 'setMulticastTTL(1000)': (s) => s.setMulticastTTL(1000), 'setMulticastTTL(-1)': (s) => s.setMulticastTTL(-1),
-  'setMulticastLoopback()': (s) => s.setMulticastLoopback(), 'setMulticastLoopback(16)': (s) => s.setMulticastLoopback(16), 'setMulticastLoopback(true)': (s) => s.setMulticastLoopback(true), 'setMulticastLoopback(false)': (s) => s.setMulticastLoopback(false),
-  'setMulticastInterface()': (s) => s.setMulticastInterface(), 'setMulticastInterface(5)': (s) => s.setMulticastInterface(5), 'setMulticastInterface("")': (s) => s.setMulticastInterface(''), 'setMulticastInterface("x")': (s) => s.setMulticastInterface('x'),
-  'setMulticastInterface(127.0.0.1)': (s) => s.setMulticastInterface('127.0.0.1'), 'setMulticastInterface(0.0.0.0)': (s) => s.setMulticastInterface('0.0.0.0'), 'setMulticastInterface(255.255.255.255)': (s) => s.setMulticastInterface('255.255.255.255'),
-  'setMulticastInterface(192.0.2.77)': (s) => s.setMulticastInterface('192.0.2.77'), 'setMulticastInterface(::%lo)': (s) => s.setMulticastInterface('::%lo'), 'setMulticastInterface(::%nope)': (s) => s.setMulticastInterface('::%nope'), 'setMulticastInterface(224.0.0.2)': (s) => s.setMulticastInterface('224.0.0.2'),
+  'setBroadcast()': (s) => s.setBroadcast(), 'setBroadcast(true)': (s) => s.setBroadcast(true),
+    'setBroadcast(false)': (s) => s.setBroadcast(false),
+  'setTTL()': (s) => s.setTTL(), 'setTTL("x")': (s) => s.setTTL('x'), 'setTTL(0)': (s) => s.setTTL(0), 'setTTL(1)': (s) => s.setTTL(1),
+    'setTTL(255)': (s) => s.setTTL(255), 'setTTL(256)': (s) => s.setTTL(256), 'setTTL(1.5)': (s) => s.setTTL(1.5),
+    'setTTL(-1)': (s) => s.setTTL(-1), 'setTTL(NaN)': (s) => s.setTTL(NaN),
+  'setMulticastTTL()': (s) => s.setMulticastTTL(), 'setMulticastTTL("x")': (s) => s.setMulticastTTL('x'),
+    'setMulticastTTL(0)': (s) => s.setMulticastTTL(0), 'setMulticastTTL(256)': (s) => s.setMulticastTTL(256),
+    'setMulticastTTL(1000)': (s) => s.setMulticastTTL(1000), 'setMulticastTTL(-1)': (s) => s.setMulticastTTL(-1),
+  'setMulticastLoopback()': (s) => s.setMulticastLoopback(), 'setMulticastLoopback(16)': (s) => s.setMulticastLoopback(16),
+    'setMulticastLoopback(true)': (s) => s.setMulticastLoopback(true),
+    'setMulticastLoopback(false)': (s) => s.setMulticastLoopback(false),
+  'setMulticastInterface()': (s) => s.setMulticastInterface(), 'setMulticastInterface(5)': (s) => s.setMulticastInterface(5),
+    'setMulticastInterface("")': (s) => s.setMulticastInterface(''), 'setMulticastInterface("x")': (s) => s.setMulticastInterface('x'),
+  'setMulticastInterface(127.0.0.1)': (s) => s.setMulticastInterface('127.0.0.1'),
+    'setMulticastInterface(0.0.0.0)': (s) => s.setMulticastInterface('0.0.0.0'),
+    'setMulticastInterface(255.255.255.255)': (s) => s.setMulticastInterface('255.255.255.255'),
+  'setMulticastInterface(192.0.2.77)': (s) => s.setMulticastInterface('192.0.2.77'),
+    'setMulticastInterface(::%lo)': (s) => s.setMulticastInterface('::%lo'),
+    'setMulticastInterface(::%nope)': (s) => s.setMulticastInterface('::%nope'),
+    'setMulticastInterface(224.0.0.2)': (s) => s.setMulticastInterface('224.0.0.2'),
   'setMulticastInterface(::1)': (s) => s.setMulticastInterface('::1'),
-  'addMembership()': (s) => s.addMembership(), 'addMembership("")': (s) => s.addMembership(''), 'addMembership("x")': (s) => s.addMembership('x'), 'addMembership(5)': (s) => s.addMembership(5), 'addMembership(127.0.0.1)': (s) => s.addMembership('127.0.0.1'),
-  'addMembership(224.0.0.114, 127.0.0.1)': (s) => s.addMembership('224.0.0.114', '127.0.0.1'), 'the same again': (s) => s.addMembership('224.0.0.114', '127.0.0.1'), 'addMembership(224.0.0.115, x)': (s) => s.addMembership('224.0.0.115', 'x'),
-  'addMembership(224.0.0.116, 192.0.2.9)': (s) => s.addMembership('224.0.0.116', '192.0.2.9'), 'addMembership(ff02::1:9, ::%lo)': (s) => s.addMembership('ff02::1:9', '::%lo'),
-  'dropMembership()': (s) => s.dropMembership(), 'dropMembership("x")': (s) => s.dropMembership('x'), 'dropMembership(224.0.0.114, 127.0.0.1)': (s) => s.dropMembership('224.0.0.114', '127.0.0.1'), 'and again': (s) => s.dropMembership('224.0.0.114', '127.0.0.1'),
-  'dropMembership(224.0.0.200)': (s) => s.dropMembership('224.0.0.200'), 'dropMembership(ff02::1:9, ::%lo)': (s) => s.dropMembership('ff02::1:9', '::%lo'),
-  'addSource()': (s) => s.addSourceSpecificMembership(), 'addSource(x)': (s) => s.addSourceSpecificMembership('x'), 'addSource(0, 224..)': (s) => s.addSourceSpecificMembership(0, '224.0.0.118'), 'addSource(x, y)': (s) => s.addSourceSpecificMembership('x', 'y'),
-  'addSource(127.0.0.1, 232.1.1.1, 127.0.0.1)': (s) => s.addSourceSpecificMembership('127.0.0.1', '232.1.1.1', '127.0.0.1'), 'addSource(127.0.0.1, 232.1.1.1, 0)': (s) => s.addSourceSpecificMembership('127.0.0.1', '232.1.1.1', 0), 'addSource(127.0.0.1, 10.1.1.1)': (s) => s.addSourceSpecificMembership('127.0.0.1', '10.1.1.1'),
-  'dropSource()': (s) => s.dropSourceSpecificMembership(), 'dropSource(127.0.0.1, 232.1.1.1, 127.0.0.1)': (s) => s.dropSourceSpecificMembership('127.0.0.1', '232.1.1.1', '127.0.0.1'), 'dropSource(::1, 232.1.1.1)': (s) => s.dropSourceSpecificMembership('::1', '232.1.1.1'),
-  'connect()': (s) => s.connect(), 'connect(0)': (s) => s.connect(0), 'connect(70000)': (s) => s.connect(70000), 'connect("x")': (s) => s.connect('x'), 'connect(9, 5)': (s) => s.connect(9, 5), 'connect(9, 127.0.0.1)': (s) => s.connect(9, '127.0.0.1'),
+  'addMembership()': (s) => s.addMembership(), 'addMembership("")': (s) => s.addMembership(''),
+    'addMembership("x")': (s) => s.addMembership('x'), 'addMembership(5)': (s) => s.addMembership(5),
+    'addMembership(127.0.0.1)': (s) => s.addMembership('127.0.0.1'),
+  'addMembership(224.0.0.114, 127.0.0.1)': (s) => s.addMembership('224.0.0.114', '127.0.0.1'),
+    'the same again': (s) => s.addMembership('224.0.0.114', '127.0.0.1'),
+    'addMembership(224.0.0.115, x)': (s) => s.addMembership('224.0.0.115', 'x'),
+  'addMembership(224.0.0.116, 192.0.2.9)': (s) => s.addMembership('224.0.0.116', '192.0.2.9'),
+    'addMembership(ff02::1:9, ::%lo)': (s) => s.addMembership('ff02::1:9', '::%lo'),
+  'dropMembership()': (s) => s.dropMembership(), 'dropMembership("x")': (s) => s.dropMembership('x'),
+    'dropMembership(224.0.0.114, 127.0.0.1)': (s) => s.dropMembership('224.0.0.114', '127.0.0.1'),
+    'and again': (s) => s.dropMembership('224.0.0.114', '127.0.0.1'),
+  'dropMembership(224.0.0.200)': (s) => s.dropMembership('224.0.0.200'),
+    'dropMembership(ff02::1:9, ::%lo)': (s) => s.dropMembership('ff02::1:9', '::%lo'),
+  'addSource()': (s) => s.addSourceSpecificMembership(), 'addSource(x)': (s) => s.addSourceSpecificMembership('x'),
+    'addSource(0, 224..)': (s) => s.addSourceSpecificMembership(0, '224.0.0.118'),
+    'addSource(x, y)': (s) => s.addSourceSpecificMembership('x', 'y'),
+  'addSource(127.0.0.1, 232.1.1.1, 127.0.0.1)': (s) => s.addSourceSpecificMembership('127.0.0.1', '232.1.1.1', '127.0.0.1'),
+    'addSource(127.0.0.1, 232.1.1.1, 0)': (s) => s.addSourceSpecificMembership('127.0.0.1', '232.1.1.1', 0),
+    'addSource(127.0.0.1, 10.1.1.1)': (s) => s.addSourceSpecificMembership('127.0.0.1', '10.1.1.1'),
+  'dropSource()': (s) => s.dropSourceSpecificMembership(),
+    'dropSource(127.0.0.1, 232.1.1.1, 127.0.0.1)': (s) => s.dropSourceSpecificMembership('127.0.0.1', '232.1.1.1', '127.0.0.1'),
+    'dropSource(::1, 232.1.1.1)': (s) => s.dropSourceSpecificMembership('::1', '232.1.1.1'),
+  'connect()': (s) => s.connect(), 'connect(0)': (s) => s.connect(0), 'connect(70000)': (s) => s.connect(70000),
+    'connect("x")': (s) => s.connect('x'), 'connect(9, 5)': (s) => s.connect(9, 5), 'connect(9, 127.0.0.1)': (s) => s.connect(9,
+    '127.0.0.1'),
   'disconnect()': (s) => s.disconnect(), 'disconnect() again': (s) => s.disconnect(),
   'bind()': (s) => s.bind(), 'bind("x")': (s) => s.bind('x'), 'bind({ fd: -1 })': (s) => s.bind({ fd: -1 }),
 };
@@ -52,18 +84,27 @@ const calls = {
 
 const SENDS = `
 const B = Buffer.from('hello');
-const forms = { '': [], 'undefined': [undefined], '5, 1': [5, 1], 'null': [null, 9], '{}': [{}, 9], 'x': ['x'], 'x, 0': ['x', 0], 'x, -1': ['x', -1], 'x, 65536': ['x', 65536], 'x, "9"': ['x', '9'], 'x, "y"': ['x', 'y'], 'x, true': ['x', true],
-  'x, 9': ['x', 9], 'x, 9, a': ['x', 9, '127.0.0.1'], 'x, 9, 5': ['x', 9, 5], 'x, 9, null': ['x', 9, null], 'x, 9, ""': ['x', 9, ''], 'x, 9, false': ['x', 9, false], 'x, 9, {}': ['x', 9, {}], 'x, 9, cb': ['x', 9, 'CB'], 'x, 9, a, cb': ['x', 9, '127.0.0.1', 'CB'],
-  'x, cb': ['x', 'CB'], '[x, B], 9': [['x', B], 9, '127.0.0.1', 'CB'], '[], 9': [[], 9, '127.0.0.1', 'CB'], '[5], 9': [[5], 9], '[null], 9': [[null], 9, '127.0.0.1'], '[[]], 9': [[[]], 9],
-  'B, 1, 2, 9, a': [B, 1, 2, 9, '127.0.0.1', 'CB'], 'B, -1, 2, 9, a': [B, -1, 2, 9, '127.0.0.1'], 'B, 1, -2, 9, a': [B, 1, -2, 9, '127.0.0.1'], 'B, 9, 2, 9, a': [B, 9, 2, 9, '127.0.0.1'], 'B, 4, 5, 9, a': [B, 4, 5, 9, '127.0.0.1'],
-  'B, 1, 2': [B, 1, 2], 'B, 1, 2, cb': [B, 1, 2, 'CB'], 'B, 0, 0, 9': [B, 0, 0, 9, '127.0.0.1', 'CB'], 'B, 1, 2, 0': [B, 1, 2, 0], '"abc", 1, 1, 9': ['abc', 1, 1, 9, '127.0.0.1', 'CB'], 'DataView': [new DataView(new ArrayBuffer(3)), 9, '127.0.0.1', 'CB'],
-  'Uint16Array': [new Uint16Array(2), 9, '127.0.0.1', 'CB'], 'ArrayBuffer': [new ArrayBuffer(2), 9], 'other family': ['x', 9, '::1', 'CB'], 'broadcast': ['x', 9, '255.255.255.255', 'CB'],
-  'too long': [Buffer.alloc(70000), 9, '127.0.0.1', 'CB'], '65508': [Buffer.alloc(65508), 9, '127.0.0.1', 'CB'], '65507': [Buffer.alloc(65507), 9, '127.0.0.1', 'CB'], 'any': ['x', 9, '0.0.0.0', 'CB'],
-  'a bad address': ['x', 9, '127.0.0.300', 'CB'], 'port 1.5': ['x', 1.5, '127.0.0.1', 'CB'], 'with a function in the middle': ['x', () => {}, 9] };
+const forms = { '': [], 'undefined': [undefined], '5, 1': [5, 1], 'null': [null, 9], '{}': [{}, 9], 'x': ['x'], 'x, 0': ['x', 0],
+  'x, -1': ['x', -1], 'x, 65536': ['x', 65536], 'x, "9"': ['x', '9'], 'x, "y"': ['x', 'y'], 'x, true': ['x', true],
+  'x, 9': ['x', 9], 'x, 9, a': ['x', 9, '127.0.0.1'], 'x, 9, 5': ['x', 9, 5], 'x, 9, null': ['x', 9, null], 'x, 9, ""': ['x', 9, ''],
+    'x, 9, false': ['x', 9, false], 'x, 9, {}': ['x', 9, {}], 'x, 9, cb': ['x', 9, 'CB'], 'x, 9, a, cb': ['x', 9, '127.0.0.1', 'CB'],
+  'x, cb': ['x', 'CB'], '[x, B], 9': [['x', B], 9, '127.0.0.1', 'CB'], '[], 9': [[], 9, '127.0.0.1', 'CB'], '[5], 9': [[5], 9],
+    '[null], 9': [[null], 9, '127.0.0.1'], '[[]], 9': [[[]], 9],
+  'B, 1, 2, 9, a': [B, 1, 2, 9, '127.0.0.1', 'CB'], 'B, -1, 2, 9, a': [B, -1, 2, 9, '127.0.0.1'], 'B, 1, -2, 9, a': [B, 1, -2, 9,
+    '127.0.0.1'], 'B, 9, 2, 9, a': [B, 9, 2, 9, '127.0.0.1'], 'B, 4, 5, 9, a': [B, 4, 5, 9, '127.0.0.1'],
+  'B, 1, 2': [B, 1, 2], 'B, 1, 2, cb': [B, 1, 2, 'CB'], 'B, 0, 0, 9': [B, 0, 0, 9, '127.0.0.1', 'CB'], 'B, 1, 2, 0': [B, 1, 2, 0],
+    '"abc", 1, 1, 9': ['abc', 1, 1, 9, '127.0.0.1', 'CB'], 'DataView': [new DataView(new ArrayBuffer(3)), 9, '127.0.0.1', 'CB'],
+  'Uint16Array': [new Uint16Array(2), 9, '127.0.0.1', 'CB'], 'ArrayBuffer': [new ArrayBuffer(2), 9], 'other family': ['x', 9, '::1',
+    'CB'], 'broadcast': ['x', 9, '255.255.255.255', 'CB'],
+  'too long': [Buffer.alloc(70000), 9, '127.0.0.1', 'CB'], '65508': [Buffer.alloc(65508), 9, '127.0.0.1', 'CB'],
+    '65507': [Buffer.alloc(65507), 9, '127.0.0.1', 'CB'], 'any': ['x', 9, '0.0.0.0', 'CB'],
+  'port 1.5': ['x', 1.5, '127.0.0.1', 'CB'], 'with a function in the middle': ['x',
+    () => {}, 9] };
 `;
 
 export const DGRAM_STATES: Readonly<Record<string, string>> = Object.fromEntries([
-  ...['fresh', 'binding', 'bound', 'bound6', 'any', 'any6', 'connecting', 'connected', 'disconnected', 'closing', 'closed'].map((state) => [
+  ...['fresh', 'binding', 'bound', 'bound6', 'any', 'any6', 'connecting', 'connected', 'disconnected', 'closing',
+    'closed'].map((state) => [
     `dgram: calls of a socket that is ${state}`, `${HELP}${STATES}${CALLS}
     (async () => {
       for (const [name, f] of Object.entries(calls)) {
@@ -90,24 +131,34 @@ export const DGRAM_STATES: Readonly<Record<string, string>> = Object.fromEntries
       }
     })();`] as const),
   ['dgram: createSocket in all forms', `${HELP}
-    const forms = [[], [undefined], [null], [5], [''], ['udp'], ['UDP4'], ['udp4'], ['udp6'], [{}], [{ type: 5 }], [{ type: 'udp4', reuseAddr: 5 }], [{ type: 'udp6', ipv6Only: true }], [[]], [true],
-      [{ type: 'udp4', recvBufferSize: 'x' }], [{ type: 'udp4', recvBufferSize: -1 }], [{ type: 'udp4', sendBufferSize: 1.5 }], [{ type: 'udp4', lookup: 'x' }], [{ type: 'udp4', lookup: null }], [{ type: 'udp4', lookup: 0 }], [{ type: 'udp4', signal: 5 }],
-      [{ type: 'udp4', signal: {} }], [{ type: 'udp4', signal: null }], ['udp4', 5], ['udp4', 'x'], ['udp4', () => {}], [{ type: 'udp4', receiveBlockList: 5 }], [{ type: 'udp4', sendBlockList: {} }], [{ type: 'udp4', reusePort: true }]];
+    const forms = [[], [undefined], [null], [5], [''], ['udp'], ['UDP4'], ['udp4'], ['udp6'], [{}], [{ type: 5 }], [{ type: 'udp4',
+      reuseAddr: 5 }], [{ type: 'udp6', ipv6Only: true }], [[]], [true],
+      [{ type: 'udp4', recvBufferSize: 'x' }], [{ type: 'udp4', recvBufferSize: -1 }], [{ type: 'udp4', sendBufferSize: 1.5 }], [{
+        type: 'udp4', lookup: 'x' }], [{ type: 'udp4', lookup: null }], [{ type: 'udp4', lookup: 0 }], [{ type: 'udp4', signal: 5 }],
+      [{ type: 'udp4', signal: {} }], [{ type: 'udp4', signal: null }], ['udp4', 5], ['udp4', 'x'], ['udp4', () => {}], [{ type: 'udp4',
+        receiveBlockList: 5 }], [{ type: 'udp4', sendBlockList: {} }], [{ type: 'udp4', reusePort: true }]];
     for (const form of forms) {
-      attempt(text(form), () => { const s = dgram.createSocket(...form); const out = [s.type, s.listenerCount('message'), s.constructor.name]; s.close(); return out; });
-      attempt('new ' + text(form), () => { const s = new dgram.Socket(...form); const out = [s.type, s.listenerCount('message'), s instanceof dgram.Socket, s instanceof require('events')]; s.close(); return out; });
+      attempt(text(form), () => { const s = dgram.createSocket(...form);
+      const out = [s.type, s.listenerCount('message'), s.constructor.name]; s.close(); return out; });
+      attempt('new ' + text(form), () => { const s = new dgram.Socket(...form);
+      const out = [s.type, s.listenerCount('message'), s instanceof dgram.Socket, s instanceof require('events')]; s.close();
+        return out; });
     }`],
   ['dgram: bind in all forms', `${HELP}
-    const forms = [[], [0], ['0'], [-1], [65536], ['x'], [1.5], [NaN], [null], [undefined, '127.0.0.1'], [0, '127.0.0.1'], [0, '127.0.0.1', 'CB'], [0, 'CB'], ['CB'], [0, 5], [0, ''], [0, null],
-      [0, '192.0.2.1'], [0, '::1'], [0, '0.0.0.0'], [0, '255.255.255.255'], [0, '224.0.0.1'], [{}], [{ port: 0 }], [{ port: 0, address: '127.0.0.1' }, 'CB'], [{ address: '127.0.0.1' }], [{ port: 0, exclusive: true }], [{ fd: 'x' }], [{ fd: 1e6 }],
+    const forms = [[], [0], ['0'], [-1], [65536], ['x'], [1.5], [NaN], [null], [undefined, '127.0.0.1'], [0, '127.0.0.1'], [0,
+      '127.0.0.1', 'CB'], [0, 'CB'], ['CB'], [0, 5], [0, ''], [0, null],
+      [0, '192.0.2.1'], [0, '::1'], [0, '0.0.0.0'], [0, '255.255.255.255'], [0, '224.0.0.1'], [{}], [{ port: 0 }], [{ port: 0,
+        address: '127.0.0.1' }, 'CB'], [{ address: '127.0.0.1' }], [{ port: 0, exclusive: true }], [{ fd: 'x' }], [{ fd: 1e6 }],
       [{ port: 'x' }], [{ port: -1 }], [{ port: 70000 }], [true], [[]], [{ address: 5 }]];
     (async () => {
       for (const type of ['udp4', 'udp6', { type: 'udp6', ipv6Only: true }, { type: 'udp4', reuseAddr: true }]) {
         for (const form of forms) {
           const s = dgram.createSocket(type), name = text(type) + text(form);
           s.on('error', (e) => say(name, 'error', e));
-          s.on('listening', function () { const a = s.address(); say(name, 'listening', a.address, a.family, typeof a.port, this === s); });
-          attempt(name, () => s.bind(...form.map((a) => (a === 'CB' ? function (...b) { say(name, 'callback', this === s, b.length); } : a))), s);
+          s.on('listening', function () { const a = s.address(); say(name, 'listening', a.address, a.family, typeof a.port, this === s);
+          });
+          attempt(name, () => s.bind(...form.map((a) => (a === 'CB' ? function (...b) { say(name, 'callback', this === s, b.length);
+          } : a))), s);
           attempt(name + ' again', () => s.bind(0), s);
           await later(form[1] === undefined || net.isIP(form[1]) ? 2 : 12);
           try { s.close(); } catch (e) { say(e); }
@@ -122,7 +173,8 @@ export const DGRAM_STATES: Readonly<Record<string, string>> = Object.fromEntries
       attempt('dispose', () => typeof a[Symbol.asyncDispose]);
       const b = events('b', dgram.createSocket('udp4'), ['listening', 'close', 'error']).bind(0);
       b.close(() => say('b closed'));
-      const c = events('c', dgram.createSocket('udp4'), ['listening', 'close', 'error']).bind(0, () => { c.close(); attempt('in close', () => c.address()); });
+      const c = events('c', dgram.createSocket('udp4'), ['listening', 'close', 'error']).bind(0, () => { c.close();
+      attempt('in close', () => c.address()); });
       const d = events('d', dgram.createSocket('udp4'), ['listening', 'close', 'error']);
       d.send('x', 9, 'localhost', (e) => say('d sent', e));
       d.close();
@@ -177,18 +229,22 @@ export const DGRAM_STATES: Readonly<Record<string, string>> = Object.fromEntries
     })();`],
   ['dgram: a lookup function, and what it may answer', `${HELP}
     (async () => {
-      for (const [what, answer] of [['an address', [null, '127.0.0.1', 4]], ['an error', [new Error('no')]], ['nothing', [null]], ['not an address', [null, 'x', 4]], ['other family', [null, '::1', 6]]]) {
-        const s = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options, typeof cb); process.nextTick(cb, ...answer); } });
+      for (const [what, answer] of [['an address', [null, '127.0.0.1', 4]], ['an error', [new Error('no')]], ['nothing', [null]],
+        ['not an address', [null, 'x', 4]], ['other family', [null, '::1', 6]]]) {
+        const s = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options, typeof cb);
+        process.nextTick(cb, ...answer); } });
         s.on('error', (e) => say(what, 'error', e));
         s.send('x', 9, 'some.name', (e, n) => say(what, 'callback', e, n));
         await later(4);
         try { s.close(); } catch (e) { say(e); }
-        const b = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options); process.nextTick(cb, ...answer); } });
+        const b = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options);
+        process.nextTick(cb, ...answer); } });
         b.on('error', (e) => say(what, 'error', e)).on('listening', () => say('listening', b.address().address));
         b.bind(0, 'some.name');
         await later(4);
         try { b.close(); } catch (e) { say(e); }
-        const c = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options); process.nextTick(cb, ...answer); } });
+        const c = dgram.createSocket({ type: 'udp4', lookup(name, options, cb) { say('lookup', name, options);
+        process.nextTick(cb, ...answer); } });
         c.on('error', (e) => say(what, 'error', e)).on('connect', () => say('connect', c.remoteAddress().address));
         c.connect(9, 'some.name', (e) => say('callback', e));
         await later(4);
@@ -233,7 +289,8 @@ export const DGRAM_STATES: Readonly<Record<string, string>> = Object.fromEntries
       s.send('x', s.address().port + 0, '255.255.255.255', (e) => { say(e); s.setBroadcast(true); s.close(); });
     });`],
   ['dgram: an exception in a message listener', `${HELP}
-    const s = dgram.createSocket('udp4').bind(0, '127.0.0.1', () => { s.send('a', s.address().port, '127.0.0.1'); s.send('b', s.address().port, '127.0.0.1'); });
+    const s = dgram.createSocket('udp4').bind(0, '127.0.0.1', () => { s.send('a', s.address().port, '127.0.0.1');
+    s.send('b', s.address().port, '127.0.0.1'); });
     process.once('uncaughtException', (e, origin) => { say(e, origin); });
     let n = 0;
     s.on('message', (m) => { say(m); if (++n === 1) throw new Error('first'); s.close(); });`],

@@ -30,8 +30,8 @@ const events = (who, emitter, names) => {
   return emitter;
 };
 const SOCKET = ['lookup', 'connect', 'ready', 'data', 'end', 'finish', 'timeout', 'error', 'close'];
-const later = (ms) => new Promise((done) => setTimeout(() => { let n = 0; (function turn() { if (n++ < 6) setImmediate(turn); else done(); })(); }, ms));
-const closed = (...list) => Promise.all(list.map((e) => e.closed || e.destroyed && !e._handle ? later(0) : new Promise((r) => e.once('close', r))));
+const later = (ms) => new Promise((done) => setTimeout(() => { let n = 0; (function turn() { if (n++ < 6) setImmediate(turn);
+else setTimeout(done, 1); })(); }, ms));
 if (process.listenerCount('warning') < 2) process.on('warning', (w) => say('warning', w.name, w.message));
 process.setMaxListeners(100);
 `;

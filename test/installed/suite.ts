@@ -5,8 +5,11 @@ import { after, before, test, type TestContext } from 'node:test';
 import { NODE20_VERSION, NODE22_VERSION, NODE24_VERSION, nodeOf } from '../../scripts/runtimes.ts';
 import { ROOT } from '../../scripts/tidy.ts';
 import { Arms, errorLines } from './arms.ts';
+import { DGRAM_STATES } from './dgram-states.ts';
 import { HTTP } from './http-programs.ts';
+import { NET_MORE } from './net-more.ts';
 import { NET } from './net-programs.ts';
+import { NET_STATES } from './net-states.ts';
 import { ENDINGS, OTHER } from './other-programs.ts';
 import { programOf } from './web/prelude.ts';
 import { WEB } from './web/tables.ts';
@@ -15,7 +18,11 @@ const arms = new Arms();
 before(() => arms.build());
 after(() => arms.end());
 
-for (const [what, table] of Object.entries({ net: NET, http: HTTP, other: OTHER })) {
+const TABLES = {
+  net: NET, http: HTTP, other: OTHER, 'net, state by state': NET_STATES, 'net, more': NET_MORE, 'dgram, state by state': DGRAM_STATES,
+};
+
+for (const [what, table] of Object.entries(TABLES)) {
   void test(what, async (t) => {
     await compare(t, table, arms);
   });
