@@ -514,15 +514,15 @@ export class UdpHandle {
     return this.membership(false, group, address, source);
   }
 
-  private membership(joins: boolean, group: unknown, address: unknown, source?: string): number {
+  private membership(joins: boolean, group: string, address: string | undefined, source?: string): number {
     const name = String(group);
     const family = familyOf(name);
     if (family === 0) return uv(-EINVAL);
     // As libuv: a socket that is not bound yet is bound now, in the family of the group.
     const err = this.sk === null ? this.bindTo(family, family === AF_INET6 ? '::' : '0.0.0.0', 0, UV_UDP_REUSEADDR) : 0;
     if (err < 0) return err;
-    const device = address === undefined || address === null ? undefined : String(address);
-    return uv(membership(this.host, this.kfd, joins, name, device, source));
+    const device: unknown = address ?? undefined;
+    return uv(membership(this.host, this.kfd, joins, name, device === undefined ? undefined : String(address), source));
   }
 
   /** Reads (size 0) or sets a buffer's size; what goes wrong stands in `context`, as lib/dgram.js has it. */
