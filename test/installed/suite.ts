@@ -1,5 +1,5 @@
 // `npm run test:installed`: every program of the tables, without kernet and under `--import kernet/register`. What they print and
-// how they end is compared; those of web/ on Node 20, 22 and 24. (A part of it runs with every `npm test`: installed.test.ts.)
+// how they end is compared; those of web/ and of STATES on Node 20, 22 and 24. (A part of it runs with every `npm test`: installed.test.ts.)
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import { NODE20_VERSION, NODE22_VERSION, NODE24_VERSION, nodeOf } from '../../scripts/runtimes.ts';
@@ -18,11 +18,10 @@ const arms = new Arms();
 before(() => arms.build());
 after(() => arms.end());
 
-const TABLES = {
-  net: NET, http: HTTP, other: OTHER, 'net, state by state': NET_STATES, 'net, more': NET_MORE, 'dgram, state by state': DGRAM_STATES,
-};
+/** Those that are run on three versions of Node, as web/ is. */
+const STATES = { 'net, state by state': NET_STATES, 'net, more': NET_MORE, 'dgram, state by state': DGRAM_STATES };
 
-for (const [what, table] of Object.entries(TABLES)) {
+for (const [what, table] of Object.entries({ net: NET, http: HTTP, other: OTHER })) {
   void test(what, async (t) => {
     await compare(t, table, arms);
   });
@@ -30,9 +29,15 @@ for (const [what, table] of Object.entries(TABLES)) {
 
 for (const version of [NODE20_VERSION, NODE22_VERSION, NODE24_VERSION]) {
   const major = version.split('.')[0]!;
+  const here = async (): Promise<Arms> =>
+    (process.versions.node.split('.')[0] === major ? arms : arms.on(await nodeOf(ROOT, version)));
+  for (const [what, table] of Object.entries(STATES)) {
+    void test(`${what}, on Node ${major}`, async (t) => {
+      await compare(t, table, await here());
+    });
+  }
   void test(`web, on Node ${major}`, async (t) => {
-    const isRunning = process.versions.node.split('.')[0] === major;
-    const own = isRunning ? arms : arms.on(await nodeOf(ROOT, version));
+    const own = await here();
     for (const table of WEB) {
       await compare(t, Object.fromEntries(Object.entries(table).map(([name, source]) => [name, programOf(source)])), own);
     }
