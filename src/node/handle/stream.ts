@@ -179,7 +179,6 @@ export abstract class StreamHandle {
   /** The callbacks that are due; the task lines itself up again when there are more. */
   private run(): void {
     const { mode, resource } = this;
-    this.host.burst = 0;
     try {
       for (let i = 0; i < MAX_CALLBACKS; i++) {
         if (!resource.runInAsyncScope(callOnce, this) || settle === null) break;
