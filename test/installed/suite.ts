@@ -1,5 +1,5 @@
-// `npm run test:installed`: every program of the tables, without kernet and under `--import kernet/register`. What they print and
-// how they end is compared; those of web/ and of STATES on Node 20, 22 and 24. (A part of it runs with every `npm test`: installed.test.ts.)
+// `npm run test:installed`: every program of the tables, without kernet and under `--import kernet/register`. What they print
+// and how they end is compared; web/ and STATES on Node 20, 22 and 24. (A part of it runs with every `npm test`: installed.test.ts.)
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import { NODE20_VERSION, NODE22_VERSION, NODE24_VERSION, nodeOf } from '../../scripts/runtimes.ts';
