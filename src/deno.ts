@@ -6,4 +6,5 @@ export {
 export { TcpConn, TcpListener, type NetAddr } from './deno/conn.ts';
 export { DatagramConn } from './deno/datagram.ts';
 export { TlsConn, TlsListener, type StartTlsOptions, type TlsHandshakeInfo, type TlsServerOptions } from './deno/tls.ts';
+export { HostWebSocket, type UpgradeOptions } from './deno/websocket.ts';
 export type { HttpServer, ServeHandler, ServeHandlerInfo, ServeOptions } from './deno/serve.ts';

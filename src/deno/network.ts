@@ -11,16 +11,19 @@ import { nameProblem, canonicalName } from '../host/dns/names.ts';
 import { absolute } from '../host/dns/rdata.ts';
 import type { HostsFile } from '../host/resolver.ts';
 import { interfacesOf } from '../node/hook/os.ts';
-import type { HostLike } from '../node/sockets.ts';
-import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR } from '../sock/constants.ts';
+import { AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, SO_REUSEADDR, SO_REUSEPORT } from '../sock/constants.ts';
+import type { Process } from '../syscall/process.ts';
 import { TcpConn, TcpListener } from './conn.ts';
 import { DatagramConn } from './datagram.ts';
 import { denoError, toDenoError } from './errors.ts';
-import { serve, type HttpServer, type ServeHandler, type ServeOptions } from './serve.ts';
+import { DEFAULT_PORT, serve, type HttpServer, type ServeHandler, type ServeOptions } from './serve.ts';
 import { tlsClient, TlsListener, type StartTlsOptions, type TlsConn, type TlsServerOptions } from './tls.ts';
+import { upgradeWebSocket, type HostWebSocket, type UpgradeOptions } from './websocket.ts';
 
 /** What is needed of a host: the socket calls, its names, its interfaces. A Kernel is one. */
-export interface DenoHost extends Calls, HostLike {
+export interface DenoHost extends Calls {
+  /** The kernel's form of the process whose sockets are made. */
+  readonly proc: Process;
   readonly hosts: Pick<HostsFile, 'lookup' | 'lookup6'>;
   readonly resolver: HostResolver;
 }
@@ -37,6 +40,9 @@ export interface ListenOptions {
   /** Default `'0.0.0.0'`. */
   readonly hostname?: string;
   readonly transport?: 'tcp';
+  readonly reusePort?: boolean;
+  /** Connections that may wait to be accepted. Default 511, as Deno's. */
+  readonly tcpBacklog?: number;
 }
 
 export interface ListenDatagramOptions {
@@ -51,9 +57,7 @@ export interface ConnectTlsOptions extends StartTlsOptions {
   readonly port: number;
 }
 
-export interface ListenTlsOptions extends ListenOptions, TlsServerOptions {
-  readonly port: number;
-}
+export interface ListenTlsOptions extends ListenOptions, TlsServerOptions {}
 
 /** Deno.NetworkInterfaceInfo */
 export interface NetworkInterfaceInfo {
@@ -80,10 +84,12 @@ export interface DenoNetwork {
   resolveDns(query: string, recordType: DenoRecordType, options?: ResolveDnsOptions): Promise<unknown[]>;
   networkInterfaces(): NetworkInterfaceInfo[];
   hostname(): string;
-  /** HTTP/1.1, by `node:http` on this host. */
+  /** HTTP/1.1, with `cert` and `key` over TLS. */
   serve(handler: ServeHandler): HttpServer;
   serve(options: ServeOptions, handler: ServeHandler): HttpServer;
   serve(options: ServeOptions & { readonly handler: ServeHandler }): HttpServer;
+  /** The answer to a request that `serve` was asked, and the WebSocket that opens when it has been sent. */
+  upgradeWebSocket(request: Request, options?: UpgradeOptions): { response: Response; socket: HostWebSocket };
 }
 
 /** What can be asked for. */
@@ -111,8 +117,13 @@ export function createDeno(host: DenoHost): DenoNetwork {
     hostname: () => host.proc.net.name,
     serve: (...args: readonly unknown[]) => {
       const { options, handler } = serveArgs(args);
-      return serve(host, options, handler);
+      const { port = DEFAULT_PORT, cert, key } = options;
+      const isTls = cert !== undefined || key !== undefined;
+      const listener = isTls
+        ? listenTls(host, { ...options, port, cert: cert!, key: key!, alpnProtocols: ['http/1.1'] }) : listen(host, { ...options, port });
+      return serve(listener, options, handler);
     },
+    upgradeWebSocket,
   };
 }
 
@@ -194,8 +205,9 @@ function listen(host: DenoHost, options: ListenOptions): TcpListener {
   const fd = host.socket(familyOf(address), SOCK_STREAM);
   try {
     host.setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (options.reusePort === true) host.setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     host.bind(fd, { address, port });
-    host.listen(fd);
+    host.listen(fd, options.tcpBacklog ?? BACKLOG);
     return new TcpListener(host, fd);
   } catch (error) {
     host.close(fd);
@@ -217,6 +229,9 @@ function listenDatagram(host: DenoHost, options: ListenDatagramOptions): Datagra
     throw toDenoError(error);
   }
 }
+
+/** Deno's own. */
+const BACKLOG = 511;
 
 function networkInterfaces(host: DenoHost): NetworkInterfaceInfo[] {
   return Object.entries(interfacesOf(host.proc.net)).flatMap(([name, list = []]) => list.map((info) => ({

@@ -25,6 +25,7 @@ import { hookDatagrams } from './hook/dgram.ts';
 import { hookNames } from './hook/dns.ts';
 import { hookHttp } from './hook/http.ts';
 import { hookIpc } from './hook/ipc.ts';
+import { moreHooks } from './hook/more.ts';
 import { hookNet } from './hook/net.ts';
 import { hookOs } from './hook/os.ts';
 import type { Undo } from './hook/wrap.ts';
@@ -197,6 +198,7 @@ function hookAll(): Undo {
   }
   admitTcpHandles();
   const undo = [...hookNet(), ...hookDatagrams(), ...hookNames(), ...hookHttp(), ...hookOs(), ...hookIpc(), ...hookGuard()];
+  for (const hook of moreHooks) undo.push(...hook());
   syncBuiltinESMExports();
   return () => {
     for (const step of undo.reverse()) step();

@@ -113,6 +113,11 @@ export function giveConnectHandle(host: NodeHost, socket: net.Socket, args: Conn
   if (!isTcpHandle(holder._handle) && !(socket instanceof tls.TLSSocket)) {
     giveHandle(socket, frontOf(toPath(args) ? new PipeHandle(host.handles) : new TcpHandle(host.handles)));
   }
+  aboutToConnect(socket);
+}
+
+/** The socket has its handle. */
+export function aboutToConnect(socket: net.Socket): void {
   // A timeout that was set before now counts by the clock that this socket's host has.
   if (socket.timeout !== undefined && socket.timeout > 0) socket.setTimeout(socket.timeout);
 }
@@ -218,6 +223,9 @@ function bindServer(host: NodeHost, address: string | null, port: number, family
   return { handle, address: '0.0.0.0', family: 4 };
 }
 
+/** Servers that are a host's own (host.net, host.http…): where they listen is settled, whoever's code runs. */
+export const ownServers: WeakSet<net.Server> = new WeakSet();
+
 /** The arguments of server.listen(). */
 export type ListenArgs = readonly unknown[];
 
@@ -233,6 +241,7 @@ interface ListenOptions {
  * itself.
  */
 export function listen(host: NodeHost, server: net.Server, args: ListenArgs, nodeListen: (...args: unknown[]) => net.Server): net.Server {
+  ownServers.add(server);
   const first = args[0];
   const isOptions = typeof first === 'object' && first !== null;
   const name: unknown = isOptions ? (first as ListenOptions).host : args[1];

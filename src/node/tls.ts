@@ -2,9 +2,12 @@
  * `node:tls` on a host: Node's own, with sockets that connect from the host and servers that listen on it. The handshake, the
  * certificates and the ciphers are the runtime's; what lies on the wire is the host's TCP.
  */
+import process from 'node:process';
 import nodeTls from 'node:tls';
 import { derive, serverClass, type AnyFunction } from './classes.ts';
 import { dialOn } from './handle/tls.ts';
+import { createNet } from './net.ts';
+import { onRelay } from './relay.ts';
 import { NodeHost, prepareConnect, type HostLike } from './sockets.ts';
 
 /** The type of `node:tls`. */
@@ -35,6 +38,10 @@ export function createTls(host: HostLike | NodeHost): NodeTls {
 /** tls.connect from a host. */
 export function tlsConnectOn(node: NodeHost): AnyFunction {
   const connect = nodeTls.connect as unknown as AnyFunction;
+  if ('deno' in process.versions) {
+    const { connect: dial } = createNet(node);
+    return (...args) => Reflect.apply(connect, undefined, onRelay(args, (options) => dial(options)));
+  }
   return (...args) => dialOn(node.handles, () => Reflect.apply(connect, undefined, tlsArgs(node, args)) as object);
 }
 

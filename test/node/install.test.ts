@@ -16,7 +16,7 @@ import WebSocket, { WebSocketServer } from 'ws';
 import { install } from '../../src/node/install.ts';
 import { selfTest } from '../../src/node/self-test.ts';
 import { World, type Host } from '../../src/node/world.ts';
-import { makeAuthority } from '../certificates.ts';
+import { issue, makeAuthority } from '../certificates.ts';
 
 let uninstall: () => void;
 before(() => void (uninstall = install()));
@@ -34,6 +34,33 @@ async function text(res: http.IncomingMessage): Promise<string> {
   for await (const chunk of res.setEncoding('utf8')) all += String(chunk);
   return all;
 }
+
+void test('a host\'s own modules are that host\'s, wherever they are used: no installation is asked', async () => {
+  const { world, alice, bob } = lan();
+  const ca = makeAuthority('an authority');
+  const pem = issue(ca, 'bob', { dnsNames: ['bob'] });
+  const restore = install(world); // two hosts, and none of them is that of code outside
+  try {
+    await world.run(async () => {
+      const server = bob.net.createServer((socket) => void socket.end('plain')).listen(7);
+      const secure = bob.tls.createServer(pem, (socket) => void socket.end('secure')).listen(8);
+      await Promise.all([once(server, 'listening'), once(secure, 'listening')]);
+      const connect = (): net.Socket[] => [alice.net.connect(7, 'bob'), alice.tls.connect({ port: 8, host: 'bob', ca: ca.cert })];
+      for (const socket of [...connect(), ...bob.run(connect)]) {
+        socket.setEncoding('utf8');
+        const [words] = await once(socket, 'data') as [string];
+        assert.match(words, /^(plain|secure)$/);
+        assert.equal(socket.localAddress, alice.ip);
+        await once(socket, 'close');
+      }
+      server.close();
+      secure.close();
+    });
+  } finally {
+    restore();
+    world.stop();
+  }
+});
 
 void test('an express app that listens, and Node\'s http client by the host\'s name', async () => {
   const { world, alice, bob } = lan();

@@ -6,6 +6,7 @@
  *         lib/_tls_wrap.js                       _wrapHandle, by the hook of runtime.ts
  *   to    handle/tcp.ts, handle/pipe.ts          a new handle
  */
+import process from 'node:process';
 import type { HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { PipeHandle } from './pipe.ts';
@@ -24,6 +25,11 @@ export function dialOn<T>(host: HandleHost, make: () => T): T {
   } finally {
     dialing = outer;
   }
+}
+
+/** Is a host's own module (host.tls, host.https…) about to connect? */
+export function isDialing(): boolean {
+  return dialing !== null;
 }
 
 /** A new handle of `host` for a TLS socket that is to connect. */
@@ -78,6 +84,7 @@ let admitted = false;
 export function admitTlsHandles(): void {
   if (admitted) return;
   admitted = true;
+  if ('deno' in process.versions) return; // its TLS sits on streams: relay.ts
   hookTlsWrap((socket, given, below) => {
     if (given instanceof TcpHandle) return sitOn(given, below);
     if (below !== null || isTcpHandle(given)) return undefined;

@@ -7,16 +7,18 @@ import cluster from 'node:cluster';
 import dns from 'node:dns';
 import net from 'node:net';
 import process from 'node:process';
+import { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { EINVAL } from '../../lib/errno.ts';
 import { hostHere, installed } from '../current.ts';
 import { hookTlsWrap, reinitializeHandle, type HandleHolder } from '../handle/runtime.ts';
 import { frontOf, isTcpHandle, TcpHandle } from '../handle/tcp.ts';
-import { handleBelow, tlsHandle } from '../handle/tls.ts';
+import { handleBelow, isDialing, tlsHandle } from '../handle/tls.ts';
 import { uv } from '../handle/uv.ts';
 import { allowNative, onMachineNow } from '../guard.ts';
 import type { Target } from '../passthrough.ts';
-import { giveConnectHandle, listen2, withLookup } from '../sockets.ts';
+import { onRelay } from '../relay.ts';
+import { aboutToConnect, giveConnectHandle, listen2, ownServers, withLookup } from '../sockets.ts';
 import { netTarget, tlsTarget } from './targets.ts';
 import { wrap, type Undo } from './wrap.ts';
 
@@ -39,6 +41,11 @@ export function hookNet(): Undo[] {
 function hookConnect(): Undo {
   return wrap(net.Socket.prototype, 'connect', (real) => function connect(...args) {
     const socket = this as net.Socket;
+    if (isTcpHandle((socket as unknown as HandleHolder)._handle)) return real.apply(this, args); // a host's own: host.net, host.http…
+    if (socket instanceof tls.TLSSocket && isOnHost(socket)) {
+      aboutToConnect(socket);
+      return real.apply(this, args);
+    }
     const host = hostHere();
     const machine = host === null || toMachine(socket, args);
     if (!machine) giveConnectHandle(host, socket, args);
@@ -47,6 +54,11 @@ function hookConnect(): Undo {
     allowNative((socket as unknown as HandleHolder)._handle);
     return result;
   });
+}
+
+/** It has the handle of a host below. */
+function isOnHost(socket: tls.TLSSocket): boolean {
+  return !socket.destroyed && handleBelow(socket) !== null;
 }
 
 /** A TLS socket has its handle since it was made, and with it the decision. */
@@ -74,6 +86,7 @@ const onMachine = new WeakSet<object>();
 function hookListen(): Undo {
   return wrap(net.Server.prototype, 'listen', (real) => function listen(...args) {
     const server = this as net.Server;
+    if (ownServers.has(server)) return real.apply(this, args);
     if (hostHere() === null || passes(netTarget('listen', args))) {
       onMachine.add(server);
       return onMachineNow(() => real.apply(this, args));
@@ -138,7 +151,10 @@ let tlsToMachine = false;
 
 function hookTlsConnect(): Undo {
   return wrap(tls, 'connect', (real) => function connect(...args) {
-    if (hostHere() !== null && !passes(tlsTarget(args))) return real.apply(this, args);
+    if (isDialing() || hasSocket(args)) return real.apply(this, args);
+    if (hostHere() !== null && !passes(tlsTarget(args))) {
+      return real.apply(this, hasOwnLookup ? onRelay(args, (options) => net.connect(options)) : args);
+    }
     const before = tlsToMachine;
     tlsToMachine = true;
     try {
@@ -149,10 +165,17 @@ function hookTlsConnect(): Undo {
   });
 }
 
+/** Whoever brings the connection along has said where it leads. */
+function hasSocket(args: readonly unknown[]): boolean {
+  return args.some((arg) => typeof arg === 'object' && arg !== null && (arg as { socket?: object | null }).socket instanceof Duplex);
+}
+
 function hookTlsHandle(): Undo {
+  if (hasOwnLookup) return () => undefined; // Deno's TLS sits on streams, or on native handles
   return hookTlsWrap((socket, given, below) => {
+    if (isDialing() || tlsToMachine || below !== null || given !== undefined && given !== null) return undefined;
     const host = hostHere();
-    if (host === null || tlsToMachine || below !== null || given !== undefined && given !== null) return undefined;
+    if (host === null) return undefined;
     return tlsHandle(host.handles, socket);
   });
 }
