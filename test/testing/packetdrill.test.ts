@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { formatResult, formatSummary, runPacketdrill, type PacketdrillResult } from '../../src/testing.ts';
 import { parsePacketdrill } from '../../src/testing/packetdrill/parse.ts';
-import { AssertionFailure, CodeRunner } from '../../src/testing/packetdrill/code.ts';
 
 const NONE = { version: 4 as const, defines: new Map<string, string>() };
 
@@ -161,31 +160,6 @@ test('bad arguments name themselves', async () => {
     /modes: 'ipv5' is not understood; expected ipv4, ipv6, ipv4-mapped-ipv6/);
   await assert.rejects(runPacketdrill('', { nodes: 1 } as never), /nodes: no such option/);
 });
-
-const CODE: readonly (readonly [string, boolean])[] = [
-  ['assert 1 < 2 <= 2 != 3', true],
-  ['assert not 1 > 2 and (0 or 5)', true],
-  ['assert (7 // 2, 7 % 4, 2 ** 3) == (3, 3, 8)', true],
-  ['assert -7 // 2 == -4 and -7 % 4 == 1', true],
-  ['assert 0x10 | 1 == 16', false], // comparisons bind looser than |
-  ['assert 0x10 | 1 == 17', true],
-  ['assert cwnd & 2, cwnd', true],
-  ['assert 9 <= cwnd <= 9', false],
-  ['x = 1; x += 4; assert x * 2 == cwnd', true],
-  ['assert abs(-3) == max(1, 3) == 3 # the same', true],
-  ["assert 'a%d' % 3 == 'a3'", true],
-  ['assert (cwnd ==\n  10)\nassert \\\n cwnd > 9', true],
-];
-
-for (const [code, holds] of CODE) {
-  test(`code: ${code} ${holds ? 'holds' : 'does not hold'}`, () => {
-    const run = (): void => {
-      new CodeRunner().run(code, { cwnd: 10 });
-    };
-    if (holds) run();
-    else assert.throws(run, AssertionFailure);
-  });
-}
 
 test('files of /proc, counters since the last look, basic and extended patterns, tests: as scripts use them', async () => {
   const lines = [

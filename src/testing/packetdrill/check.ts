@@ -7,7 +7,9 @@ import { SegmentSyntaxError } from '../segment-notation.ts';
 import type { Expr, Place, Script } from './ast.ts';
 import { callArity } from './calls.ts';
 import { symbolValue } from './constants.ts';
-import { ScriptSkipped } from './errors.ts';
+import { CodeError } from './code-lex.ts';
+import { parseCode } from './code-parse.ts';
+import { ScriptFailure, ScriptSkipped } from './errors.ts';
 
 /** The functions that a value may be written with. */
 const FUNCTIONS: ReadonlySet<string> = new Set(['htons', 'inet_addr', 'inet6_addr']);
@@ -15,6 +17,7 @@ const FUNCTIONS: ReadonlySet<string> = new Set(['htons', 'inet_addr', 'inet6_add
 /** Throws SegmentSyntaxError or ScriptSkipped. */
 export function checkScript(script: Script): void {
   for (const { action, place } of script.events) {
+    if (action.kind === 'code') checkCode(action.text, place);
     if (action.kind !== 'call') continue;
     const { name, args, result } = action.call;
     const arity = callArity(name);
@@ -25,6 +28,15 @@ export function checkScript(script: Script): void {
       throw new SegmentSyntaxError(`${name}() takes ${takes} arguments, not ${args.length}`, place.line, place.column);
     }
     for (const e of [...args, result]) checkExpr(e, place);
+  }
+}
+
+function checkCode(text: string, place: Place): void {
+  try {
+    parseCode(text);
+  } catch (error) {
+    if (error instanceof CodeError) throw new ScriptFailure(place.line, `code: ${error.message}`);
+    throw error;
   }
 }
 
