@@ -183,6 +183,7 @@ function changeRecords(g: McGroup): IgmpRecord[] {
   const { group } = g;
   if (g.modeCount > 0) {
     g.modeCount--;
+    countTold(g); // the mode goes with all sources
     return [{ type: g.mode === EXCLUDE ? IGMPV3_CHANGE_TO_EXCLUDE : IGMPV3_CHANGE_TO_INCLUDE, group, sources: g.sources }];
   }
   const told = [...g.pending.entries()];
@@ -191,8 +192,13 @@ function changeRecords(g: McGroup): IgmpRecord[] {
     { type: IGMPV3_ALLOW_NEW_SOURCES, group, sources: list(true) },
     { type: IGMPV3_BLOCK_OLD_SOURCES, group, sources: list(false) },
   ].filter((r) => r.sources.length > 0);
-  for (const [s, p] of told) if (--p.count === 0) g.pending.delete(s);
+  countTold(g);
   return records;
+}
+
+/** Changes of sources have been told once more. */
+function countTold(g: McGroup): void {
+  for (const [s, p] of g.pending) if (--p.count === 0) g.pending.delete(s);
 }
 
 // ---- messages coming in ---------------------------------------------------------------------------------------------

@@ -144,11 +144,23 @@ export type Drop = (typeof Drop)[keyof typeof Drop];
 /** One more than the highest reason: the size of a table of counters by reason. */
 export const NR_DROP_REASONS: number = Math.max(...Object.values(Drop)) + 1;
 
-const names: ReadonlyMap<number, string> = new Map(
-  Object.entries(Drop).map(([name, value]) => [value, name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase()]),
-);
+/** Where Linux writes words together that we write apart. */
+const TOGETHER: Readonly<Record<string, string>> = {
+  OTHER_HOST: 'OTHERHOST', IP_IN_HDR: 'IP_INHDR', TCP_ZERO_WINDOW: 'TCP_ZEROWINDOW', TCP_OVER_WINDOW: 'TCP_OVERWINDOW',
+  TCP_OFO_MERGE: 'TCP_OFOMERGE', IP_OUT_NO_ROUTES: 'IP_OUTNOROUTES', IP_IN_NO_ROUTES: 'IP_INNOROUTES', IP_NO_PROTO: 'IP_NOPROTO',
+  NEIGH_CREATE_FAIL: 'NEIGH_CREATEFAIL', NEIGH_QUEUE_FULL: 'NEIGH_QUEUEFULL', TCP_MD5_NOT_FOUND: 'TCP_MD5NOTFOUND',
+  TCP_MD5_UNEXPECTED: 'TCP_MD5UNEXPECTED', TCP_MD5_FAILURE: 'TCP_MD5FAILURE', IP_IN_ADDR_ERRORS: 'IP_INADDRERRORS',
+  PURGED: 'QUEUE_PURGE',
+};
 
-/** The reason in the kernel's spelling, without its prefix: `TCP_OVER_WINDOW`. */
+function spelled(name: string): string {
+  const words = name.replace(/(?<=[a-z0-9])(?=[A-Z])/g, '_').toUpperCase();
+  return Object.hasOwn(TOGETHER, words) ? TOGETHER[words]! : words;
+}
+
+const names: ReadonlyMap<number, string> = new Map(Object.entries(Drop).map(([name, value]) => [value, spelled(name)]));
+
+/** The reason in the kernel's spelling, without its prefix: `TCP_OVERWINDOW`. */
 export function dropName(reason: number): string {
   return names.get(reason) ?? `REASON_${String(reason)}`;
 }

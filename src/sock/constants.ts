@@ -120,6 +120,7 @@ export const MCAST_UNBLOCK_SOURCE = 44;
 export const MCAST_LEAVE_GROUP = 45;
 export const MCAST_JOIN_SOURCE_GROUP = 46;
 export const MCAST_LEAVE_SOURCE_GROUP = 47;
+export const MCAST_MSFILTER = 48;
 
 export const IPV6_ADDRFORM = 1;
 export const IPV6_CHECKSUM = 7;

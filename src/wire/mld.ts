@@ -5,7 +5,7 @@
  *     report  8 (number of records in the last two bytes), records: type, aux length, number of sources, group, sources
  */
 import { get16, get8, put16, put8 } from '../lib/bytes.ts';
-import { in6WriteAt, type In6Addr } from '../lib/addr6.ts';
+import { formatIpv6At, in6WriteAt, type In6Addr } from '../lib/addr6.ts';
 import { ICMPV6_MLD2_REPORT, icmpv6WriteHeader } from './icmpv6.ts';
 
 /** Bytes of a query of version 1, and of one of version 2 without sources. */
@@ -53,4 +53,26 @@ export function mld2WriteRecord(buf: Uint8Array, off: number, type: number, grou
 /** Robustness variable in a version 2 query; 0 when it says none. */
 export function mld2Qrv(buf: Uint8Array, off: number): number {
   return get8(buf, off + 24) & 7;
+}
+
+const RECORD_NAMES: Readonly<Record<number, string>> = {
+  [MLD2_MODE_IS_INCLUDE]: 'is_in', [MLD2_MODE_IS_EXCLUDE]: 'is_ex', [MLD2_CHANGE_TO_INCLUDE]: 'to_in', [MLD2_CHANGE_TO_EXCLUDE]: 'to_ex',
+  [MLD2_ALLOW_NEW_SOURCES]: 'allow', [MLD2_BLOCK_OLD_SOURCES]: 'block',
+};
+
+/** The records of a report, as tcpdump -v writes them: ` [gaddr ff0e::1 allow { fd00::2 }]`; what runs out of the message is left out. */
+export function mld2RecordsText(buf: Uint8Array, off: number, len: number): string {
+  const end = off + len;
+  let text = '';
+  let at = off + MLD2_REPORT_LEN;
+  for (let left = get16(buf, off + 6); left > 0 && at + MLD2_RECORD_LEN <= end; left--) {
+    const [type, count] = [get8(buf, at), get16(buf, at + 2)];
+    const next = at + MLD2_RECORD_LEN + 16 * count;
+    if (next > end) break;
+    const sources = Array.from({ length: count }, (_, i) => formatIpv6At(buf, at + MLD2_RECORD_LEN + 16 * i));
+    const group = formatIpv6At(buf, at + 4);
+    text += ` [gaddr ${group} ${RECORD_NAMES[type] ?? `type ${String(type)}`} { ${sources.length === 0 ? '' : `${sources.join(' ')} `}}]`;
+    at = next + 4 * get8(buf, at + 1); // auxiliary data
+  }
+  return text;
 }

@@ -14,7 +14,7 @@ import {
 import {
   IP6_MF, IP6_OFFSET, ip6fOff, IPV6_DADDR, IPV6_HLEN, IPV6_NEXTHDR, ipv6ExtHdr, ipv6OptLen, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP,
 } from './ipv6.ts';
-import { MLD_GROUP, MLD_QUERY_LEN } from './mld.ts';
+import { mld2RecordsText, MLD_GROUP, MLD_QUERY_LEN } from './mld.ts';
 import {
   ND_OPT_MTU, ND_OPT_PREFIX_INFO, ND_OPT_SOURCE_LL_ADDR, ND_OPT_TARGET_LL_ADDR, NDP_NA_LEN, NDP_NA_OVERRIDE, NDP_NA_ROUTER,
   NDP_NA_SOLICITED, ndNaFlags, NDP_NS_LEN, NDP_RA_LEN, NDP_RA_LIFETIME, NDP_REDIRECT_DEST, NDP_REDIRECT_LEN, NDP_RS_LEN, NDP_TARGET,
@@ -83,7 +83,8 @@ function what(buf: Uint8Array, off: number, len: number): string {
     case ICMPV6_MGM_QUERY: return `multicast listener query${len > MLD_QUERY_LEN ? ' v2' : ''}${groupOf(buf, off, len)}`;
     case ICMPV6_MGM_REPORT: return `multicast listener report${groupOf(buf, off, len)}`;
     case ICMPV6_MGM_REDUCTION: return `multicast listener done${groupOf(buf, off, len)}`;
-    case ICMPV6_MLD2_REPORT: return `multicast listener report v2, ${String(get16(buf, off + 6))} group record(s)`;
+    case ICMPV6_MLD2_REPORT:
+      return `multicast listener report v2, ${String(get16(buf, off + 6))} group record(s)${mld2RecordsText(buf, off, len)}`;
     default: return ndp(buf, off, len, type) ?? `type ${String(type)}, code ${String(code)}`;
   }
 }

@@ -90,7 +90,7 @@ test('a VLAN that is not ours is not for us; priority tags are taken off; a shor
   station.tap.send(frame(ALL, station.mac, { type: 0x8100, size: 15 }));
   await world.runUntilIdle();
   trace.stop();
-  assert.deepEqual(lines, ['OTHER_HOST', 'UNHANDLED_PROTO', 'UNHANDLED_PROTO', 'PKT_TOO_SMALL']);
+  assert.deepEqual(lines, ['OTHERHOST', 'UNHANDLED_PROTO', 'UNHANDLED_PROTO', 'PKT_TOO_SMALL']);
 });
 
 test('it goes up, down and away with the card, and has no larger an MTU', async () => {

@@ -85,9 +85,9 @@ test('a packet goes on with one hop less, and nothing else changed', () => {
 
 test('what is not passed on, and what is said about it', () => {
   const CASES: [string, Uint8Array, string, string | null][] = [
-    ['no hops left', echo('10.0.1.2', 32, (f) => { f[22] = 1; }), 'IP_IN_HDR', 'time exceeded'],
-    ['TTL 0', echo('10.0.1.2', 32, (f) => { f[22] = 0; }), 'IP_IN_HDR', 'time exceeded'],
-    ['no route', echo('8.8.8.8'), 'IP_IN_NO_ROUTES', 'net unreachable'],
+    ['no hops left', echo('10.0.1.2', 32, (f) => { f[22] = 1; }), 'IP_INHDR', 'time exceeded'],
+    ['TTL 0', echo('10.0.1.2', 32, (f) => { f[22] = 0; }), 'IP_INHDR', 'time exceeded'],
+    ['no route', echo('8.8.8.8'), 'IP_INNOROUTES', 'net unreachable'],
     ['in a frame for all', echo('10.0.1.2', 32, (f) => { f.fill(255, 0, 6); }), 'UNICAST_IN_L2_MULTICAST', null],
     ['from 127.0.0.1', echo('10.0.1.2', 32, (f) => { f.set([127, 0, 0, 1], 26); }), 'IP_INVALID_SOURCE', null],
     ['from a group', echo('10.0.1.2', 32, (f) => { f.set([224, 0, 0, 9], 26); }), 'IP_INVALID_SOURCE', null],
@@ -112,7 +112,7 @@ test('routes that lead nowhere: each says its own, the black hole nothing', () =
     const b = bench();
     assert.equal(routeAdd(b.r.ip, { dst: ip('172.16.0.0'), prefixLen: 12, type }), 0);
     receive(b.inside, echo('172.16.3.4'));
-    assert.deepEqual(b.r.drops, ['IP_IN_NO_ROUTES']);
+    assert.deepEqual(b.r.drops, ['IP_INNOROUTES']);
     assert.deepEqual(b.west.frames.map((f) => [f[34], f[35]]), code === null ? [] : [[3, code]]);
   }
 });
@@ -255,7 +255,7 @@ test('a host that does not forward keeps what is for others to itself', async ()
   const fd = a.kernel.socket(AF_INET, SOCK_DGRAM);
   await a.kernel.sendto(fd, 'x', { address: '10.0.1.2', port: 9 });
   await world.advance('10ms');
-  assert.equal(world.drops()['IP_IN_ADDR_ERRORS'], 1);
+  assert.equal(world.drops()['IP_INADDRERRORS'], 1);
   hosts[1]!.sysctl('net.ipv4.ip_forward', 1);
   await a.kernel.sendto(fd, 'x', { address: '10.0.1.2', port: 9 });
   await world.advance('10ms');

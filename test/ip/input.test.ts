@@ -37,18 +37,18 @@ interface Case {
 const set = (at: number, ...values: number[]) => (f: Uint8Array): void => f.set(values, IP + at);
 
 const CASES: Case[] = [
-  { name: 'not even a header', frame: packet((f) => f.subarray(0, IP + 19), false), drop: 'IP_IN_HDR', counters: { IpInHdrErrors: 1 } },
-  { name: 'nothing at all', frame: packet((f) => f.subarray(0, IP), false), drop: 'IP_IN_HDR', counters: { IpInHdrErrors: 1 } },
-  { name: 'version 5', frame: packet(set(0, 0x55)), drop: 'IP_IN_HDR', counters: { IpInHdrErrors: 1 } },
-  { name: 'version 6', frame: packet(set(0, 0x65)), drop: 'IP_IN_HDR', counters: { IpInHdrErrors: 1 } },
-  { name: 'header length 4', frame: packet(set(0, 0x44), false), drop: 'IP_IN_HDR', counters: { IpInHdrErrors: 1 } },
-  { name: 'header longer than the frame', frame: packet((f) => { f[IP] = 0x4f; return f.subarray(0, IP + 40); }, false), drop: 'IP_IN_HDR',
+  { name: 'not even a header', frame: packet((f) => f.subarray(0, IP + 19), false), drop: 'IP_INHDR', counters: { IpInHdrErrors: 1 } },
+  { name: 'nothing at all', frame: packet((f) => f.subarray(0, IP), false), drop: 'IP_INHDR', counters: { IpInHdrErrors: 1 } },
+  { name: 'version 5', frame: packet(set(0, 0x55)), drop: 'IP_INHDR', counters: { IpInHdrErrors: 1 } },
+  { name: 'version 6', frame: packet(set(0, 0x65)), drop: 'IP_INHDR', counters: { IpInHdrErrors: 1 } },
+  { name: 'header length 4', frame: packet(set(0, 0x44), false), drop: 'IP_INHDR', counters: { IpInHdrErrors: 1 } },
+  { name: 'header longer than the frame', frame: packet((f) => { f[IP] = 0x4f; return f.subarray(0, IP + 40); }, false), drop: 'IP_INHDR',
     counters: { IpInHdrErrors: 1, IpExtInNoECTPkts: 1 } },
   { name: 'header checksum', frame: packet(set(8, 63), false), drop: 'IP_CSUM',
     counters: { IpInHdrErrors: 1, IpExtInCsumErrors: 1, IpExtInNoECTPkts: 1 } },
   { name: 'total length beyond the frame', frame: packet(set(2, 0, 61)), drop: 'PKT_TOO_SMALL',
     counters: { IpExtInTruncatedPkts: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'total length below the header', frame: packet(set(2, 0, 19)), drop: 'IP_IN_HDR',
+  { name: 'total length below the header', frame: packet(set(2, 0, 19)), drop: 'IP_INHDR',
     counters: { IpInHdrErrors: 1, IpExtInNoECTPkts: 1 } },
   { name: 'source multicast', frame: packet(set(12, 224, 0, 0, 1)), drop: 'IP_INVALID_SOURCE', counters: { IpExtInNoECTPkts: 1 } },
   { name: 'source broadcast', frame: packet(set(12, 255, 255, 255, 255)), drop: 'IP_INVALID_SOURCE', counters: { IpExtInNoECTPkts: 1 } },
@@ -58,17 +58,17 @@ const CASES: Case[] = [
   { name: 'destination 127.0.0.1', frame: packet(set(16, 127, 0, 0, 1)), drop: 'IP_INVALID_DEST', counters: { IpExtInNoECTPkts: 1 } },
   { name: 'destination 0.0.0.5', frame: packet(set(16, 0, 0, 0, 5)), drop: 'IP_INVALID_DEST', counters: { IpExtInNoECTPkts: 1 } },
   { name: 'a group that nobody joined', frame: packet(set(16, 239, 1, 1, 1)), drop: 'IP_INVALID_DEST', counters: { IpExtInNoECTPkts: 1 } },
-  { name: 'for somebody else', frame: packet(set(16, 10, 0, 0, 3)), drop: 'IP_IN_ADDR_ERRORS',
+  { name: 'for somebody else', frame: packet(set(16, 10, 0, 0, 3)), drop: 'IP_INADDRERRORS',
     counters: { IpInAddrErrors: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'for another network', frame: packet(set(16, 8, 8, 8, 8)), drop: 'IP_IN_ADDR_ERRORS',
+  { name: 'for another network', frame: packet(set(16, 8, 8, 8, 8)), drop: 'IP_INADDRERRORS',
     counters: { IpInAddrErrors: 1, IpExtInNoECTPkts: 1 } },
   { name: 'a fragment without bytes', frame: packet((f) => {
     f.set([0, 20], IP + 2);
     f.set([0x20, 5], IP + 6);
   }), drop: 'FRAG_INVALID', counters: { IpReasmReqds: 1, IpReasmFails: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'an unknown protocol', frame: packet(set(9, 99)), drop: 'IP_NO_PROTO',
+  { name: 'an unknown protocol', frame: packet(set(9, 99)), drop: 'IP_NOPROTO',
     counters: { IpInUnknownProtos: 1, IcmpOutMsgs: 1, IcmpOutDestUnreachs: 1, IpOutRequests: 1, IpOutTransmits: 1, IpExtInNoECTPkts: 1 } },
-  { name: 'a frame for somebody else', frame: packet((f) => { f[5] = 99; }), drop: 'OTHER_HOST', counters: {} },
+  { name: 'a frame for somebody else', frame: packet((f) => { f[5] = 99; }), drop: 'OTHERHOST', counters: {} },
 ];
 
 for (const c of CASES) {
@@ -167,14 +167,14 @@ test('options: harmless ones pass, source routes are refused, malformed ones dra
     ['router alert', [148, 4, 0, 0], null, null],
     ['record route', [7, 7, 4, 0, 0, 0, 0, 0], null, null],
     ['record route, full', [7, 7, 8, 1, 2, 3, 4, 0], null, null],
-    ['loose source route', [131, 7, 4, 10, 0, 0, 1, 0], 'IP_IN_HDR', null],
-    ['length 0', [7, 0, 0, 0], 'IP_IN_HDR', 20],
-    ['length 1', [1, 7, 1, 0], 'IP_IN_HDR', 21],
-    ['runs out of the header', [7, 9, 4, 0, 0, 0, 0, 0], 'IP_IN_HDR', 20],
-    ['no room for its length', [1, 1, 1, 7], 'IP_IN_HDR', 23],
-    ['pointer below 4', [7, 7, 3, 0, 0, 0, 0, 0], 'IP_IN_HDR', 22],
-    ['two source routes', [131, 4, 8, 0, 137, 4, 8, 0], 'IP_IN_HDR', 24],
-    ['timestamp too short', [68, 3, 5, 0], 'IP_IN_HDR', 21],
+    ['loose source route', [131, 7, 4, 10, 0, 0, 1, 0], 'IP_INHDR', null],
+    ['length 0', [7, 0, 0, 0], 'IP_INHDR', 20],
+    ['length 1', [1, 7, 1, 0], 'IP_INHDR', 21],
+    ['runs out of the header', [7, 9, 4, 0, 0, 0, 0, 0], 'IP_INHDR', 20],
+    ['no room for its length', [1, 1, 1, 7], 'IP_INHDR', 23],
+    ['pointer below 4', [7, 7, 3, 0, 0, 0, 0, 0], 'IP_INHDR', 22],
+    ['two source routes', [131, 4, 8, 0, 137, 4, 8, 0], 'IP_INHDR', 24],
+    ['timestamp too short', [68, 3, 5, 0], 'IP_INHDR', 21],
   ];
   for (const [name, bytes, drop, pointer] of OPTIONS) {
     const p = acquainted();

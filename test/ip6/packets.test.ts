@@ -3,6 +3,11 @@ import { test } from 'node:test';
 import { formatIpv6, in6FromEui64 } from '../../src/lib/addr6.ts';
 import { Random } from '../../src/lib/random.ts';
 import { get32, put16, put32 } from '../../src/lib/bytes.ts';
+import { World } from '../../mod.ts';
+import {
+  AF_INET6, FIONREAD, IPV6_JOIN_GROUP, IPV6_MULTICAST_HOPS, MCAST_BLOCK_SOURCE, MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP,
+  MCAST_MSFILTER, MCAST_UNBLOCK_SOURCE, SOCK_DGRAM, SOL_IPV6,
+} from '../../src/sock/constants.ts';
 import { SkbPool } from '../../src/skb/pool.ts';
 import { RTN_BLACKHOLE, RTN_PROHIBIT, RTN_UNICAST, RTN_UNREACHABLE } from '../../src/ip/fib.ts';
 import { inet6AddrAdd, inet6AddrDel } from '../../src/ip/v6/addrconf.ts';
@@ -57,16 +62,16 @@ function ext(next: number, ...bytes: number[]): number[] {
 
 table<{ what: string; reason: string }>('RFC 8200 §3, RFC 4291 §2.5, §2.7: headers that end a packet', `
   what                 →  reason
-  version                 IP_IN_HDR
-  short                   IP_IN_HDR
+  version                 IP_INHDR
+  short                   IP_INHDR
   truncated               PKT_TOO_SMALL
   multicast-source        IP_INVALID_SOURCE
   loopback-source         IP_INVALID_SOURCE
   loopback-destination    IP_INVALID_SOURCE
   iflocal-group           IP_INVALID_SOURCE
   scope-0-group           IP_INVALID_SOURCE
-  not-ours                IP_IN_ADDR_ERRORS
-  unknown-header          IP_NO_PROTO
+  not-ours                IP_INADDRERRORS
+  unknown-header          IP_NOPROTO
 `, ({ what, reason }) => {
   const b = known();
   const src = what === 'multicast-source' ? 'ff02::1' : what === 'loopback-source' ? '::1' : 'fd00::77';
@@ -104,7 +109,7 @@ table<{ chain: string; answer: string; reason: string }>('RFC 8200 §4: chains o
   43:0.0.0.0.0.0              reply                                   -                 // type 0, nothing left to visit
   43:0.1.0.0.0.0              'erroneous field - octet 42'            IPV6_BAD_EXTHDR   // RFC 5095: type 0
   43:4.1.0.0.0.0              'erroneous field - octet 42'            IPV6_BAD_EXTHDR
-  60:1.4.0.0.0.0,0:1.4.0.0.0.0  'next header - octet 40'              IP_NO_PROTO       // hop-by-hop stands first
+  60:1.4.0.0.0.0,0:1.4.0.0.0.0  'next header - octet 40'              IP_NOPROTO       // hop-by-hop stands first
   0:30.4.0.0.0.0              reply                                   -                 // unknown, 00: skipped
   0:94.4.0.0.0.0              -                                       IPV6_BAD_EXTHDR   // 01: discarded
   60:158.4.0.0.0.0            'option - octet 42'                     IPV6_BAD_EXTHDR   // 10: and said
@@ -512,6 +517,61 @@ test('a device below 1280 bytes has no IPv6; when it grows it has it again', () 
 
 // ---- groups ---------------------------------------------------------------------------------------------------------
 
+test('RFC 3810 §4.2, §6: what routers are told follows from the filters of all sockets, source by source', async () => {
+  const world = new World({ seed: 1, costs: 'zero' });
+  const [alice, bob] = [world.host('alice'), world.host('bob')];
+  world.cable(alice, bob);
+  const group = 'ff05::99';
+  const { sys } = alice.kernel;
+  const sockets = [1, 2, 3].map(() => sys.socket(AF_INET6, SOCK_DGRAM, 0));
+  using dump = bob.interfaces[0]!.tcpdump({ names: false });
+  /** What is told within two seconds, each record once: it is said twice. */
+  const told = async (fd: number, name: number, value: object): Promise<string> => {
+    const from = dump.lines.length;
+    sys.setsockopt(sockets[fd]!, SOL_IPV6, name, { interface: 2, group, ...value });
+    await world.advance('3s');
+    const records = dump.lines.slice(from).flatMap((line) => [...line.matchAll(/\[gaddr ff05::99 ([^\]]*)\]/g)].map((m) => m[1]!));
+    for (const record of new Set(records)) assert.equal(records.filter((r) => r === record).length, 2, record);
+    return [...new Set(records)].join(', ');
+  };
+  const [s1, s2, s3] = ['fd00:a00::1', 'fd00:a00::2', 'fd00:a00::3'];
+  assert.equal(await told(0, MCAST_JOIN_SOURCE_GROUP, { source: s1 }), `allow { ${s1} }`);
+  assert.equal(await told(0, MCAST_JOIN_SOURCE_GROUP, { source: s2 }), `allow { ${s2} }`);
+  assert.equal(await told(1, MCAST_JOIN_SOURCE_GROUP, { source: s2 }), '', 'what one hears, the device hears');
+  assert.equal(await told(0, MCAST_LEAVE_SOURCE_GROUP, { source: s1 }), `block { ${s1} }`);
+  assert.equal(await told(1, MCAST_MSFILTER, { fmode: 1, slist: [s1, s3] }), `allow { ${s1} ${s3} }`, 's2 is the other socket\'s');
+  sys.setsockopt(sockets[2]!, SOL_IPV6, IPV6_JOIN_GROUP, { addr: group, ifindex: 2 });
+  assert.equal(await told(2, MCAST_BLOCK_SOURCE, { source: 'fd00:a00::9' }), 'to_ex { fd00:a00::9 }', 'one hears all but ::9');
+  assert.equal(await told(2, MCAST_BLOCK_SOURCE, { source: s1 }), '', 'somebody else wants it');
+  assert.equal(await told(2, MCAST_UNBLOCK_SOURCE, { source: 'fd00:a00::9' }), 'allow { fd00:a00::9 }');
+  const from = dump.lines.length;
+  sys.close(sockets[2]!);
+  await world.advance('3s');
+  assert.match(dump.lines.slice(from).join(), /to_in \{ fd00:a00::2 fd00:a00::1 fd00:a00::3 \}/);
+  for (const [value, errno] of [[{ source: s2 }, 'EADDRNOTAVAIL'], [{ source: 'nobody' }, 'EINVAL']] as const) {
+    const join = { interface: 2, group, ...value };
+    assert.throws(() => { sys.setsockopt(sockets[0]!, SOL_IPV6, MCAST_JOIN_SOURCE_GROUP, join); }, { code: errno });
+  }
+  const block = { interface: 2, group, source: s1 };
+  assert.throws(() => { sys.setsockopt(sockets[0]!, SOL_IPV6, MCAST_BLOCK_SOURCE, block); }, { code: 'EINVAL' });
+  // Whom nobody wants is not heard, though the card takes the frame.
+  sys.bind(sockets[0]!, { address: '::', port: 9 });
+  const send = async (source: string): Promise<boolean> => {
+    bob.sh(`ip -6 addr replace ${source}/64 dev eth0`);
+    const fd = bob.kernel.socket(AF_INET6, SOCK_DGRAM);
+    bob.kernel.bind(fd, { address: source, port: 0 });
+    bob.kernel.setsockopt(fd, SOL_IPV6, IPV6_MULTICAST_HOPS, 4);
+    bob.kernel.sys.sendto(fd, new Uint8Array(1), { address: `${group}%eth0`, port: 9 });
+    await world.advance('5s');
+    bob.kernel.close(fd);
+    return sys.ioctl(sockets[0]!, FIONREAD, 0) > 0;
+  };
+  assert.equal(await send('fd00:a00::77'), false);
+  assert.equal(world.drops()['IP_INADDRERRORS'], 1);
+  assert.equal(await send(s2), true);
+  world.stop();
+});
+
 test('RFC 3810: joining is said twice, a query is answered, leaving is said; with one of version 1 heard, in its words', () => {
   const b = bench('auto', null);
   run(b.sim, 10_000);
@@ -523,7 +583,7 @@ test('RFC 3810: joining is said twice, a query is answered, leaving is said; wit
   }).filter((l) => !l.includes('router solicitation'));
   assert.equal(joined.length, 2);
   const report = 'IP6 fe80::ff:fe00:1 > ff02::16: HBH ICMP6, multicast listener report v2';
-  assert.ok(joined.every((l) => l === `${report}, 1 group record(s), length 28`));
+  assert.ok(joined.every((l) => l === `${report}, 1 group record(s) [gaddr ff05::99 to_ex { }], length 28`));
   const query = (size: number, hops = 1): Uint8Array => {
     const m = new Uint8Array(size);
     m[0] = 130;
@@ -536,7 +596,10 @@ test('RFC 3810: joining is said twice, a query is answered, leaving is said; wit
     receive(ea, query(28, 2)); // from beyond the link: not answered
     run(sim, 14_000);
   }).filter((l) => !l.includes('router solicitation'));
-  assert.deepEqual(answered, ['IP6 fe80::ff:fe00:1 > ff02::16: HBH ICMP6, multicast listener report v2, 2 group record(s), length 48']);
+  assert.deepEqual(answered, [
+    'IP6 fe80::ff:fe00:1 > ff02::16: HBH ICMP6, multicast listener report v2, 2 group record(s) [gaddr ff02::1:ff00:1 is_ex { }] '
+    + '[gaddr ff05::99 is_ex { }], length 48',
+  ]);
   const v1 = during(wire, () => {
     receive(ea, query(24));
     run(sim, 16_000);

@@ -64,7 +64,7 @@ test('what waits for an answer is limited in bytes; the oldest make room', () =>
   p.a.ip.arp.table.parms.unresQlen = 3;
   assert.equal(p.a.ip.arp.table.parms.unresQlenBytes, 3 * 2112);
   send(p.a, '10.0.0.9', 5);
-  assert.deepEqual(p.a.drops, ['NEIGH_QUEUE_FULL', 'NEIGH_QUEUE_FULL', 'NEIGH_QUEUE_FULL']);
+  assert.deepEqual(p.a.drops, ['NEIGH_QUEUEFULL', 'NEIGH_QUEUEFULL', 'NEIGH_QUEUEFULL']);
   run(p.sim);
   assert.deepEqual(p.a.drops.slice(3), ['NEIGH_FAILED', 'NEIGH_FAILED']);
   assert.equal(p.a.counters()['IcmpInDestUnreachs'], 2, 'told by ourselves');

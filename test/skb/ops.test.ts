@@ -142,7 +142,7 @@ test('a drop is counted by its reason and told to the listener while the packet 
   pool.onDrop = (skb, reason, where): void => { told.push(`${where} ${dropName(reason)} ${skb.len}`); };
   kfreeSkbReason(make(pool, 10, 20, 20).skb, Drop.TcpOverWindow, 'alice');
   kfreeSkbReason(make(pool, 1, 0, 1).skb, Drop.NotDropped, 'alice');
-  assert.deepEqual(told, ['alice TCP_OVER_WINDOW 30']);
+  assert.deepEqual(told, ['alice TCP_OVERWINDOW 30']);
   assert.equal(pool.drops[Drop.TcpOverWindow], 1);
   assert.equal(pool.live, 0);
 });

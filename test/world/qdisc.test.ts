@@ -74,6 +74,6 @@ test('a crash ends what waits in a discipline; the one that the world was told o
     await world.advance('5s');
   });
   assert.equal(world.check().skbs, 0);
-  assert.ok(world.drops()['PURGED']! > 0);
+  assert.ok(world.drops()['QUEUE_PURGE']! > 0);
   world.stop();
 });

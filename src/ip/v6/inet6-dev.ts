@@ -73,7 +73,7 @@ export class Inet6Dev {
   /** The next end of a lifetime. */
   lifetimeTimer: Timer | null = null;
   /** MLD: groups that were left and are still to be said so; version 1 was heard and is spoken until then (host time, ns). */
-  mldGone: { readonly addr: In6Addr; count: number }[] = [];
+  mldGone: { readonly addr: In6Addr; readonly mode: number; readonly sources: readonly In6Addr[]; count: number }[] = [];
   mldChangeTimer: Timer | null = null;
   mldQueryTimer: Timer | null = null;
   mldV1Until = 0;

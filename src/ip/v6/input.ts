@@ -32,7 +32,7 @@ import { ip6Error, ip6Forward } from './forward.ts';
 import { icmp6Send } from './icmp6.ts';
 import { in6DevOf } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
-import { ipv6ChkMcastAddr } from './mcast.ts';
+import { ipv6McGroup, ipv6McHears } from './mcast.ts';
 import { ip6RouteInput, Rt6Info } from './route.ts';
 import { ip6DefragTracked, ipv6Defrag } from './reassembly.ts';
 import { RTN_ANYCAST } from './rtn.ts';
@@ -140,9 +140,16 @@ function ip6McInput(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
   const { net } = ip6;
   net.inc(Mib.Ip6InMcastPkts);
   net.mib[Mib.Ip6InMcastOctets]! += skb.len;
-  if (!ipv6ChkMcastAddr(dev, (skb.dst as Rt6Info).dst)) {
+  const group = ipv6McGroup(dev, (skb.dst as Rt6Info).dst);
+  if (group === null) {
     // MLD reports of others go to groups that we are not in; nothing else is wanted.
     consumeSkb(skb);
+    return;
+  }
+  // Whom nobody here wants to hear (RFC 3810 §4.2); what concerns the group itself, MLD, is heard from all (Linux: ipv6_is_mld).
+  if (!ipv6McHears(group, skb.buf, skb.nh + IPV6_SADDR) && (skb.cb0 & IP6SKB_ROUTERALERT) === 0) {
+    net.inc(Mib.Ip6InAddrErrors);
+    net.drop(skb, Drop.IpInAddrErrors);
     return;
   }
   ip6LocalDeliver(ip6, skb, dev);

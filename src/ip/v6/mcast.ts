@@ -4,8 +4,8 @@
  *   from  ip/v6/addrconf.ts    the groups of a node and of its addresses
  *         syscall, udp/        ipv6SockMcJoin, ipv6SockMcDrop, ipv6SockMcSource (IPV6_JOIN_GROUP, MCAST_JOIN_SOURCE_GROUP…)
  *
- * Sources are a matter of the socket: it hears those that it has named. Differs: routers are told of the group as a whole (RFC 3810
- * §4.2 would have the sources told as well), so that more may come to the device than is wanted.
+ * A socket's filter names the sources that it hears, or those that it does not. The device's follows from those of all its sockets
+ * (RFC 3810 §4.2), and routers are told what changes of it.
  */
 import { EADDRINUSE, EADDRNOTAVAIL, EINVAL, ENOBUFS, ENODEV } from '../../lib/errno.ts';
 import { in6Equal, in6EqualsAt, in6IsMulticast, type In6Addr } from '../../lib/addr6.ts';
@@ -16,7 +16,7 @@ import { ipv6EthMcMap } from '../../neigh/ndp.ts';
 import type { InetSock } from '../../sock/sock.ts';
 import { in6DevOf, type Inet6Dev } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
-import { mldGroupJoined, mldGroupLeft, mldStart, mldStop } from './mld.ts';
+import { mldFilterChanged, mldGroupJoined, mldGroupLeft, mldStart, mldStop } from './mld.ts';
 import { ip6RouteOutput } from './route.ts';
 
 /** Groups that one socket may be in (Linux bounds them by net.core.optmem_max, which comes to about as many). */
@@ -25,17 +25,29 @@ export const IPV6_MAX_MEMBERSHIPS = 1024;
 /** Sources of one group that one socket may name: Linux's net.ipv6.mld_max_msf. */
 export const IPV6_MAX_SOURCES = 64;
 
+/** A filter names the sources that are not heard, or those that are (RFC 3810 §4; Linux's values). */
+export const MCAST_EXCLUDE = 0;
+export const MCAST_INCLUDE = 1;
+
 /** A group that a device is in. */
 export class Ifmcaddr6 {
   readonly addr: In6Addr;
-  /** Who wants it: addresses, sockets. */
-  users = 1;
+  /** How many want it: addresses, sockets. */
+  users = 0;
   /** Joined without a word to routers. */
   quiet: boolean;
   /** The card listens. */
   active = false;
-  /** Times that "we are in it now" is still to be said. */
-  changeCount = 0;
+  /** Sockets that want it, with their filters; other users hear everybody. */
+  readonly members: McSock[] = [];
+  /** What the device hears of it: all but these sources, or these alone. */
+  mode: number = MCAST_INCLUDE;
+  sources: readonly In6Addr[] = [];
+  /** Times that the mode is still to be told, and each change of a source. */
+  modeCount = 0;
+  pending: { readonly source: In6Addr; readonly allow: boolean; count: number }[] = [];
+  /** The sources that the query was about; null: all. */
+  asked: readonly In6Addr[] | null = null;
   /** Answer to a query, or the report of version 1, to come. */
   timer: Timer | null = null;
   /** Nobody else on the link has reported it since (version 1). */
@@ -51,36 +63,70 @@ export class Ifmcaddr6 {
 export interface McSock {
   readonly addr: In6Addr;
   readonly ifindex: number;
-  /** Who is heard; null: everybody. */
-  sources: In6Addr[] | null;
+  /** Who is not heard, or (MCAST_INCLUDE) who is. */
+  mode: number;
+  sources: readonly In6Addr[];
+}
+
+/** Is the address among them? */
+export function in6In(list: readonly In6Addr[], addr: In6Addr): boolean {
+  return list.some((other) => in6Equal(other, addr));
 }
 
 // ---- devices --------------------------------------------------------------------------------------------------------
 
 /** The device is in the group, once more. `quiet`: no report, unless somebody who wants one joins too. */
-export function ipv6DevMcInc(idev: Inet6Dev, addr: In6Addr, quiet: boolean): void {
+export function ipv6DevMcInc(idev: Inet6Dev, addr: In6Addr, quiet: boolean, member: McSock | null = null): void {
   const known = idev.groups.find((g) => in6Equal(g.addr, addr));
-  if (known !== undefined) {
-    known.users++;
-    if (known.quiet && !quiet) {
-      known.quiet = false;
-      if (known.active) mldGroupJoined(idev, known);
-    }
+  const group = known ?? new Ifmcaddr6(addr, quiet);
+  group.users++;
+  if (member !== null) group.members.push(member);
+  if (known === undefined) {
+    setFilter(group);
+    idev.groups.push(group);
+    if (idev.dev.up) activate(idev, group);
     return;
   }
-  const group = new Ifmcaddr6(addr, quiet);
-  idev.groups.push(group);
-  if (idev.dev.up) activate(idev, group);
+  if (group.quiet && !quiet) {
+    group.quiet = false;
+    setFilter(group);
+    if (group.active) mldGroupJoined(idev, group);
+    return;
+  }
+  filterChanged(idev, group);
 }
 
 /** Once less; with the last one the device leaves the group. */
-export function ipv6DevMcDec(idev: Inet6Dev, addr: In6Addr): void {
+export function ipv6DevMcDec(idev: Inet6Dev, addr: In6Addr, member: McSock | null = null): void {
   const i = idev.groups.findIndex((g) => in6Equal(g.addr, addr));
   const group = idev.groups[i];
-  if (group === undefined || --group.users > 0) return;
+  if (group === undefined) return;
+  if (member !== null) group.members.splice(group.members.indexOf(member), 1);
+  if (--group.users > 0) {
+    filterChanged(idev, group);
+    return;
+  }
   idev.groups.splice(i, 1);
   deactivate(idev, group);
   mldGroupLeft(idev, group);
+}
+
+/** RFC 3810 §4.2: the device's filter from those of its sockets; who is no socket (an address's own group) hears everybody. */
+function setFilter(group: Ifmcaddr6): void {
+  const excluding = group.members.filter((m) => m.mode === MCAST_EXCLUDE);
+  const including = group.members.filter((m) => m.mode === MCAST_INCLUDE).flatMap((m) => m.sources);
+  const everybody = group.users > group.members.length;
+  const [first, ...others] = excluding;
+  group.mode = everybody || first !== undefined ? MCAST_EXCLUDE : MCAST_INCLUDE;
+  if (everybody) group.sources = [];
+  else if (first === undefined) group.sources = including.filter((s, i) => including.findIndex((other) => in6Equal(other, s)) === i);
+  else group.sources = first.sources.filter((s) => !in6In(including, s) && others.every((m) => in6In(m.sources, s)));
+}
+
+function filterChanged(idev: Inet6Dev, group: Ifmcaddr6): void {
+  const { mode, sources } = group;
+  setFilter(group);
+  mldFilterChanged(idev, group, mode, sources);
 }
 
 function activate(idev: Inet6Dev, group: Ifmcaddr6): void {
@@ -119,12 +165,23 @@ export function ipv6McDestroy(idev: Inet6Dev): void {
   idev.groups.length = 0;
 }
 
-/** Is the device in the group? */
-export function ipv6ChkMcastAddr(dev: NetDevice, addr: In6Addr): boolean {
+/** The group that the device is in, or null. */
+export function ipv6McGroup(dev: NetDevice, addr: In6Addr): Ifmcaddr6 | null {
   const idev = in6DevOf(dev);
-  if (idev === null) return false;
-  for (const group of idev.groups) if (in6Equal(group.addr, addr)) return true;
-  return false;
+  if (idev === null) return null;
+  for (const group of idev.groups) if (in6Equal(group.addr, addr)) return group;
+  return null;
+}
+
+/** Does the device hear the group from the sender whose address is at `saddr` of `buf`? */
+export function ipv6McHears(group: Ifmcaddr6, buf: Uint8Array, saddr: number): boolean {
+  return hears(group.mode, group.sources, buf, saddr);
+}
+
+function hears(mode: number, sources: readonly In6Addr[], buf: Uint8Array, saddr: number): boolean {
+  if (sources.length === 0) return mode === MCAST_EXCLUDE;
+  for (const source of sources) if (in6EqualsAt(source, buf, saddr)) return mode === MCAST_INCLUDE;
+  return mode === MCAST_EXCLUDE;
 }
 
 // ---- sockets --------------------------------------------------------------------------------------------------------
@@ -134,16 +191,19 @@ export function ipv6ChkMcastAddr(dev: NetDevice, addr: In6Addr): boolean {
  *
  * @returns 0, -EINVAL (no group), -ENODEV, -EADDRINUSE (is in it already), -ENOBUFS (in too many)
  */
-export function ipv6SockMcJoin(ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr): number {
+export function ipv6SockMcJoin(
+  ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr, mode: number = MCAST_EXCLUDE, sources: readonly In6Addr[] = [],
+): number {
   if (!in6IsMulticast(addr)) return -EINVAL;
   const idev = deviceFor(ip6, ifindex, addr);
   if (idev === null) return -ENODEV;
   const list = ip6.mcSocks.get(sk) ?? [];
   if (list.some((m) => m.ifindex === idev.dev.ifindex && in6Equal(m.addr, addr))) return -EADDRINUSE;
   if (list.length >= IPV6_MAX_MEMBERSHIPS) return -ENOBUFS;
-  list.push({ addr, ifindex: idev.dev.ifindex, sources: null });
+  const member: McSock = { addr, ifindex: idev.dev.ifindex, mode, sources };
+  list.push(member);
   ip6.mcSocks.set(sk, list);
-  ipv6DevMcInc(idev, addr, false);
+  ipv6DevMcInc(idev, addr, false, member);
   return 0;
 }
 
@@ -162,33 +222,49 @@ export function ipv6SockMcDrop(ip6: Ipv6, sk: InetSock, ifindex: number, addr: I
 }
 
 /**
- * A socket hears one source of a group more (MCAST_JOIN_SOURCE_GROUP, by which it joins), or one less; with the last one it leaves.
+ * Adds a source to a socket's filter for a group, or takes it out. `mode` MCAST_INCLUDE: one more that it hears, by which it joins, or
+ * one less, with the last of which it leaves (MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP); MCAST_EXCLUDE: one that it does not
+ * hear (MCAST_BLOCK_SOURCE, MCAST_UNBLOCK_SOURCE).
  *
- * @returns 0, -EINVAL (no group, or joined for everybody), -ENODEV, -EADDRNOTAVAIL (is heard already; is not), -ENOBUFS (too many)
+ * @returns 0, -EINVAL (no group, not joined, or joined the other way), -ENODEV, -EADDRNOTAVAIL (is there already; is not), -ENOBUFS
  */
-export function ipv6SockMcSource(ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr, source: In6Addr, add: boolean): number {
+export function ipv6SockMcSource(
+  ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr, source: In6Addr, add: boolean, mode: number = MCAST_INCLUDE,
+): number {
   if (!in6IsMulticast(addr)) return -EINVAL;
-  const find = (): McSock | undefined =>
-    ip6.mcSocks.get(sk)?.find((m) => (ifindex === 0 || m.ifindex === ifindex) && in6Equal(m.addr, addr));
-  let member = find();
-  if (member === undefined) {
-    const err = add ? ipv6SockMcJoin(ip6, sk, ifindex, addr) : -EINVAL;
-    if (err < 0) return err;
-    member = find()!;
-    member.sources = [];
-  }
-  const { sources } = member;
-  if (sources === null) return -EINVAL;
-  const i = sources.findIndex((other) => in6Equal(other, source));
-  if ((i >= 0) === add) return -EADDRNOTAVAIL;
-  if (!add) {
-    if (sources.length === 1) return ipv6SockMcDrop(ip6, sk, ifindex, addr);
-    sources.splice(i, 1);
-    return 0;
-  }
-  if (sources.length >= IPV6_MAX_SOURCES) return -ENOBUFS;
-  sources.push(source);
+  const member = findMember(ip6, sk, ifindex, addr);
+  if (member === undefined) return add && mode === MCAST_INCLUDE ? ipv6SockMcJoin(ip6, sk, ifindex, addr, mode, [source]) : -EINVAL;
+  if (member.mode !== mode) return -EINVAL;
+  if (in6In(member.sources, source) === add) return -EADDRNOTAVAIL;
+  if (!add && mode === MCAST_INCLUDE && member.sources.length === 1) return ipv6SockMcDrop(ip6, sk, ifindex, addr);
+  if (add && member.sources.length >= IPV6_MAX_SOURCES) return -ENOBUFS;
+  memberChanged(ip6, member, mode, add ? [...member.sources, source] : member.sources.filter((s) => !in6Equal(s, source)));
   return 0;
+}
+
+/** MCAST_MSFILTER: the whole filter at once. As {@link ipv6SockMcSource}; an empty list to include leaves the group. */
+export function ipv6SockMcMsfilter(
+  ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr, mode: number, sources: readonly In6Addr[],
+): number {
+  if (!in6IsMulticast(addr) || (mode !== MCAST_INCLUDE && mode !== MCAST_EXCLUDE)) return -EINVAL;
+  if (sources.length > IPV6_MAX_SOURCES) return -ENOBUFS;
+  const member = findMember(ip6, sk, ifindex, addr);
+  if (member === undefined) return -EINVAL;
+  if (mode === MCAST_INCLUDE && sources.length === 0) return ipv6SockMcDrop(ip6, sk, ifindex, addr);
+  memberChanged(ip6, member, mode, sources.filter((s, i) => sources.findIndex((other) => in6Equal(other, s)) === i));
+  return 0;
+}
+
+function findMember(ip6: Ipv6, sk: InetSock, ifindex: number, addr: In6Addr): McSock | undefined {
+  return ip6.mcSocks.get(sk)?.find((m) => (ifindex === 0 || m.ifindex === ifindex) && in6Equal(m.addr, addr));
+}
+
+function memberChanged(ip6: Ipv6, member: McSock, mode: number, sources: readonly In6Addr[]): void {
+  member.mode = mode;
+  member.sources = sources;
+  const dev = ip6.net.devices[member.ifindex] ?? null;
+  const group = dev === null ? null : ipv6McGroup(dev, member.addr);
+  if (group !== null) filterChanged(in6DevOf(dev!)!, group);
 }
 
 /** A socket is closed: it leaves all its groups. */
@@ -211,7 +287,7 @@ export function inet6McCheck(
   let joined = false;
   for (const m of list) {
     if (!in6Equal(m.addr, addr)) continue;
-    if (m.ifindex === ifindex) return m.sources === null || m.sources.some((source) => in6EqualsAt(source, buf, saddr));
+    if (m.ifindex === ifindex) return hears(m.mode, m.sources, buf, saddr);
     joined = true;
   }
   return !joined && (sk.np === null || sk.np.mcAll);
@@ -220,7 +296,7 @@ export function inet6McCheck(
 function leave(ip6: Ipv6, member: McSock): void {
   const dev = ip6.net.devices[member.ifindex] ?? null;
   const idev = dev === null ? null : in6DevOf(dev);
-  if (idev !== null) ipv6DevMcDec(idev, member.addr);
+  if (idev !== null) ipv6DevMcDec(idev, member.addr, member);
 }
 
 function deviceFor(ip6: Ipv6, ifindex: number, addr: In6Addr): Inet6Dev | null {

@@ -5,20 +5,21 @@
  *         ip/v6/icmp6-input.ts   a query, another host's report
  *   to    ip/v6/output.ts        reports, with hop limit 1 and the router alert option
  *
- * Groups are joined with any source: source lists are neither kept nor reported.
+ * What is told is the device's filter: which sources of a group are heard, or are not, and what changes of that (RFC 3810 §6.1).
  */
-import { get8 } from '../../lib/bytes.ts';
+import { get16, get8 } from '../../lib/bytes.ts';
 import {
   in6Any, in6Equal, in6IsAny, in6IsLinklocalAt, in6LinklocalAllnodes, in6LinklocalAllrouters, in6Mldv2Routers, in6MulticastScope,
-  IN6_SCOPE_LINKLOCAL, in6ReadAt, in6WriteAt, type In6Addr,
+  IN6_ALEN, IN6_SCOPE_LINKLOCAL, in6ReadAt, in6WriteAt, type In6Addr,
 } from '../../lib/addr6.ts';
 import { NS_PER_MS, NS_PER_SEC } from '../../lib/units.ts';
 import { Timer } from '../../time/timer.ts';
 import { ICMPV6_MGM_REDUCTION, ICMPV6_MGM_REPORT, icmpv6WriteHeader } from '../../wire/icmpv6.ts';
 import { IPV6_HLEN, IPV6_HOP_LIMIT, IPV6_SADDR } from '../../wire/ipv6.ts';
 import {
-  MLD2_CHANGE_TO_EXCLUDE, MLD2_CHANGE_TO_INCLUDE, MLD2_MODE_IS_EXCLUDE, mld2Qrv, MLD2_QUERY_LEN, MLD2_RECORD_LEN, MLD2_REPORT_LEN,
-  mld2WriteRecord, mld2WriteReport, MLD_GROUP, mldMaxDelayMs, MLD_QUERY_LEN, MLD_REPORT_LEN,
+  MLD2_ALLOW_NEW_SOURCES, MLD2_BLOCK_OLD_SOURCES, MLD2_CHANGE_TO_EXCLUDE, MLD2_CHANGE_TO_INCLUDE, MLD2_MODE_IS_EXCLUDE,
+  MLD2_MODE_IS_INCLUDE, MLD2_NSRCS, mld2Qrv, MLD2_QUERY_LEN, MLD2_RECORD_LEN, MLD2_REPORT_LEN, mld2WriteRecord, mld2WriteReport,
+  MLD_GROUP, mldMaxDelayMs, MLD_QUERY_LEN, MLD_REPORT_LEN,
 } from '../../wire/mld.ts';
 import { skbBytes } from '../../skb/copy.ts';
 import type { SkBuff } from '../../skb/sk-buff.ts';
@@ -27,7 +28,7 @@ import { ipv6GetLladdr } from './addrconf.ts';
 import { in6DevOf, inet6DevMtu, type Inet6Dev } from './inet6-dev.ts';
 import { IP6SKB_ROUTERALERT } from './input.ts';
 import type { Ipv6 } from './ipv6.ts';
-import type { Ifmcaddr6 } from './mcast.ts';
+import { in6In, MCAST_EXCLUDE, MCAST_INCLUDE, type Ifmcaddr6 } from './mcast.ts';
 import { ip6SendControl } from './output.ts';
 
 /** Query interval of RFC 3810 §9.2, for how long version 1 is spoken after it was heard. */
@@ -57,8 +58,29 @@ export function mldGroupJoined(idev: Inet6Dev, group: Ifmcaddr6): void {
     startGroupTimer(idev, group, idev.conf.mldv1UnsolicitedReportInterval);
     return;
   }
-  group.changeCount = idev.mldQrv;
+  noteChange(group, MCAST_INCLUDE, NO_SOURCES, idev.mldQrv);
   changed(idev);
+}
+
+/** The filter of a group that the device is in was `mode` and `sources`, and may be another now (RFC 3810 §6.1). */
+export function mldFilterChanged(idev: Inet6Dev, group: Ifmcaddr6, mode: number, sources: readonly In6Addr[]): void {
+  if (!reportable(group) || group.quiet || !group.active || (idev.dev.flags & IFF_LOOPBACK) !== 0 || speaksV1(idev)) return;
+  noteChange(group, mode, sources, idev.mldQrv);
+  if (group.modeCount > 0 || group.pending.length > 0) changed(idev);
+}
+
+/** What must be told, `count` times: the new mode, or the sources that came and went. */
+function noteChange(g: Ifmcaddr6, mode: number, sources: readonly In6Addr[], count: number): void {
+  if (mode !== g.mode) {
+    g.modeCount = count;
+    g.pending = [];
+    return;
+  }
+  const note = (source: In6Addr, allow: boolean): void => {
+    g.pending = [...g.pending.filter((p) => !in6Equal(p.source, source)), { source, allow, count }];
+  };
+  for (const s of sources) if (!in6In(g.sources, s)) note(s, g.mode === MCAST_EXCLUDE);
+  for (const s of g.sources) if (!in6In(sources, s)) note(s, g.mode === MCAST_INCLUDE);
 }
 
 /** The device has left the group. */
@@ -69,7 +91,7 @@ export function mldGroupLeft(idev: Inet6Dev, group: Ifmcaddr6): void {
     if (group.lastReporter) sendV1(idev, ICMPV6_MGM_REDUCTION, group.addr, in6LinklocalAllrouters);
     return;
   }
-  idev.mldGone.push({ addr: group.addr, count: idev.mldQrv });
+  idev.mldGone.push({ addr: group.addr, mode: group.mode, sources: group.sources, count: idev.mldQrv });
   changed(idev);
 }
 
@@ -83,7 +105,9 @@ export function mldStop(idev: Inet6Dev): void {
   idev.mldQueryTimer?.del();
   idev.mldGone.length = 0;
   for (const group of idev.groups) {
-    group.changeCount = 0;
+    group.modeCount = 0;
+    group.pending = [];
+    group.asked = null;
     group.timer?.del();
   }
 }
@@ -99,12 +123,13 @@ function changeTimer(idev: Inet6Dev): void {
   const records: MldRecord[] = [];
   let more = false;
   for (const group of idev.groups) {
-    if (group.changeCount === 0) continue;
-    records.push({ type: MLD2_CHANGE_TO_EXCLUDE, addr: group.addr });
-    if (--group.changeCount > 0) more = true;
+    records.push(...changeRecords(group));
+    if (group.modeCount > 0 || group.pending.length > 0) more = true;
   }
   for (const left of idev.mldGone) {
-    records.push({ type: MLD2_CHANGE_TO_INCLUDE, addr: left.addr });
+    // RFC 3810 §6.1: of what was heard of some sources alone, these are given up.
+    if (left.mode === MCAST_EXCLUDE) records.push({ type: MLD2_CHANGE_TO_INCLUDE, addr: left.addr, sources: NO_SOURCES });
+    else records.push({ type: MLD2_BLOCK_OLD_SOURCES, addr: left.addr, sources: left.sources });
     if (--left.count > 0) more = true;
   }
   idev.mldGone = idev.mldGone.filter((left) => left.count > 0);
@@ -113,6 +138,27 @@ function changeTimer(idev: Inet6Dev): void {
   const { ip6 } = idev;
   const wait = 1 + ip6.random.below(Math.max(idev.conf.mldv2UnsolicitedReportInterval, 1));
   idev.mldChangeTimer!.mod(ip6.net.cpu.now + wait * NS_PER_MS);
+}
+
+function changeRecords(g: Ifmcaddr6): MldRecord[] {
+  const { addr } = g;
+  if (g.modeCount > 0) {
+    g.modeCount--;
+    countTold(g); // the mode goes with all sources
+    return [{ type: g.mode === MCAST_EXCLUDE ? MLD2_CHANGE_TO_EXCLUDE : MLD2_CHANGE_TO_INCLUDE, addr, sources: g.sources }];
+  }
+  const list = (allow: boolean): In6Addr[] => g.pending.filter((p) => p.allow === allow).map((p) => p.source);
+  const records = [
+    { type: MLD2_ALLOW_NEW_SOURCES, addr, sources: list(true) }, { type: MLD2_BLOCK_OLD_SOURCES, addr, sources: list(false) },
+  ].filter((r) => r.sources.length > 0);
+  countTold(g);
+  return records;
+}
+
+/** Changes of sources have been told once more. */
+function countTold(g: Ifmcaddr6): void {
+  for (const p of g.pending) p.count--;
+  g.pending = g.pending.filter((p) => p.count > 0);
 }
 
 // ---- queries and others' reports ------------------------------------------------------------------------------------
@@ -142,9 +188,21 @@ export function igmp6EventQuery(ip6: Ipv6, skb: SkBuff, dev: NetDevice): void {
     if (!idev.mldQueryTimer.pending || idev.mldQueryTimer.expires > at) idev.mldQueryTimer.mod(at);
     return;
   }
+  const sources = askedSources(msg);
   for (const group of idev.groups) {
-    if (reportable(group) && (in6IsAny(asked) || in6Equal(group.addr, asked))) startGroupTimer(idev, group, delay);
+    if (!reportable(group) || (!in6IsAny(asked) && !in6Equal(group.addr, asked))) continue;
+    // RFC 3810 §6.2: two questions about sources are answered together, one about all swallows them.
+    const open = group.timer?.pending === true ? group.asked : NO_SOURCES;
+    group.asked = sources === null || open === null ? null : [...open, ...sources.filter((s) => !in6In(open, s))];
+    startGroupTimer(idev, group, delay);
   }
+}
+
+/** The sources that a query of version 2 is about; null: all of the group. */
+function askedSources(msg: Uint8Array): In6Addr[] | null {
+  if (msg.length < MLD2_QUERY_LEN) return null;
+  const count = Math.min(get16(msg, MLD2_NSRCS), Math.floor((msg.length - MLD2_QUERY_LEN) / IN6_ALEN));
+  return count === 0 ? null : Array.from({ length: count }, (_, i) => in6ReadAt(msg, MLD2_QUERY_LEN + IN6_ALEN * i));
 }
 
 /** Another host of the link is in a group that we are about to report: once is enough (RFC 2710 §4). The skb stays the caller's. */
@@ -173,12 +231,20 @@ function groupTimer(idev: Inet6Dev, group: Ifmcaddr6): void {
     sendV1(idev, ICMPV6_MGM_REPORT, group.addr, group.addr);
     group.lastReporter = true;
   } else {
-    sendV2(idev, [{ type: MLD2_MODE_IS_EXCLUDE, addr: group.addr }]);
+    sendV2(idev, currentRecords(group, group.asked));
   }
+  group.asked = null;
 }
 
 function queryTimer(idev: Inet6Dev): void {
-  sendV2(idev, idev.groups.filter(reportable).map((group) => ({ type: MLD2_MODE_IS_EXCLUDE, addr: group.addr })));
+  sendV2(idev, idev.groups.filter(reportable).flatMap((group) => currentRecords(group, null)));
+}
+
+/** RFC 3810 §6.2: the group's state, or what of the sources asked about is wanted. */
+function currentRecords({ addr, mode, sources }: Ifmcaddr6, asked: readonly In6Addr[] | null): MldRecord[] {
+  if (asked === null) return [{ type: mode === MCAST_EXCLUDE ? MLD2_MODE_IS_EXCLUDE : MLD2_MODE_IS_INCLUDE, addr, sources }];
+  const wanted = asked.filter((s) => in6In(sources, s) === (mode === MCAST_INCLUDE));
+  return wanted.length === 0 ? [] : [{ type: MLD2_MODE_IS_INCLUDE, addr, sources: wanted }];
 }
 
 // ---- messages -------------------------------------------------------------------------------------------------------
@@ -186,20 +252,39 @@ function queryTimer(idev: Inet6Dev): void {
 interface MldRecord {
   readonly type: number;
   readonly addr: In6Addr;
+  readonly sources: readonly In6Addr[];
 }
 
 /** Reports of version 2, as many as the records need at the device's MTU. */
 function sendV2(idev: Inet6Dev, records: readonly MldRecord[]): void {
   const { dev, ip6 } = idev;
   const hopByHop = 8;
-  const room = Math.floor((inet6DevMtu(dev) - IPV6_HLEN - hopByHop - MLD2_REPORT_LEN) / MLD2_RECORD_LEN);
-  for (let first = 0; first < records.length; first += room) {
-    const part = records.slice(first, first + room);
-    const message = new Uint8Array(MLD2_REPORT_LEN + MLD2_RECORD_LEN * part.length);
-    let at = mld2WriteReport(message, 0, part.length);
-    for (const r of part) at += mld2WriteRecord(message, at, r.type, r.addr, NO_SOURCES);
+  const room = inet6DevMtu(dev) - IPV6_HLEN - hopByHop - MLD2_REPORT_LEN;
+  let batch: MldRecord[] = [];
+  let used = 0;
+  const send = (): void => {
+    const message = new Uint8Array(MLD2_REPORT_LEN + used);
+    let at = mld2WriteReport(message, 0, batch.length);
+    for (const r of batch) at += mld2WriteRecord(message, at, r.type, r.addr, r.sources);
     ip6SendControl(ip6, dev, ipv6GetLladdr(dev) ?? in6Any, in6Mldv2Routers, 1, message, true);
+    batch = [];
+    used = 0;
+  };
+  for (const record of records.flatMap((r) => inParts(r, Math.floor((room - MLD2_RECORD_LEN) / IN6_ALEN)))) {
+    const size = MLD2_RECORD_LEN + IN6_ALEN * record.sources.length;
+    if (used + size > room && batch.length > 0) send();
+    batch.push(record);
+    used += size;
   }
+  if (batch.length > 0) send();
+}
+
+/** RFC 3810 §5.2.15: a record with more sources than fit becomes several; one that excludes them names as many as fit. */
+function inParts(r: MldRecord, most: number): MldRecord[] {
+  if (r.sources.length <= most) return [r];
+  if (r.type === MLD2_MODE_IS_EXCLUDE || r.type === MLD2_CHANGE_TO_EXCLUDE) return [{ ...r, sources: r.sources.slice(0, most) }];
+  const count = Math.ceil(r.sources.length / most);
+  return Array.from({ length: count }, (_, i) => ({ ...r, sources: r.sources.slice(i * most, (i + 1) * most) }));
 }
 
 const NO_SOURCES: readonly In6Addr[] = [];

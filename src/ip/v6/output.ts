@@ -35,7 +35,7 @@ import { ip6Fragment } from './fragment.ts';
 import { icmp6OutCount } from './icmp6.ts';
 import { in6DevOf } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
-import { ipv6ChkMcastAddr } from './mcast.ts';
+import { ipv6McGroup } from './mcast.ts';
 import { ip6RouteOutput, ip6RouteSock, Rt6Info } from './route.ts';
 
 const OutRequests: number = Mib.Ip6OutRequests;
@@ -221,7 +221,7 @@ function toGroup(ip6: Ipv6, rt: Rt6Info, skb: SkBuff): boolean {
   net.mib[Mib.Ip6OutMcastOctets]! += skb.len;
   const { dev, dst } = rt;
   if ((dev.flags & IFF_LOOPBACK) !== 0) return true;
-  if (loops(skb) && ipv6ChkMcastAddr(dev, dst)) loopCopy(skb);
+  if (loops(skb) && ipv6McGroup(dev, dst) !== null) loopCopy(skb);
   // RFC 4291 §2.7, interface-local scope; hop limit 0 (RFC 8200 §3): for this host alone.
   if (in6MulticastScope(dst) > 1 && skb.buf[skb.nh + IPV6_HOP_LIMIT] !== 0) return true;
   net.drop(skb, Drop.NotSpecified);

@@ -13,7 +13,7 @@ import {
   IPV6_LEAVE_GROUP, IPV6_MTU, IPV6_MTU_DISCOVER, IPV6_MULTICAST_ALL, IPV6_MULTICAST_HOPS, IPV6_MULTICAST_IF, IPV6_MULTICAST_LOOP,
   IPV6_PKTINFO, IPV6_RECVERR, IPV6_RECVHOPLIMIT, IPV6_RECVPKTINFO, IPV6_RECVTCLASS, IPV6_TCLASS, IPV6_UNICAST_HOPS, IPV6_V6ONLY,
   SOCK_STREAM, SOL_IPV6, TCP_ESTABLISHED,
-  MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP,
+  MCAST_BLOCK_SOURCE, MCAST_JOIN_SOURCE_GROUP, MCAST_LEAVE_SOURCE_GROUP, MCAST_MSFILTER, MCAST_UNBLOCK_SOURCE,
 } from '../../sock/constants.ts';
 import type { Dst } from '../../sock/dst.ts';
 import { sockPurgeErrors } from '../../sock/error-queue.ts';
@@ -24,7 +24,9 @@ import { IPV6_MIN_MTU } from '../../wire/ipv6.ts';
 import { in6PktInfoOf } from './cmsg.ts';
 import { in6DevOf } from './inet6-dev.ts';
 import type { Ipv6 } from './ipv6.ts';
-import { ipv6SockMcClose, ipv6SockMcDrop, ipv6SockMcJoin, ipv6SockMcSource } from './mcast.ts';
+import {
+  ipv6SockMcClose, ipv6SockMcDrop, ipv6SockMcJoin, ipv6SockMcMsfilter, ipv6SockMcSource, MCAST_EXCLUDE, MCAST_INCLUDE,
+} from './mcast.ts';
 
 /** IPV6_JOIN_GROUP and IPV6_LEAVE_GROUP: struct ipv6_mreq. */
 export interface Ipv6Mreq {
@@ -33,12 +35,20 @@ export interface Ipv6Mreq {
   readonly ifindex?: number;
 }
 
-/** MCAST_JOIN_SOURCE_GROUP and MCAST_LEAVE_SOURCE_GROUP: struct group_source_req (RFC 3678 §5.1). */
+/** MCAST_JOIN_SOURCE_GROUP, MCAST_BLOCK_SOURCE and their opposites: struct group_source_req (RFC 3678 §5.1). */
 export interface GroupSourceReq {
   /** 0: the device that the route to the group names. */
   readonly interface?: number;
   readonly group: In6Addr | string;
   readonly source: In6Addr | string;
+}
+
+/** MCAST_MSFILTER: struct group_filter (RFC 3678 §5.2). `fmode` is MCAST_EXCLUDE (0) or MCAST_INCLUDE (1). */
+export interface GroupFilter {
+  readonly interface?: number;
+  readonly group: In6Addr | string;
+  readonly fmode: number;
+  readonly slist: readonly (In6Addr | string)[];
 }
 
 /**
@@ -50,7 +60,7 @@ export function ipv6Setsockopt(ip6: Ipv6, sk: InetSock, name: number, value: Soc
   const { np } = sk;
   if (np === null) return -ENOPROTOOPT;
   if (name === IPV6_JOIN_GROUP || name === IPV6_LEAVE_GROUP) return setGroup(ip6, sk, name, value);
-  if (name === MCAST_JOIN_SOURCE_GROUP || name === MCAST_LEAVE_SOURCE_GROUP) return setSource(ip6, sk, name, value);
+  if (name >= MCAST_BLOCK_SOURCE && name <= MCAST_MSFILTER) return setFilter(ip6, sk, name, value);
   if (name === IPV6_PKTINFO) return setPktinfo(np, value);
   if (typeof value !== 'number' || !Number.isInteger(value)) return -EINVAL;
   const on = value !== 0;
@@ -138,13 +148,31 @@ function setGroup(ip6: Ipv6, sk: InetSock, name: number, value: SockoptValue): n
   return name === IPV6_JOIN_GROUP ? ipv6SockMcJoin(ip6, sk, ifindex, addr) : ipv6SockMcDrop(ip6, sk, ifindex, addr);
 }
 
-function setSource(ip6: Ipv6, sk: InetSock, name: number, value: SockoptValue): number {
+/** An address of an option, or null. */
+function optionAddress(given: unknown): In6Addr | null {
+  const addr = typeof given === 'string' ? parseIpv6(given) : given;
+  return addr instanceof In6Addr ? addr : null;
+}
+
+function setFilter(ip6: Ipv6, sk: InetSock, name: number, value: SockoptValue): number {
   if (sk.type === SOCK_STREAM) return -ENOPROTOOPT;
   if (typeof value !== 'object') return -EINVAL;
-  const { interface: ifindex = 0, group, source } = value as Partial<GroupSourceReq>;
-  const [to, from] = [group, source].map((given) => (typeof given === 'string' ? parseIpv6(given) : given));
-  if (!(to instanceof In6Addr) || !(from instanceof In6Addr) || !Number.isInteger(ifindex)) return -EINVAL;
-  return ipv6SockMcSource(ip6, sk, ifindex, to, from, name === MCAST_JOIN_SOURCE_GROUP);
+  const { interface: ifindex = 0, group, source, fmode, slist } = value as Partial<GroupSourceReq & GroupFilter>;
+  const to = optionAddress(group);
+  if (to === null || !Number.isInteger(ifindex)) return -EINVAL;
+  if (name === MCAST_MSFILTER) {
+    const sources = Array.isArray(slist) ? (slist as readonly unknown[]).map(optionAddress) : [null];
+    return sources.includes(null) ? -EINVAL : ipv6SockMcMsfilter(ip6, sk, ifindex, to, fmode ?? -1, sources as In6Addr[]);
+  }
+  const from = optionAddress(source);
+  if (from === null) return -EINVAL;
+  switch (name) {
+    case MCAST_JOIN_SOURCE_GROUP: case MCAST_LEAVE_SOURCE_GROUP:
+      return ipv6SockMcSource(ip6, sk, ifindex, to, from, name === MCAST_JOIN_SOURCE_GROUP, MCAST_INCLUDE);
+    case MCAST_BLOCK_SOURCE: case MCAST_UNBLOCK_SOURCE:
+      return ipv6SockMcSource(ip6, sk, ifindex, to, from, name === MCAST_BLOCK_SOURCE, MCAST_EXCLUDE);
+    default: return -ENOPROTOOPT;
+  }
 }
 
 /** getsockopt at SOL_IPV6. */
