@@ -59,6 +59,7 @@ const names = [
   'TcpExtTCPMemoryPressures', 'TcpExtTCPMemoryPressuresChrono',
   'TcpExtTCPRcvQDrop', 'TcpExtBeyondWindow', 'TcpExtTSEcrRejected', 'TcpExtTCPOrphanOverflow',
   'TcpExtTCPMD5NotFound', 'TcpExtTCPMD5Unexpected', 'TcpExtTCPMD5Failure',
+  'TcpExtTcpTimeoutRehash', 'TcpExtTcpDuplicateDataRehash',
   'TcpExtTCPAORequired', 'TcpExtTCPAOBad', 'TcpExtTCPAOKeyNotFound', 'TcpExtTCPAOGood', 'TcpExtTCPAODroppedIcmps',
 ] as const;
 

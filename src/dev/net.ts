@@ -41,6 +41,8 @@ export class CoreSysctl {
   devWeight = 64;
   /** The discipline that a device begins with. */
   defaultQdisc = 'pfifo_fast';
+  /** Connections to which nothing comes back change their flow label (net.core.txrehash). */
+  txrehash = 1;
 }
 
 export class Net {

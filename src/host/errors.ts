@@ -89,7 +89,7 @@ const callHints: ReadonlyMap<string, string> = new Map([
   ['setsockopt ENOENT', 'net.ipv4.tcp_available_congestion_control has the names'],
   ['fcntl EINVAL', 'cmd is F_GETFL, F_SETFL, F_GETFD, F_SETFD or F_DUPFD'],
   ['ioctl EINVAL', 'a listening socket has no data'],
-  ['ioctl ENOTTY', 'cmd is FIONREAD, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD or FIONBIO'],
+  ['ioctl ENOTTY', 'cmd is FIONREAD, SIOCINQ, SIOCOUTQ, SIOCOUTQNSD, SIOCATMARK or FIONBIO'],
   ['epoll_ctl EINVAL', 'epfd is no epoll descriptor, or fd is itself, or op or events is none that there is'],
   ['epoll_ctl EEXIST', 'fd is watched already: EPOLL_CTL_MOD changes what for'],
   ['epoll_ctl ENOENT', 'fd is not watched: EPOLL_CTL_ADD comes first'],

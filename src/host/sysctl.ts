@@ -46,6 +46,7 @@ const CORE: Readonly<Record<string, readonly [string, Shape?]>> = {
   netdev_budget_usecs: ['netdevBudgetUsecs', { min: 1 }],
   netdev_max_backlog: ['netdevMaxBacklog'],
   dev_weight: ['devWeight', { min: 1 }],
+  txrehash: ['txrehash', BOOL],
   default_qdisc: ['defaultQdisc', { words: () => DEFAULT_QDISCS }],
 };
 

@@ -57,6 +57,10 @@ export const SO_ACCEPTCONN = 30;
 export const SO_TIMESTAMPNS = 35;
 export const SO_TIMESTAMPING = 37;
 export const SO_ZEROCOPY = 60;
+/** Where MSG_PEEK begins to look, -1 at the first byte; it moves with what is looked at and read. */
+export const SO_PEEK_OFF = 42;
+/** May a connection to which nothing comes back change its flow label? -1: as net.core.txrehash. */
+export const SO_TXREHASH = 74;
 /** The same with 64-bit times, as 32-bit programs have them; here all times are numbers. */
 export const SO_TIMESTAMP_NEW = 63;
 export const SO_TIMESTAMPNS_NEW = 64;

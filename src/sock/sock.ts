@@ -44,7 +44,8 @@ export interface Proto {
   close(sk: Sock): void;
   /** A close() that sleeps (`lingers`) has slept enough: now nobody refers to the socket any more. */
   closeEnd?(sk: Sock): void;
-  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number;
+  /** `netAdmin`: the caller has CAP_NET_ADMIN, that is: its uid is 0. */
+  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue, netAdmin?: boolean): number;
   /** The value, or a negative errno wrapped in {@link SockoptError} (an int option may well be negative). */
   getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError;
   /** FIONREAD, SIOCOUTQ…: the number asked for, or a negative errno. */
@@ -100,6 +101,8 @@ export class Sock {
   wmemAlloc = 0;
   wmemQueued = 0;
   rcvlowat = 1;
+  /** SO_PEEK_OFF: where MSG_PEEK looks next, from the first unread byte on; negative: always there. */
+  peekOff = -1;
   readonly receiveQueue: SkBuffHead = new SkBuffHead();
   readonly writeQueue: SkBuffHead = new SkBuffHead();
   readonly wq: WaitQueue = new WaitQueue();

@@ -271,8 +271,8 @@ class FaultyProto implements Proto {
     this.inner.close(sk);
   }
 
-  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number {
-    return this.inner.setsockopt(sk, level, name, value);
+  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue, netAdmin?: boolean): number {
+    return this.inner.setsockopt(sk, level, name, value, netAdmin);
   }
 
   getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError {

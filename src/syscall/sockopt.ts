@@ -8,8 +8,9 @@ import {
 } from '../lib/errno.ts';
 import type { Net } from '../dev/net.ts';
 import {
-  SOCK_STREAM, SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR, SO_INCOMING_CPU,
-  SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MAX_PACING_RATE, SO_MEMINFO, SO_OOBINLINE, SO_PRIORITY, SO_PROTOCOL, SO_RCVBUF, SO_RCVBUFFORCE,
+  AF_UNIX, SOCK_STREAM, SO_ACCEPTCONN, SO_ATTACH_FILTER, SO_BINDTODEVICE, SO_BROADCAST, SO_DEBUG, SO_DOMAIN, SO_DONTROUTE, SO_ERROR,
+  SO_INCOMING_CPU, SO_KEEPALIVE, SO_LINGER, SO_MARK, SO_MAX_PACING_RATE, SO_MEMINFO, SO_OOBINLINE, SO_PEEK_OFF, SO_PRIORITY, SO_PROTOCOL,
+  SO_RCVBUF, SO_RCVBUFFORCE,
   SO_RCVLOWAT, SO_RCVTIMEO, SO_REUSEADDR, SO_REUSEPORT, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDLOWAT, SO_SNDTIMEO, SO_TIMESTAMP,
   SO_TIMESTAMPING, SO_TIMESTAMPING_NEW, SO_TIMESTAMPNS, SO_TIMESTAMPNS_NEW, SO_TIMESTAMP_NEW, SO_TYPE, SO_ZEROCOPY,
   SOF_TIMESTAMPING_OPT_ID_TCP, SOL_SOCKET, TCP_LISTEN,
@@ -53,7 +54,8 @@ export function sysSetsockopt(p: Process, fd: number, level: number, name: numbe
   const sk = fdSock(p, fd);
   if (sk === null) return p.fds.get(fd) === null ? -EBADF : -ENOTSOCK;
   p.enter();
-  const err = level === SOL_SOCKET ? setSocketOption(p.net, sk, name, value) : sk.prot.setsockopt(sk, level, name, value);
+  const admin = p.uid === 0;
+  const err = level === SOL_SOCKET ? setSocketOption(p.net, sk, name, value, admin) : sk.prot.setsockopt(sk, level, name, value, admin);
   p.leave();
   return err;
 }
@@ -68,7 +70,7 @@ export function sysGetsockopt(p: Process, fd: number, level: number, name: numbe
   return value;
 }
 
-function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue): number {
+function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue, admin: boolean): number {
   if (name === SO_LINGER) return setLinger(sk, value);
   if (name === SO_BINDTODEVICE) return bindToDevice(net, sk, value);
   if (name === SO_ATTACH_FILTER) return -EOPNOTSUPP; // no BPF here
@@ -76,8 +78,8 @@ function setSocketOption(net: Net, sk: Sock, name: number, value: SockoptValue):
   if (name === SO_MAX_PACING_RATE) return setMaxPacingRate(sk, value);
   if (name === SO_RCVTIMEO || name === SO_SNDTIMEO) return setTimeo(sk, name, value);
   const err = setIntOption(net, sk, name, value | 0);
-  if (err < 0) return err === -ENOPROTOOPT ? sk.prot.setsockopt(sk, SOL_SOCKET, name, value) : err;
-  const told = sk.prot.setsockopt(sk, SOL_SOCKET, name, value);
+  if (err < 0) return err === -ENOPROTOOPT ? sk.prot.setsockopt(sk, SOL_SOCKET, name, value, admin) : err;
+  const told = sk.prot.setsockopt(sk, SOL_SOCKET, name, value, admin);
   return told === -ENOPROTOOPT ? 0 : told;
 }
 
@@ -100,6 +102,10 @@ function setIntOption(net: Net, sk: Sock, name: number, value: number): number {
     case SO_TIMESTAMPNS: case SO_TIMESTAMPNS_NEW: sockSetTimestamp(sk, on ? 2 : 0); return 0;
     case SO_TIMESTAMPING: case SO_TIMESTAMPING_NEW: return setTimestamping(sk, value);
     case SO_ZEROCOPY: return setZerocopy(sk, value);
+    case SO_PEEK_OFF:
+      if (!canPeekOff(sk)) return -EOPNOTSUPP;
+      sk.peekOff = value;
+      return 0;
     case SO_DEBUG: case SO_DONTROUTE: case SO_INCOMING_CPU: return 0;
     case SO_TYPE: case SO_PROTOCOL: case SO_DOMAIN: case SO_ERROR: case SO_ACCEPTCONN: case SO_SNDLOWAT: return -ENOPROTOOPT;
     default: return -ENOPROTOOPT;
@@ -110,6 +116,11 @@ function setIntOption(net: Net, sk: Sock, name: number, value: number): number {
 function setTimestamping(sk: Sock, value: number): number {
   const from = sk instanceof TcpSock ? ((value & SOF_TIMESTAMPING_OPT_ID_TCP) !== 0 ? sk.writeSeq : sk.sndUna) : 0;
   return sockSetTimestamping(sk, value, from);
+}
+
+/** Those whose readers know of SO_PEEK_OFF. */
+function canPeekOff(sk: Sock): boolean {
+  return sk instanceof TcpSock || sk instanceof UdpSock || sk.family === AF_UNIX;
 }
 
 /** Only TCP and UDP can lend a writer's memory to their packets. */
@@ -201,6 +212,7 @@ function getSocketOption(net: Net, sk: Sock, name: number): SockoptValue | Socko
     case SO_TIMESTAMPNS: case SO_TIMESTAMPNS_NEW: return Number(sk.rcvtstamp === 2);
     case SO_TIMESTAMPING: case SO_TIMESTAMPING_NEW: return sk.tsflags;
     case SO_ZEROCOPY: return Number(sk.zerocopy);
+    case SO_PEEK_OFF: return canPeekOff(sk) ? sk.peekOff : new SockoptError(-EOPNOTSUPP);
     case SO_DEBUG: case SO_DONTROUTE: case SO_INCOMING_CPU: return 0;
     default: return sk.prot.getsockopt(sk, SOL_SOCKET, name);
   }

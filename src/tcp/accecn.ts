@@ -160,6 +160,9 @@ export function accEcnAce(ae: AccEcn): number {
   return ((ae.receivedCe + CEP_INIT) & ACE_MASK) << ACE_SHIFT;
 }
 
+/** The same of a half-open connection, which has counted nothing yet. */
+export const ACCECN_ACE_FIRST: number = CEP_INIT << ACE_SHIFT;
+
 /** Header prediction expects the count as it was last. */
 export function accEcnPredFlags(tp: TcpSock): void {
   tp.predFlags = TCP_FLAG_ACK | (((tp.deliveredCe + CEP_INIT) & ACE_MASK) << ACE_SHIFT);

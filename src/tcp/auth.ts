@@ -34,8 +34,8 @@ export function tcpParseAuthOptions(skb: SkBuff, out: TcpScratch): boolean {
   out.aoAt = -1;
   let off = th + TCP_OPTIONS;
   const end = th + thHlen(buf, th);
-  // What is shorter than the shortest signature needs no look.
-  while (end - off >= TCPOLEN_AO_BASE) {
+  // What is shorter than the shortest signature needs no look (Linux with CONFIG_TCP_AO; without, RFC 2385 has the shortest).
+  while (end - off > TCPOLEN_AO_BASE) {
     const kind = get8(buf, off);
     if (kind === TCPOPT_EOL) return true;
     if (kind === TCPOPT_NOP) {

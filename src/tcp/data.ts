@@ -31,6 +31,7 @@ import { tcpForcedMemSchedule } from './memory.ts';
 import { tcpDataQueueOfo, tcpDsackSet, tcpOfoPurge, tcpOfoQueue, tcpSackRemove } from './ofo.ts';
 import { tcpSendAck } from './output.ts';
 import { tcpTryRmemSchedule } from './rcvmem.ts';
+import { tcpRcvSpuriousRetrans } from './rehash.ts';
 import { tcpWriteQueuePurge } from './segment.ts';
 import { ICSK_ACK_NOMEM, ICSK_ACK_NOW, type TcpSock } from './sock.ts';
 import { tcpTimeWait } from './timewait.ts';
@@ -76,6 +77,7 @@ export function tcpDataQueue(tp: TcpSock, skb: SkBuff): void {
     // All of it is known: a retransmission whose cause was a lost ACK. Answer at once, so that the peer stops.
     net.inc(Mib.TcpExtDelayedACKLost);
     if (tp.accEcn !== null) tcpAccEcnSpuriousRetrans(tp, skb);
+    tcpRcvSpuriousRetrans(tp, skb);
     tcpDsackSet(tp, seq, endSeq);
     outOfWindow(tp, skb, Drop.TcpOldData);
     return;
@@ -223,6 +225,7 @@ export function tcpSendDupack(tp: TcpSock, skb: SkBuff): void {
   if (skb.endSeq !== skb.seq && ((skb.seq - tp.rcvNxt) | 0) < 0) {
     tp.net.inc(Mib.TcpExtDelayedACKLost);
     if (tp.accEcn !== null) tcpAccEcnSpuriousRetrans(tp, skb);
+    tcpRcvSpuriousRetrans(tp, skb);
     tcpEnterQuickackMode(tp, TCP_MAX_QUICKACKS);
     tcpDsackSet(tp, skb.seq, ((skb.endSeq - tp.rcvNxt) | 0) > 0 ? tp.rcvNxt : skb.endSeq);
   }

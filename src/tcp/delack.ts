@@ -9,6 +9,8 @@
  */
 import type { SkBuff } from '../skb/sk-buff.ts';
 import { Timer } from '../time/timer.ts';
+import { ETH_P_IPV6 } from '../wire/ethernet.ts';
+import { ip6hFlowLabel } from '../wire/ipv6.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_PSH, TCP_FLAG_URG, TCP_FLAG_SYN, TCP_FLAG_RST, TCP_FLAG_FIN, thHlen, TCP_HLEN_MIN } from '../wire/tcp.ts';
 import { tcpMstampRefresh, tickExpiry, usecsToTicks, usUntil } from './clock.ts';
 import { tcpDataEcnCheck } from './ecn.ts';
@@ -123,6 +125,7 @@ export function tcpEventDataRecv(tp: TcpSock, skb: SkBuff, len: number): void {
     }
   }
   tp.lrcvtimeUs = now;
+  if (skb.protocol === ETH_P_IPV6) tp.lrcvFlowlabel = ip6hFlowLabel(skb.buf, skb.nh);
   if (tp.ecnFlags !== 0) tcpDataEcnCheck(tp, skb);
   if (len >= GROW_WINDOW_MIN) tcpGrowWindow(tp, len, tcpTruesizeAdjust(skb, len));
 }

@@ -95,30 +95,43 @@ const U32_MAX = 0xffffffff;
 /** "No limit" in a 64-bit field of bytes per second. */
 const RATE_UNLIMITED: number = 2 ** 64;
 
-/** A picture of the connection now. A new object: for whoever asks, not for the path. */
+/** A picture of the connection now. A new object: for whoever asks, not for the path. Of a listener most is 0, as on Linux. */
 export function tcpGetInfo(tp: TcpSock): TcpInfo {
-  const listening = tp.state === TCP_LISTEN;
+  const info = pictureOf(tp);
+  if (tp.state !== TCP_LISTEN) return info;
+  const listener = Object.fromEntries(Object.keys(info).map((field) => [field, 0])) as unknown as TcpInfo;
+  for (const field of LISTENER_FIELDS) listener[field] = info[field];
+  // How many connections wait to be accepted, how many may.
+  listener.tcpi_unacked = tp.ackBacklog;
+  listener.tcpi_sacked = tp.maxAckBacklog;
+  return listener;
+}
+
+/** What means something of a socket in any state. */
+const LISTENER_FIELDS: readonly (keyof TcpInfo)[] = [
+  'tcpi_state', 'tcpi_pacing_rate', 'tcpi_max_pacing_rate', 'tcpi_reordering', 'tcpi_snd_cwnd',
+];
+
+function pictureOf(tp: TcpSock): TcpInfo {
   const nowUs = tp.net.nowUs;
-  const since = (us: number): number => (listening ? 0 : Math.max(0, Math.floor((nowUs - us) / 1000)));
-  const only = (value: number): number => (listening ? 0 : value);
+  const since = (us: number): number => Math.max(0, Math.floor((nowUs - us) / 1000));
   return {
     tcpi_state: tp.state,
-    tcpi_ca_state: only(tp.caState),
-    tcpi_retransmits: only(tp.retransmits),
-    tcpi_probes: only(tp.probesOut),
-    tcpi_backoff: only(tp.backoff),
-    tcpi_options: only(options(tp)),
+    tcpi_ca_state: tp.caState,
+    tcpi_retransmits: tp.retransmits,
+    tcpi_probes: tp.probesOut,
+    tcpi_backoff: tp.backoff,
+    tcpi_options: options(tp),
     tcpi_snd_wscale: tp.wscaleOk ? tp.sndWscale : 0,
     tcpi_rcv_wscale: tp.wscaleOk ? tp.rcvWscale : 0,
     tcpi_delivery_rate_app_limited: tp.rateAppLimited ? 1 : 0,
     tcpi_fastopen_client_fail: tp.fastopen === null ? 0 : tp.fastopen.clientFail,
-    tcpi_rto: only(tp.rtoUs),
-    tcpi_ato: only(tp.atoUs),
-    tcpi_snd_mss: only(tp.mssCache),
-    tcpi_rcv_mss: only(tp.rcvMss),
-    // A listener shows its accept queue here: how many wait, how many may.
-    tcpi_unacked: listening ? tp.ackBacklog : tp.packetsOut,
-    tcpi_sacked: listening ? tp.maxAckBacklog : tp.sackedOut,
+    tcpi_rto: tp.rtoUs,
+    tcpi_ato: Math.min(tp.atoUs, tp.delackMaxUs),
+    tcpi_snd_mss: tp.mssCache,
+    tcpi_rcv_mss: tp.rcvMss,
+    tcpi_unacked: tp.packetsOut,
+    tcpi_sacked: tp.sackedOut,
     tcpi_lost: tp.lostOut,
     tcpi_retrans: tp.retransOut,
     tcpi_fackets: 0,
@@ -126,13 +139,13 @@ export function tcpGetInfo(tp: TcpSock): TcpInfo {
     tcpi_last_ack_sent: 0,
     tcpi_last_data_recv: since(tp.lrcvtimeUs),
     tcpi_last_ack_recv: since(tp.rcvTstampUs),
-    tcpi_pmtu: only(tp.pmtuCookie),
-    tcpi_rcv_ssthresh: only(tp.rcvSsthresh),
+    tcpi_pmtu: tp.pmtuCookie,
+    tcpi_rcv_ssthresh: tp.rcvSsthresh,
     tcpi_rtt: tp.srttUs >> 3,
     tcpi_rttvar: tp.mdevUs >> 2,
     tcpi_snd_ssthresh: tp.sndSsthresh,
     tcpi_snd_cwnd: tp.sndCwnd,
-    tcpi_advmss: only(tp.advmss),
+    tcpi_advmss: tp.advmss,
     tcpi_reordering: tp.reordering,
     tcpi_rcv_rtt: tp.rcvRttUs >> 3,
     tcpi_rcv_space: tp.rcvqSpace,
@@ -203,7 +216,7 @@ function traffic(tp: TcpSock): Pick<TcpInfo, TrafficField> {
     tcpi_rcv_ooopack: tp.rcvOoopack,
     tcpi_snd_wnd: tp.sndWnd,
     tcpi_rcv_wnd: tp.rcvWnd,
-    tcpi_rehash: 0,
+    tcpi_rehash: tp.timeoutRehash,
     tcpi_total_rto: tp.totalRto,
     tcpi_total_rto_recoveries: tp.totalRtoRecoveries,
     tcpi_total_rto_time: tp.totalRtoTimeMs,

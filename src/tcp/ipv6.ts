@@ -57,7 +57,7 @@ function tcpV6SendSynack(tp: TcpSock, req: RequestSock, skb: SkBuff): number {
   skb.ipSummed = CHECKSUM_PARTIAL;
   tcp.net.inc(Mib.TcpOutSegs);
   const rt = tcpV6ReqRoute(tcp, req);
-  const label = sockFlowLabel(ip6, np, req.ehash);
+  const label = sockFlowLabel(ip6, np, req.txhash !== 0 ? req.txhash : req.ehash);
   return ip6BuildAndSendPkt(ip6, skb, req.v6Saddr, req.v6Daddr!, IPPROTO_TCP, np.hopLimit, req.tos, label, rt, req.boundDevIf);
 }
 
@@ -90,7 +90,7 @@ function tcpV6InitChild(child: TcpSock, _tp: TcpSock, req: RequestSock): void {
   child.v6Daddr = req.v6Daddr;
   child.rcvSaddr = LOOPBACK4_IPV6;
   child.boundDevIf = req.boundDevIf;
-  child.txhash = req.ehash;
+  child.txhash = req.txhash !== 0 ? req.txhash : req.ehash;
 }
 
 function tcpV6Advmss(dst: Dst): number {

@@ -71,8 +71,8 @@ export const tcpProt: Proto = {
   closeEnd(sk: Sock): void {
     tcpCloseEnd(sk as TcpSock);
   },
-  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue): number {
-    return tcpSetsockopt(sk as TcpSock, level, name, value);
+  setsockopt(sk: Sock, level: number, name: number, value: SockoptValue, netAdmin?: boolean): number {
+    return tcpSetsockopt(sk as TcpSock, level, name, value, netAdmin);
   },
   getsockopt(sk: Sock, level: number, name: number): SockoptValue | SockoptError {
     return tcpGetsockopt(sk as TcpSock, level, name);

@@ -94,7 +94,7 @@ export class TcpSysctl {
   tcpCongestionControl = 'cubic';
   /** Those that there are, and those that one without CAP_NET_ADMIN may choose. */
   tcpAvailableCongestionControl: string = tcpAvailableCongestionControl().map((ca) => ca.name).join(' ');
-  tcpAllowedCongestionControl = 'reno cubic';
+  tcpAllowedCongestionControl = 'reno cubic bbr';
 
   // ---- sizes
   /** min, default, max. */

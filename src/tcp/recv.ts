@@ -14,6 +14,7 @@ import {
   MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SOL_TCP, TCP_CLOSE, TCP_CM_INQ, TCP_LISTEN,
 } from '../sock/constants.ts';
 import { inetRecvError } from '../sock/error-queue.ts';
+import { skPeekMove, skPeekOffset } from '../sock/peek.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { sockRecvRxTimestamp } from '../sock/timestamping.ts';
 import { TCP_FLAG_FIN } from '../wire/tcp.ts';
@@ -43,9 +44,11 @@ export function tcpRecvmsg(tp: TcpSock, msg: MsgHdr): number {
 function recvBytes(tp: TcpSock, msg: MsgHdr): number {
   if ((msg.flags & MSG_PEEK) !== 0) {
     const peeked = peek(tp, msg);
+    if (tp.peekOff >= 0) skPeekMove(tp, true, peeked);
     return peeked > 0 ? peeked : nothingToRead(tp, msg);
   }
   const copied = take(tp, msg);
+  if (tp.peekOff >= 0) skPeekMove(tp, false, copied);
   if (copied > 0) {
     tcpCleanupRbuf(tp, copied);
     return copied;
@@ -132,7 +135,7 @@ function readable(tp: TcpSock, seq: number, n: number): number {
 /** Copies and leaves everything as it is. Returns the bytes. */
 function peek(tp: TcpSock, msg: MsgHdr): number {
   const skip = (msg.flags & MSG_TRUNC) !== 0;
-  let seq = tp.copiedSeq;
+  let seq = (tp.copiedSeq + skPeekOffset(tp, true)) | 0;
   let copied = 0;
   for (let skb: SkBuff | null = tp.receiveQueue.head; skb !== null && copied < msg.len; skb = skb.next) {
     if (tp.urgData !== 0 && tp.urgSeq === seq) {

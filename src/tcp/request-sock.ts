@@ -31,6 +31,8 @@ export class RequestSock implements EhashEntry {
   v6Daddr: In6Addr | null = null;
   /** Where the SYN came in, for a socket bound to a device or an address of a link. */
   boundDevIf = 0;
+  /** Stands for the flow in IPv6's automatic flow labels once it has changed; 0: `ehash` does. */
+  txhash = 0;
   /** Type of service or traffic class. */
   tos = 0;
 

@@ -25,6 +25,7 @@ import { acceptQueueAdd } from './listen.ts';
 import { TCP_MSS_DEFAULT } from './mss.ts';
 import { tcpMakeSynack } from './output.ts';
 import type { TcpProto } from './proto.ts';
+import { tcpReqRehash } from './rehash.ts';
 import { RequestSock } from './request-sock.ts';
 import type { TcpSock } from './sock.ts';
 import { cookieInitSequence, cookieInitTimestamp } from './syncookies.ts';
@@ -230,6 +231,7 @@ export function reqskArm(req: RequestSock): void {
 export function tcpRtxSynack(tp: TcpSock, req: RequestSock): void {
   const { net } = tp;
   req.lastTsval = net.jiffies;
+  tcpReqRehash(tp, req);
   const synack = tcpMakeSynack(tp, req, true);
   if (synack === null) return;
   req.af.sendSynack(tp, req, synack);

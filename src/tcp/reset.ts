@@ -6,6 +6,7 @@ import { Mib } from '../dev/mib.ts';
 import { MAX_HEADER, type SkBuff } from '../skb/sk-buff.ts';
 import { TCPOLEN_TSTAMP_ALIGNED, tcpWriteTimestamp } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_RST, TCP_HLEN_MIN, TCP_OPTIONS, tcpWriteHeader, thDport, thSport, thFlags } from '../wire/tcp.ts';
+import { ACCECN_ACE_FIRST } from './accecn.ts';
 import { tcpAfOf } from './af.ts';
 import { AoScratch, tcpAoLenAligned, tcpAoReplyKey, tcpAoReqReplyKey, tcpAoSignReply } from './ao.ts';
 import { tcpParseAuthOptions } from './auth.ts';
@@ -59,11 +60,12 @@ export function tcpTimewaitSendAck(tw: TimewaitSock, skb: SkBuff): void {
     if (!tcpParseAuthOptions(skb, scratch)) return;
     if (scratch.aoAt >= 0 && tcpAoReplyKey(tw, skb, scratch.aoAt, tw.sndNxt)) signer = tw.tcp.ao;
   }
+  const flags = TCP_FLAG_ACK | tw.aceFlags; // RFC 9768 §3.2.2: the count is on every segment but SYNs
   if (!tw.tstampOk) {
-    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, TCP_FLAG_ACK, window, signer);
+    reply(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, flags, window, signer);
     return;
   }
-  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent, signer);
+  replyTstamp(tw.tcp, skb, tw.sndNxt, tw.rcvNxt, flags, window, (tw.tcp.net.jiffies + tw.tsOffset) | 0, tw.tsRecent, signer);
 }
 
 /** Tells the peer of a half-open connection what we have: its segment was out of the window. */
@@ -73,11 +75,12 @@ export function tcpReqSendAck(tp: TcpSock, req: RequestSock, skb: SkBuff): void 
   if (req.aoUsed && !tcpAoReqReplyKey(tp, req, skb, tp.tcp.scratch.aoAt)) return;
   const signer = req.aoUsed ? tp.tcp.ao : tcpMd5ReqKey(tp, req);
   const seq = tp.state === TCP_LISTEN ? (req.sntIsn + 1) | 0 : tp.sndNxt;
+  const flags = req.accEcnOk ? TCP_FLAG_ACK | ACCECN_ACE_FIRST : TCP_FLAG_ACK;
   if (!req.tstampOk) {
-    reply(tp.tcp, skb, seq, req.rcvNxt, TCP_FLAG_ACK, window, signer);
+    reply(tp.tcp, skb, seq, req.rcvNxt, flags, window, signer);
     return;
   }
-  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent, signer);
+  replyTstamp(tp.tcp, skb, seq, req.rcvNxt, flags, window, (tp.net.jiffies + req.tsOff) | 0, req.tsRecent, signer);
 }
 
 /** The window that a SYN-ACK has offered, in bytes. */
@@ -96,13 +99,13 @@ function reply(tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: numbe
 }
 
 function replyTstamp(
-  tcp: TcpProto, to: SkBuff, seq: number, ack: number, window: number, tsval: number, tsecr: number, signer: Signer,
+  tcp: TcpProto, to: SkBuff, seq: number, ack: number, flags: number, window: number, tsval: number, tsecr: number, signer: Signer,
 ): void {
   const skb = tcp.net.pool.alloc(MAX_HEADER);
   const hlen = TCP_HLEN_MIN + TCPOLEN_TSTAMP_ALIGNED + signatureLen(signer);
   const th = skb.put(hlen);
   const { buf } = to;
-  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, TCP_FLAG_ACK, window, 0);
+  tcpWriteHeader(skb.buf, th, thDport(buf, to.th), thSport(buf, to.th), seq, ack, hlen, flags, window, 0);
   tcpWriteTimestamp(skb.buf, th + TCP_OPTIONS, tsval, tsecr);
   if (signer !== null) sign(tcp, to, skb, th + TCP_OPTIONS + TCPOLEN_TSTAMP_ALIGNED, signer);
   sendReply(tcp, to, skb, th);

@@ -146,6 +146,10 @@ export class TcpSock extends InetSock implements EhashEntry {
   md5Key: Md5Key | null = null;
   /** TCP-AO (`tcp/ao.ts`); null: not used. */
   ao: TcpAoInfo | null = null;
+  /** SO_TXREHASH, -1 as net.core.txrehash; how often timeouts have led to another way; the label of the last data (IPv6). */
+  txrehash = -1;
+  timeoutRehash = 0;
+  lrcvFlowlabel = 0;
   /** What the user set (TCP_MAXSEG), what the peer said, what is used for data without options. */
   userMss = 0;
   mssClamp = 536;
@@ -336,6 +340,8 @@ export class TcpSock extends InetSock implements EhashEntry {
   segsOut = 0;
   dataSegsOut = 0;
   dsackDups = 0;
+  /** Segments that came out of order. */
+  rcvOoopack = 0;
   /** Orphaned sockets wait in FIN_WAIT2 with this timer's meaning. */
   orphan = false;
 

@@ -2,7 +2,8 @@
 import { inetGetsockopt, inetSetsockopt } from '../ip/sockglue.ts';
 import { EINVAL, ENOENT, ENOPROTOOPT, EOPNOTSUPP, EPERM } from '../lib/errno.ts';
 import {
-  IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED, TCPF_LISTEN,
+  IP_OPTIONS, SO_KEEPALIVE, SO_RCVLOWAT, SO_TXREHASH, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP, TCPF_CLOSE, TCPF_CLOSE_WAIT, TCPF_ESTABLISHED,
+  TCPF_LISTEN,
   TCP_AO_ADD_KEY, TCP_AO_DEL_KEY, TCP_AO_GET_KEYS, TCP_AO_INFO, TCP_CC_INFO, TCP_CLOSE, TCP_CONGESTION, TCP_CORK, TCP_DEFER_ACCEPT,
   TCP_DELACK_MAX_US, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT,
   TCP_FASTOPEN_KEY, TCP_FASTOPEN_NO_COOKIE, TCP_INFO, TCP_INQ, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_LINGER2,
@@ -23,6 +24,7 @@ import { tcpMd5Setsockopt } from './md5.ts';
 import { TCP_MIN_MSS, tcpSyncMss } from './mss.ts';
 import { tcpInPingpongMode } from './delack.ts';
 import { tcpCleanupRbuf } from './recv.ts';
+import { tcpTxrehash } from './rehash.ts';
 import { ICSK_ACK_PUSHED, ICSK_ACK_SCHED, TCP_NAGLE_CORK, TCP_NAGLE_OFF, TCP_NAGLE_PUSH, type TcpSock } from './sock.ts';
 import { TCP_DELACK_MAX_US as DELACK_MAX_US, TCP_TIMEOUT_MIN_US, tcpResetKeepaliveTimer } from './timer.ts';
 import { tcpSetWindowClamp } from './window.ts';
@@ -39,13 +41,13 @@ const MAX_RETRANS = 255;
 /** TCP_RTO_MAX_MS: at most two minutes. */
 const RTO_MAX_MS = 120000;
 
-/** setsockopt: 0 or a negative errno. */
-export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue): number {
+/** setsockopt: 0 or a negative errno. `netAdmin`: the caller has CAP_NET_ADMIN. */
+export function tcpSetsockopt(tp: TcpSock, level: number, name: number, value: SockoptValue, netAdmin: boolean = false): number {
   if (level === SOL_SOCKET) return socketOptionChanged(tp, name, value);
   if (level === SOL_IP) return setIpOption(tp, name, value);
   if (level === SOL_IPV6 && tp.np !== null) return ipv6Setsockopt(tp.tcp.ip6!, tp, name, value, tp.tcp.v4Prot);
   if (level !== SOL_TCP) return -ENOPROTOOPT;
-  if (name === TCP_CONGESTION) return setCongestion(tp, value);
+  if (name === TCP_CONGESTION) return setCongestion(tp, value, netAdmin);
   if (name === TCP_FASTOPEN_KEY) return setFastopenKey(tp, value);
   if (name === TCP_MD5SIG || name === TCP_MD5SIG_EXT) return tcpMd5Setsockopt(tp, value, name === TCP_MD5SIG_EXT);
   if (name === TCP_AO_ADD_KEY || name === TCP_AO_DEL_KEY || name === TCP_AO_INFO) return tcpAoSetsockopt(tp, name, value);
@@ -118,6 +120,7 @@ function setIpOption(tp: TcpSock, name: number, value: SockoptValue): number {
 export function tcpGetsockopt(tp: TcpSock, level: number, name: number): SockoptValue | SockoptError {
   if (level === SOL_IP) return inetGetsockopt(tp.tcp.ip, tp, name);
   if (level === SOL_IPV6 && tp.np !== null) return ipv6Getsockopt(tp.tcp.ip6!, tp, name);
+  if (level === SOL_SOCKET && name === SO_TXREHASH) return Number(tcpTxrehash(tp));
   if (level !== SOL_TCP) return new SockoptError(-ENOPROTOOPT);
   const { sysctl } = tp.tcp;
   switch (name) {
@@ -265,14 +268,21 @@ function hostFastopenKey(tp: TcpSock): Uint8Array {
   return bytes;
 }
 
-function setCongestion(tp: TcpSock, value: SockoptValue): number {
+function setCongestion(tp: TcpSock, value: SockoptValue, netAdmin: boolean): number {
   if (typeof value !== 'string') return -EINVAL;
   if (tp.caDstLocked) return -EPERM; // ip route … congctl lock
   const ops = tcpCaFind(value);
   if (ops === null) return -ENOENT;
+  if (ops !== tp.ca && !netAdmin && !congestionAllowed(tp, value)) return -EPERM;
   tp.caSetsockopt = true;
   if (ops !== tp.ca) tcpSetCongestionControl(tp, ops, ((1 << tp.state) & (TCPF_CLOSE | TCPF_LISTEN)) === 0);
   return 0;
+}
+
+/** net.ipv4.tcp_allowed_congestion_control; what the host itself uses is good enough for everybody. */
+function congestionAllowed({ tcp }: TcpSock, name: string): boolean {
+  const { tcpAllowedCongestionControl, tcpCongestionControl } = tcp.sysctl;
+  return name === tcpCongestionControl || tcpAllowedCongestionControl.split(' ').includes(name);
 }
 
 /** The least retransmission timeout, the longest delayed ACK: whole ticks, from two of them to Linux's own 200 ms. */
@@ -294,6 +304,10 @@ function socketOptionChanged(tp: TcpSock, name: number, value: SockoptValue): nu
       return 0;
     case SO_RCVLOWAT:
       if (((tp.rcvNxt - tp.copiedSeq) | 0) >= tp.rcvlowat) tp.dataReady();
+      return 0;
+    case SO_TXREHASH:
+      if (value !== -1 && value !== 0 && value !== 1) return -EINVAL;
+      tp.txrehash = value;
       return 0;
     default:
       return -ENOPROTOOPT;

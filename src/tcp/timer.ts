@@ -20,6 +20,7 @@ import { tcpMtuBlackHole } from './mtu-probe.ts';
 import { tcpSendAck, tcpSendActiveReset, tcpWriteWakeup } from './output.ts';
 import { tcpRackReoTimeout } from './rack.ts';
 import { tcpEnterLoss } from './recovery.ts';
+import { tcpTimeoutRehash } from './rehash.ts';
 import { tcpRetransmitSkb, tcpSendLossProbe } from './retransmit.ts';
 import { tcpBaseRto } from './rtt.ts';
 import {
@@ -199,6 +200,7 @@ function tcpWriteTimeout(tp: TcpSock): boolean {
   if (!expired) expired = retransmitsTimedOut(tp, retryUntil, tp.userTimeoutMs);
   tcpFastopenDetectBlackhole(tp, expired);
   if (expired) tcpWriteErr(tp);
+  else tcpTimeoutRehash(tp);
   return expired;
 }
 

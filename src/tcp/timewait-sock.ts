@@ -44,6 +44,8 @@ export class TimewaitSock implements EhashEntry, Bound {
   /** The connection was signed with it; null: not at all. */
   md5Key: Md5Key | null = null;
   ao: TcpAoInfo | null = null;
+  /** The flags of its ACKs: with Accurate ECN the count of marks as it was last. */
+  aceFlags = 0;
   lastOowAckMs: number = OOW_NEVER;
   tos = 0;
   ttl = -1;

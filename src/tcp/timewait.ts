@@ -12,8 +12,10 @@ import { TCP_FIN_WAIT2, TCP_TIME_WAIT } from '../sock/constants.ts';
 import { portsInherit, portsUnbind } from '../sock/ports.ts';
 import { tcpParseOptions } from '../wire/tcp-options.ts';
 import { TCP_FLAG_ACK, TCP_FLAG_FIN, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, TCP_OPTIONS, thHlen } from '../wire/tcp.ts';
+import { accEcnAce } from './accecn.ts';
 import { tcpAoTimeWait } from './ao.ts';
 import { tcpDone, tcpUnhash } from './close.ts';
+import { tcpEcnAccEcn } from './ecn.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { oowRateLimited } from './oow.ts';
 import { clockSeconds, pawsReject, tcpInWindow } from './paws.ts';
@@ -86,6 +88,7 @@ function twFromSock(tp: TcpSock, state: number): TimewaitSock {
   tw.tsRecentStamp = tp.tsRecentStamp;
   tw.tsOffset = tp.tsoffset;
   tw.tos = tp.tos;
+  if (tp.accEcn !== null && tcpEcnAccEcn(tp)) tw.aceFlags = accEcnAce(tp.accEcn);
   tw.md5Key = tp.md5Key;
   if (tp.ao !== null) tw.ao = tcpAoTimeWait(tp, tp.ao);
   tw.entryStampMs = net.jiffies;

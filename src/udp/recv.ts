@@ -13,6 +13,7 @@ import { ipCmsgRecv } from '../ip/cmsg.ts';
 import { ip6CmsgRecv, ip6RecvName } from '../ip/v6/cmsg.ts';
 import { MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN } from '../sock/constants.ts';
 import { inetRecvError } from '../sock/error-queue.ts';
+import { skPeekMove, skPeekOffset } from '../sock/peek.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { sockRecvRxTimestamp } from '../sock/timestamping.ts';
@@ -33,15 +34,19 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
   msg.hasName = false;
   if ((msg.flags & MSG_ERRQUEUE) !== 0) return inetRecvError(sk, msg);
   if (sk.err !== 0) return sk.sockError();
-  const skb = sk.receiveQueue.head;
+  const peek = (msg.flags & MSG_PEEK) !== 0;
+  let from = sk.peekOff < 0 ? 0 : skPeekOffset(sk, peek);
+  let skb = sk.receiveQueue.head;
+  // SO_PEEK_OFF steps over what has been looked at, datagram by datagram; one of no bytes only behind another.
+  for (; from > 0 && skb !== null && from >= skb.len; skb = skb.next) from -= skb.len;
   if (skb === null) {
     // A reader that would wait after shutdown gets the end instead.
     return (sk.shutdown & RCV_SHUTDOWN) !== 0 && (msg.flags & MSG_DONTWAIT) === 0 ? 0 : -EAGAIN;
   }
   const { len } = skb;
-  const copied = len < msg.len ? len : msg.len;
-  if (copied > 0) copyBits(skb, 0, msg.buf, msg.off, copied);
-  if (copied < len) msg.msgFlags |= MSG_TRUNC;
+  const copied = len - from < msg.len ? len - from : msg.len;
+  if (copied > 0) copyBits(skb, from, msg.buf, msg.off, copied);
+  if (copied < len - from) msg.msgFlags |= MSG_TRUNC;
   msg.hasName = true;
   const { np } = sk;
   if (np === null) {
@@ -52,7 +57,8 @@ export function udpRecvmsg(sock: Sock, msg: MsgHdr): number {
     msg.control = ip6CmsgRecv(sk, np, skb);
   }
   if (sk.rxStamped) sockRecvRxTimestamp(sk, skb.tstamp, msg.control ??= []);
-  if ((msg.flags & MSG_PEEK) === 0) {
+  if (sk.peekOff >= 0) skPeekMove(sk, peek, (msg.flags & MSG_TRUNC) !== 0 ? len : copied); // what the call returns, as Linux does
+  if (!peek) {
     sk.receiveQueue.unlink(skb);
     if (skb.trace !== 0) sk.net.trace(skb, 'udpRecvmsg', `${String(copied)} bytes`);
     sk.net.mib[skb.protocol === ETH_P_IPV6 ? In6Datagrams : InDatagrams]!++;

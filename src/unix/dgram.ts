@@ -9,6 +9,7 @@ import { appendBytes, copyBits } from '../skb/copy.ts';
 import {
   MSG_DONTWAIT, MSG_OOB, MSG_PEEK, MSG_TRUNC, RCV_SHUTDOWN, SEND_SHUTDOWN, SOCK_SEQPACKET, TCP_ESTABLISHED,
 } from '../sock/constants.ts';
+import { skPeekMove, skPeekOffset } from '../sock/peek.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { unixDisconnect, unixMaySend, unixWakeWaiters } from './connect.ts';
@@ -93,7 +94,10 @@ export function unixDgramRecvmsg(sock: Sock, msg: MsgHdr): number {
   if ((msg.flags & MSG_OOB) !== 0) return -EOPNOTSUPP;
   const packets = sk.type === SOCK_SEQPACKET;
   if (packets && sk.state !== TCP_ESTABLISHED) return -ENOTCONN;
-  const skb = sk.receiveQueue.head;
+  const peek = (msg.flags & MSG_PEEK) !== 0;
+  let from = skPeekOffset(sk, peek);
+  let skb = sk.receiveQueue.head;
+  for (; from > 0 && skb !== null && from >= skb.len; skb = skb.next) from -= skb.len;
   if (skb === null) {
     if (sk.err !== 0) return sk.sockError();
     const ended = (sk.shutdown & RCV_SHUTDOWN) !== 0 && (packets || (msg.flags & MSG_DONTWAIT) === 0);
@@ -101,12 +105,12 @@ export function unixDgramRecvmsg(sock: Sock, msg: MsgHdr): number {
   }
   const { len } = skb;
   const cb = skb.dst as UnixCb;
-  const copied = Math.min(len, msg.len);
-  if (copied > 0) copyBits(skb, 0, msg.buf, msg.off, copied);
-  if (copied < len) msg.msgFlags |= MSG_TRUNC;
+  const copied = Math.min(len - from, msg.len);
+  if (copied > 0) copyBits(skb, from, msg.buf, msg.off, copied);
+  if (copied < len - from) msg.msgFlags |= MSG_TRUNC;
   msg.name.setPath(cb.name);
   msg.hasName = true;
-  const peek = (msg.flags & MSG_PEEK) !== 0;
+  skPeekMove(sk, peek, peek ? copied : len);
   if (cb.files !== null) msg.files = unixTakeFiles(sk.table, cb, peek);
   if (!peek) {
     sk.receiveQueue.unlink(skb);
@@ -115,5 +119,5 @@ export function unixDgramRecvmsg(sock: Sock, msg: MsgHdr): number {
     unixWakeWaiters(sk);
   }
   unixFinishRecv(sk, msg, cb);
-  return (msg.flags & MSG_TRUNC) !== 0 ? len : copied;
+  return (msg.flags & MSG_TRUNC) !== 0 ? len - from : copied;
 }

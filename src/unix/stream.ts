@@ -11,6 +11,7 @@ import {
   MSG_CTRUNC, MSG_OOB, MSG_PEEK, POLLOUT, POLLWRNORM, RCV_SHUTDOWN, SCM_CREDENTIALS, SEND_SHUTDOWN, SOL_SOCKET, TCP_ESTABLISHED,
   TCP_LISTEN,
 } from '../sock/constants.ts';
+import { skPeekMove, skPeekOffset } from '../sock/peek.ts';
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr } from '../sock/sockaddr.ts';
 import { unixScmDestroy, unixScmSend, unixTakeFiles, unixConsume } from './scm.ts';
@@ -108,14 +109,17 @@ export function unixStreamRecvmsg(sock: Sock, msg: MsgHdr): number {
   let got = 0;
   let first: UnixCb | null = null;
   let skb = sk.receiveQueue.head;
+  let from = skPeekOffset(sk, peek);
+  for (; skb !== null && from > 0 && from >= skb.len; skb = skb.next) from -= skb.len;
   if (skb === null) return atEnd(sk);
   while (skb !== null && got < msg.len) {
     const cb = skb.dst as UnixCb;
     if (first === null) first = cb;
     else if (!sameSender(sk, first, cb)) break;
-    const n = Math.min(skb.len, msg.len - got);
-    copyBits(skb, 0, msg.buf, msg.off + got, n);
+    const n = Math.min(skb.len - from, msg.len - got);
+    copyBits(skb, from, msg.buf, msg.off + got, n);
     got += n;
+    from = 0;
     const withFiles = cb.files !== null;
     if (withFiles) msg.files = unixTakeFiles(sk.table, cb, peek);
     const next: SkBuff | null = skb.next;
@@ -123,6 +127,7 @@ export function unixStreamRecvmsg(sock: Sock, msg: MsgHdr): number {
     if (withFiles) break;
     skb = next;
   }
+  skPeekMove(sk, peek, got);
   unixFinishRecv(sk, msg, first);
   return got;
 }

@@ -63,8 +63,8 @@ lab('A SYN without an answer is sent again: five times after a second, then ever
   `;
   c.connect('ETIMEDOUT');
   t.counters({
-    TcpExtTCPTimeouts: 11, TcpExtTCPSynRetrans: 10, TcpRetransSegs: 10, TcpExtTCPLostRetransmit: 9, TcpExtTCPAbortOnTimeout: 1,
-    TcpAttemptFails: 1,
+    TcpExtTCPTimeouts: 11, TcpExtTcpTimeoutRehash: 10, TcpExtTCPSynRetrans: 10, TcpRetransSegs: 10, TcpExtTCPLostRetransmit: 9,
+    TcpExtTCPAbortOnTimeout: 1, TcpAttemptFails: 1,
   });
 });
 

@@ -42,7 +42,7 @@ lab('RFC 6298 §5.5: the RTO doubles with each loss', {
     +.1 < . 1:1(0) ack 1001
     quiet 10s
   `;
-  t.counters({ TcpRetransSegs: 4, TcpExtTCPTimeouts: 4, TcpExtTCPLostRetransmit: 3 });
+  t.counters({ TcpRetransSegs: 4, TcpExtTCPTimeouts: 4, TcpExtTcpTimeoutRehash: 4, TcpExtTCPLostRetransmit: 3 });
 });
 
 lab('RFC 6298 §3 (Karn): an ACK of what was sent twice is no measure', {

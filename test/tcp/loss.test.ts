@@ -162,5 +162,5 @@ lab('After a timeout everything counts as lost, and slow start fills the holes',
     +.1 < . 1:1(0) ack 5001
   `;
   assert.equal(c.tp.caState, TCP_CA_Open);
-  t.counters({ TcpRetransSegs: 5, TcpExtTCPTimeouts: 1, TcpExtTCPSlowStartRetrans: 4 });
+  t.counters({ TcpRetransSegs: 5, TcpExtTCPTimeouts: 1, TcpExtTcpTimeoutRehash: 1, TcpExtTCPSlowStartRetrans: 4 });
 });

@@ -137,7 +137,29 @@ lab('TCP_INFO of a listener: how many wait to be accepted, how many may', (t) =>
   assert.equal(info.tcpi_state, C.TCP_LISTEN);
   assert.equal(info.tcpi_unacked, 1);
   assert.equal(info.tcpi_sacked, 7);
+  // Else only these mean something.
+  const said = Object.entries(info).filter(([, value]) => value !== 0).map(([field]) => field);
+  assert.deepEqual(said, [
+    'tcpi_state', 'tcpi_unacked', 'tcpi_sacked', 'tcpi_snd_cwnd', 'tcpi_reordering', 'tcpi_pacing_rate', 'tcpi_max_pacing_rate',
+  ]);
   assert.ok(fdSock(t.host.process, listener.fd) !== null);
+});
+
+lab('TCP_CONGESTION: without CAP_NET_ADMIN only what net.ipv4.tcp_allowed_congestion_control names, and what the host itself uses', (t) => {
+  const user = t.host.kernel.process({ uid: 1000 });
+  const fd = user.socket(t.host.socketFamily, C.SOCK_STREAM, 0);
+  const choose = (name: string): void => { user.setsockopt(fd, C.SOL_TCP, C.TCP_CONGESTION, name); };
+  for (const name of ['reno', 'cubic', 'bbr']) choose(name);
+  assert.throws(() => { choose('dctcp'); }, { code: 'EPERM' });
+  assert.throws(() => { choose('vegas'); }, { code: 'ENOENT' });
+  t.host.kernel.sysctl('net.ipv4.tcp_allowed_congestion_control', 'dctcp');
+  choose('dctcp');
+  choose('cubic');
+  assert.throws(() => { choose('reno'); }, { code: 'EPERM' });
+  const root = t.host.kernel.socket(t.host.socketFamily, C.SOCK_STREAM, 0);
+  t.host.kernel.setsockopt(root, C.SOL_TCP, C.TCP_CONGESTION, 'reno');
+  t.host.kernel.close(root);
+  user.close(fd);
 });
 
 lab('TCP_MAXSEG of a listener limits what its connections send', { sockopts: [[C.SOL_TCP, C.TCP_MAXSEG, 500]] }, (t) => {
