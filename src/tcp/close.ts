@@ -414,7 +414,6 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.dataSegsIn = 0;
   tp.dataSegsOut = 0;
   tp.dsackDups = 0;
-  tp.rcvOoopack = 0;
   tp.timeoutRehash = 0;
   tp.reordSeen = 0;
   tp.rcvOoopack = 0;

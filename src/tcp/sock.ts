@@ -340,8 +340,6 @@ export class TcpSock extends InetSock implements EhashEntry {
   segsOut = 0;
   dataSegsOut = 0;
   dsackDups = 0;
-  /** Segments that came out of order. */
-  rcvOoopack = 0;
   /** Orphaned sockets wait in FIN_WAIT2 with this timer's meaning. */
   orphan = false;
 
