@@ -68,19 +68,20 @@ export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   st.begin(tp.sndNxt);
   st.flag = flags;
   tcpMstampRefresh(tp);
-  if (((ack - priorSndUna) | 0) < 0) return oldAck(tp, skb, st);
-  if (((tp.sndNxt - ack) | 0) < 0) {
+  const old = ((ack - priorSndUna) | 0) < 0;
+  if (!old && ((tp.sndNxt - ack) | 0) < 0) {
     // RFC 9293 §3.10.7.4, fifth: an ACK for something not yet sent.
     if ((flags & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(tp);
     return -Drop.TcpAckUnsentData;
   }
+  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0 && tcpReplaceTsRecent(tp, skb.seq)) st.flag |= FLAG_TS_PROGRESS;
+  if (old) return oldAck(tp, skb, st);
   if (ack !== priorSndUna) {
     st.flag |= FLAG_SND_UNA_ADVANCED;
     tp.retransmits = 0;
   }
   const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : priorSndUna;
   st.priorInFlight = tcpPacketsInFlight(tp);
-  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0 && tcpReplaceTsRecent(tp, skb.seq)) st.flag |= FLAG_TS_PROGRESS;
   const priorDelivered = tp.delivered;
 
   if ((st.flag & (FLAG_SLOWPATH | FLAG_SND_UNA_ADVANCED)) === FLAG_SND_UNA_ADVANCED) {
@@ -110,8 +111,8 @@ function oldAck(tp: TcpSock, skb: SkBuff, st: AckState): number {
   }
   if (tp.rxOpt.numSacks > 0 && (st.flag & FLAG_SLOWPATH) !== 0) {
     const prior = tp.delivered;
+    // What they report does not count as delivered here, as in Linux.
     tcpSacktagWriteQueue(tp, skb, tp.sndUna, st);
-    tp.delivered += st.sackDelivered;
     accEcn(tp, skb, prior, st);
     tcpFastretransAlert(tp, tp.sndUna, 0, st);
     countDelivered(tp, prior, st.flag);

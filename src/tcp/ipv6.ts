@@ -23,6 +23,7 @@ import { TCP_HLEN_MIN } from '../wire/tcp.ts';
 import type { TcpAfOps } from './af.ts';
 import { tcpV6Connect } from './connect6.ts';
 import type { TcpProto } from './proto.ts';
+import { tcpMtuToMss } from './mss.ts';
 import type { RequestSock } from './request-sock.ts';
 import type { TcpSock } from './sock.ts';
 
@@ -100,6 +101,8 @@ function tcpV6Advmss(dst: Dst): number {
 }
 
 function tcpV6MtuReduced(tp: TcpSock, mtu: number): number {
+  // Segments are small enough already (Linux asks that of IPv6 only).
+  if (tcpMtuToMss(tp, mtu) >= tp.mssCache) return -1;
   const ip6 = tp.tcp.ip6!;
   ip6SkUpdatePmtu(ip6, tp, mtu);
   const rt = ip6RouteSock(ip6, tp);

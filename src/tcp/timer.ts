@@ -122,15 +122,15 @@ export function tcpSetXmitTimer(tp: TcpSock): void {
   if (!tcpScheduleLossProbe(tp, true)) tcpRearmRto(tp);
 }
 
-/** The first zero-window probe comes after the timeout, never sooner than 200 ms. */
+/** The first zero-window probe comes after the timeout, never sooner than 200 ms, whatever the least timeout is set to. */
 export function tcpProbe0Base(tp: TcpSock): number {
-  return Math.max(tp.rtoUs, tp.rtoMinUs);
+  return Math.max(tp.rtoUs, TCP_RTO_MIN_US);
 }
 
 /** The next one: backed off, and not beyond the user's timeout (RFC 9293 §3.8.6.1). */
 export function tcpProbe0Clamped(tp: TcpSock): number {
   const limit = tp.rtoMaxMs * 1000;
-  const maxBackoff = Math.floor(Math.log2(Math.max(1, limit / tp.rtoMinUs))) + 1;
+  const maxBackoff = Math.floor(Math.log2(Math.max(1, limit / TCP_RTO_MIN_US))) + 1;
   const when = Math.min(tcpProbe0Base(tp) * 2 ** Math.min(maxBackoff, tp.backoff), limit);
   if (tp.userTimeoutMs === 0 || tp.probesTstamp === 0) return when;
   const left = tp.userTimeoutMs - Math.max(0, tcpJiffies(tp) - tp.probesTstamp);
