@@ -224,7 +224,9 @@ export class Kernel extends KernelProcess {
 
   /** Makes this host a NAT device: `kernel.nat({ outside: 'eth1' })`; see {@link NatOptions}. It forwards from here on. */
   nat(options: NatOptions): NatHandle {
-    return natSetup(this.stack.nf, this.firewall, options, () => void this.sysctl('net.ipv4.ip_forward', 1));
+    return natSetup(this.stack.nf, { v4: this.firewall, v6: this.firewall6 }, options, (family) => {
+      this.sysctl(family === 4 ? 'net.ipv4.ip_forward' : 'net.ipv6.conf.all.forwarding', 1);
+    });
   }
 
   /** The kernel's log: what the target LOG has written, and warnings. Oldest first. */

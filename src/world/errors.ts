@@ -39,13 +39,15 @@ export class DeadlockError extends Error {
   /** What waits, host by host. */
   readonly blocked: readonly BlockedCall[];
 
-  constructor(nowNs: number, blocked: readonly BlockedCall[]) {
+  /** `warnings`: what of the world may be why. */
+  constructor(nowNs: number, blocked: readonly BlockedCall[], warnings: readonly string[] = []) {
     const lines = blocked.slice(0, MAX_LISTED).map(line);
     if (blocked.length > MAX_LISTED) lines.push(`  … and ${String(blocked.length - MAX_LISTED)} more (error.blocked has all)`);
+    const hints = warnings.map((text) => `\n  note: ${text}`).join('');
     const list = lines.length === 0
       ? '  no call waits for the network: main() waits for a promise that nothing will settle (real work? await world.external(promise))'
       : lines.join('\n');
-    super(`deadlock at ${formatDuration(nowNs)}: nothing can ever happen again, and main() has not returned\n${list}`);
+    super(`deadlock at ${formatDuration(nowNs)}: nothing can ever happen again, and main() has not returned\n${list}${hints}`);
     this.name = 'DeadlockError';
     this.blocked = blocked;
   }

@@ -27,6 +27,8 @@ import { WorldCapture } from './capture.ts';
 import { startDnsTree, type DnsPlan, type DnsTree } from './dns/serve.ts';
 import { blockedOn, DeadlockError, type BlockedCall } from './errors.ts';
 import { dropCounts, DropTrace } from './drops.ts';
+import { joinByVeth, type VethOptions } from './veth.ts';
+import { mtuWarnings } from './warnings.ts';
 import { Host, type HostOptions } from './host.ts';
 import type { Interface } from './interface.ts';
 import { StaticRoutes } from './routes.ts';
@@ -241,6 +243,20 @@ export class World {
     return wires.filter((wire) => wire.length > 1);
   }
 
+  /** What of this world is probably a mistake, one line each: wires whose interfaces differ in MTU. A deadlock report has them, too. */
+  warnings(): string[] {
+    return mtuWarnings(this.wires());
+  }
+
+  /** Joins two hosts by a pair of virtual devices, without cards and cable: `world.veth(box, pod, { a: { ip: '10.1.0.1/30' }, … })`. */
+  veth(a: Host, b: Host, options: { readonly a?: VethOptions; readonly b?: VethOptions } = {}): { a: string; b: string } {
+    for (const host of [a, b]) {
+      if (!((host as unknown) instanceof Host)) throw new TypeError('veth: expected two hosts');
+      if (host.world !== this) throw new RangeError(`veth: ${host.name} is a host of another world`);
+    }
+    return joinByVeth(a, b, options);
+  }
+
   /** @internal A /16 that nobody has an address in. */
   largeSubnet(): string {
     return this.plan.largeSubnet();
@@ -313,7 +329,7 @@ export class World {
     pump.addProgram(1);
     try {
       const deadlock = new Promise<never>((_, reject) => {
-        pump.onDeadlock = (): void => reject(new DeadlockError(this.nowNs, this.blocked()));
+        pump.onDeadlock = (): void => reject(new DeadlockError(this.nowNs, this.blocked(), this.warnings()));
       });
       return await Promise.race([Promise.resolve(program.enter === null ? main() : program.enter(main)), deadlock]);
     } finally {

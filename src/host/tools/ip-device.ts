@@ -3,6 +3,7 @@ import {
   ARPHRD_LOOPBACK, IFF_ALLMULTI, IFF_BROADCAST, IFF_LOOPBACK, IFF_MULTICAST, IFF_NOARP, IFF_POINTOPOINT, IFF_PROMISC, IFF_UP,
   type NetDevice,
 } from '../../dev/net-device.ts';
+import { vethEnd } from '../../dev/veth.ts';
 import { vlanDev } from '../../dev/vlan.ts';
 import { RT_SCOPE_HOST, RT_SCOPE_LINK } from '../../ip/fib.ts';
 
@@ -25,8 +26,10 @@ export function linkState(dev: NetDevice): string {
   return dev.type === ARPHRD_LOOPBACK ? 'UNKNOWN' : 'UP';
 }
 
-/** The name behind the @: the device that this one is on; null when there is none. */
+/** The name behind the @: the device that this one is on, or the other end of a pair (`if3`: on another host); null when there is none. */
 export function lowerDevice(dev: NetDevice): string | null {
+  const peer = vethEnd(dev)?.peer ?? null;
+  if (peer !== null) return peer.net === dev.net ? peer.name : `if${String(peer.ifindex)}`;
   return vlanDev(dev)?.real.name ?? null;
 }
 

@@ -2,11 +2,13 @@
  * `ip link add` and `ip link del`: devices that exist by word of mouth.
  *
  *     ip link add link eth0 name eth0.10 type vlan id 10 [protocol 802.1Q] [egress-qos-map FROM:TO …]
+ *     ip link add veth0 type veth peer name veth1      a pair; both ends on this host (between hosts: world.veth)
  *     ip link del eth0.10
  */
 import { EEXIST } from '../../lib/errno.ts';
 import { NetDevice } from '../../dev/net-device.ts';
 import { devGetByName } from '../../dev/registry.ts';
+import { vethEnd, vethPair, vethUnregister } from '../../dev/veth.ts';
 import { vlanDev, vlanRegister, vlanUnregister } from '../../dev/vlan.ts';
 import { VLAN_VID_MAX } from '../../wire/vlan.ts';
 import { ToolError, unknownWord, type ToolHost } from './command.ts';
@@ -32,14 +34,20 @@ function add(host: ToolHost, words: readonly string[]): void {
   let link: string | null = null;
   const rest = [...words];
   for (let word = rest.shift(); word !== 'type'; word = rest.shift()) {
-    if (word === undefined) throw new ToolError(`${TOOL}: 'type' is missing; expected: ip link add link DEV name NAME type vlan id VID`);
+    if (word === undefined) {
+      throw new ToolError(`${TOOL}: 'type' is missing; expected: ip link add link DEV name NAME type vlan id VID, or … type veth`);
+    }
     if (word === 'link') link = need(rest, word);
     else if (word === 'name' || word === 'dev') name = need(rest, word);
     else if (name === null) name = word;
-    else throw unknownWord(TOOL, word, "'link DEV', 'name NAME' or 'type vlan'");
+    else throw unknownWord(TOOL, word, "'link DEV', 'name NAME', 'type vlan' or 'type veth'");
   }
   const kind = need(rest, 'type');
-  if (kind !== 'vlan') throw unknownWord(TOOL, kind, 'a type: vlan');
+  if (kind === 'veth') {
+    addVeth(host, name ?? 'veth0', rest);
+    return;
+  }
+  if (kind !== 'vlan') throw unknownWord(TOOL, kind, 'a type: vlan or veth (a bridge stands between hosts: world.switch)');
   const { vid, qos } = vlanWords(rest);
   if (link === null) throw new ToolError(`${TOOL}: a VLAN is on a device; expected 'link DEV' before 'type vlan'`);
   const dev = vlanRegister(device(host, link), name ?? `${link}.${String(vid)}`, vid);
@@ -49,6 +57,18 @@ function add(host: ToolHost, words: readonly string[]): void {
   }
   if (dev === -EEXIST) throw new ToolError(`${TOOL}: RTNETLINK answers: File exists (${name ?? ''}, or VLAN ${String(vid)} on ${link})`);
   throw new ToolError(`${TOOL}: RTNETLINK answers: Invalid argument (${link} is no Ethernet card)`);
+}
+
+function addVeth(host: ToolHost, name: string, words: string[]): void {
+  let peer = name === 'veth1' ? 'veth0' : 'veth1';
+  for (let word = words.shift(); word !== undefined; word = words.shift()) {
+    if (word !== 'peer') throw unknownWord(TOOL, word, "'peer name NAME'");
+    if (words[0] === 'name') words.shift();
+    peer = need(words, 'peer name');
+    if (words[0] === 'netns') throw new ToolError(`${TOOL}: 'netns' is not understood; a name space is a host here → world.veth(a, b)`);
+  }
+  if (typeof vethPair(host.net, name, host.net, peer) !== 'number') return;
+  throw new ToolError(`${TOOL}: RTNETLINK answers: File exists (${name}, ${peer})`);
 }
 
 function vlanWords(words: string[]): { vid: number; qos: [number, number][] } {
@@ -79,7 +99,11 @@ function del(host: ToolHost, words: readonly string[]): void {
   if (name === undefined) throw new ToolError(`${TOOL}: 'del' wants the name of a device`);
   if (more.length > 0) throw unknownWord(TOOL, more[0]!, 'nothing more');
   const dev = device(host, name);
-  if (vlanDev(dev) === null) throw new ToolError(`${TOOL}: RTNETLINK answers: Operation not supported (${name} is no VLAN)`);
+  if (vethEnd(dev) !== null) {
+    vethUnregister(dev);
+    return;
+  }
+  if (vlanDev(dev) === null) throw new ToolError(`${TOOL}: RTNETLINK answers: Operation not supported (${name} is no VLAN and no veth)`);
   vlanUnregister(dev);
 }
 

@@ -404,3 +404,21 @@ test('behind plain MASQUERADE a SYN that comes too early is refused by the gatew
     });
   }
 });
+
+test('of IPv6 there is MASQUERADE, by host.nat too; the behaviours of RFC 4787 are refused with the reason', async () => {
+  const world = new World({ seed: 5, costs: 'zero' });
+  const [inside, gate, outside] = [world.host('inside'), world.host('gate'), world.host('outside')];
+  world.cable(inside, gate);
+  world.cable(gate, outside);
+  inside.route('::/0', { via: gate.interfaces[0]!.ip6! });
+  assert.throws(() => gate.nat({ outside: 'eth1', family: 6, mapping: 'endpoint-independent' }), /of IPv6 there is MASQUERADE/);
+  assert.throws(() => gate.nat({ outside: 'eth1', family: 5 as never }), /^TypeError: family: 5 is not understood; expected 4 or 6/);
+  const handle = gate.nat({ outside: 'eth1', family: 6 });
+  using wire = outside.tcpdump({ names: false, filter: 'icmp6' });
+  const ping = await world.run(() => inside.ping(outside.ip6, { count: 1 }));
+  assert.equal(ping.received, 1, 'outside has no way back to inside, only to the gate');
+  assert.match(wire.toString(), new RegExp(`IP6 ${gate.interfaces[1]!.ip6!} > ${outside.ip6}: ICMP6, echo request`));
+  assert.match(handle.mappings()[0]!.inside, /^\[fd00:/);
+  handle.remove();
+  world.stop();
+});

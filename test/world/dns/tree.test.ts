@@ -142,3 +142,27 @@ test('the same seed asks at the same nanosecond with the same bytes, whatever is
   assert.equal(await once(5), await once(5));
   assert.notEqual(await once(5), await once(6));
 });
+
+test('a recursive server walks a tree whose servers, and whose own host, speak IPv6 only', async () => {
+  const world = new World({ seed: 6, costs: 'zero' });
+  const [pc, isp, root, tld, auth] = ['pc', 'isp', 'root', 'tld', 'auth'].map((name) => world.host(name)) as [Host, Host, Host, Host, Host];
+  const sw = world.switch('sw');
+  for (const host of [pc, isp, root, tld, auth]) {
+    world.cable(host, sw, { delay: '1ms' });
+    host.sh('ip -4 addr flush dev eth0');
+    assert.equal(host.interfaces[0]!.ip, null);
+  }
+  const tree = world.dns({
+    '.': { on: root }, 'org.': { on: tld }, 'example.org.': { on: auth, records: { www: ['10.7.0.1', '2001:db8::80'] } },
+  }, isp);
+  pc.resolvConf(`nameserver ${isp.ip6}`);
+  await world.run(async () => {
+    const found = await pc.kernel.resolver.getaddrinfo('www.example.org', 80);
+    assert.deepEqual(found.map((a) => a.address).sort(), ['10.7.0.1', '2001:db8::80']);
+    assert.deepEqual(untimed(tree).filter((line) => line.endsWith('AAAA')), ['isp', '.', 'org', 'example.org'].map((zone) =>
+      `${zone} udp www.example.org AAAA`));
+  });
+  assert.ok(auth.kernel.nstat().Udp6InDatagrams > 0 && auth.kernel.nstat().UdpInDatagrams === 0);
+  tree.close();
+  world.stop();
+});
