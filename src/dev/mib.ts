@@ -32,7 +32,7 @@ const names = [
   'Udp6InDatagrams', 'Udp6NoPorts', 'Udp6InErrors', 'Udp6OutDatagrams', 'Udp6RcvbufErrors', 'Udp6SndbufErrors',
   'Udp6InCsumErrors', 'Udp6IgnoredMulti', 'Udp6MemErrors',
   'TcpExtSyncookiesSent', 'TcpExtSyncookiesRecv', 'TcpExtSyncookiesFailed', 'TcpExtEmbryonicRsts', 'TcpExtPruneCalled',
-  'TcpExtRcvPruned', 'TcpExtOfoPruned', 'TcpExtOutOfWindowIcmps', 'TcpExtTW', 'TcpExtTWRecycled', 'TcpExtPAWSActive',
+  'TcpExtRcvPruned', 'TcpExtOfoPruned', 'TcpExtOutOfWindowIcmps', 'TcpExtTW', 'TcpExtTWRecycled', 'TcpExtTWKilled', 'TcpExtPAWSActive',
   'TcpExtPAWSEstab', 'TcpExtPAWSOldAck', 'TcpExtDelayedACKs', 'TcpExtDelayedACKLost', 'TcpExtListenOverflows',
   'TcpExtListenDrops', 'TcpExtTCPHPHits', 'TcpExtTCPPureAcks', 'TcpExtTCPHPAcks', 'TcpExtTCPRenoRecovery', 'TcpExtTCPSackRecovery',
   'TcpExtTCPSACKReneging', 'TcpExtTCPSACKReorder', 'TcpExtTCPRenoReorder', 'TcpExtTCPTSReorder', 'TcpExtTCPFullUndo',

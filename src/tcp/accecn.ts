@@ -163,6 +163,12 @@ export function accEcnAce(ae: AccEcn): number {
 /** The same of a half-open connection, which has counted nothing yet. */
 export const ACCECN_ACE_FIRST: number = CEP_INIT << ACE_SHIFT;
 
+/** Header prediction may begin (Linux: tcp_fast_path_on). */
+export function tcpFastPathOn(tp: TcpSock): void {
+  if (tp.accEcn === null) tp.predFlags = TCP_FLAG_ACK;
+  else accEcnPredFlags(tp);
+}
+
 /** Header prediction expects the count as it was last. */
 export function accEcnPredFlags(tp: TcpSock): void {
   tp.predFlags = TCP_FLAG_ACK | (((tp.deliveredCe + CEP_INIT) & ACE_MASK) << ACE_SHIFT);

@@ -25,7 +25,7 @@ import {
   FLAG_UPDATE_TS_RECENT,
   FLAG_WIN_UPDATE, REXMIT_LOST, REXMIT_NEW, REXMIT_NONE,
 } from './flags.ts';
-import { tcpAccEcnProcess } from './accecn.ts';
+import { tcpAccEcnProcess, tcpFastPathOn } from './accecn.ts';
 import { tcpEcnAccEcn, tcpEcnRfc3168 } from './ecn.ts';
 import { tcpHighestSackSeq, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd } from './flight.ts';
 import { tcpSendChallengeAck, tcpStoreTsRecent } from './input.ts';
@@ -160,6 +160,7 @@ function tcpAckUpdateWindow(tp: TcpSock, skb: SkBuff, ack: number): number {
     tp.sndWl1 = skb.seq;
     if (tp.sndWnd !== nwin) {
       tp.sndWnd = nwin;
+      if (tp.predFlags === 0) tcpFastPathOn(tp);
       if (tp.writeQueue.head !== null) tcpSlowStartAfterIdleCheck(tp);
       if (nwin > tp.maxWindow) {
         tp.maxWindow = nwin;

@@ -373,11 +373,10 @@ function tcpResetState(tp: TcpSock): void {
 /** Estimates, counters and the congestion window begin anew. */
 function tcpResetNumbers(tp: TcpSock): void {
   tp.srttUs = 0;
-  tp.mdevUs = 0;
+  tp.mdevUs = TCP_TIMEOUT_INIT_US;
   tp.mdevMaxUs = 0;
   tp.rttvarUs = 0;
   tp.rtoUs = TCP_TIMEOUT_INIT_US;
-  tp.minRttUs = MIN_RTT_NONE;
   tp.backoff = 0;
   tp.retransmits = 0;
   tp.totalRto = 0;
@@ -400,7 +399,6 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.frto = false;
   tp.sackReneg = false;
   tp.windowClamp = 0;
-  tp.rcvWnd = 0;
   tp.rcvWup = tp.rcvNxt;
   tp.urgData = 0;
   tp.delivered = 0;

@@ -24,7 +24,7 @@ import { get8 } from '../lib/bytes.ts';
 import { TCP_FLAG_FIN, TCP_FLAG_SYN, TCP_FLAG_URG, thHlen, thUrgPtr } from '../wire/tcp.ts';
 import { tcpSetState } from './close.ts';
 import { tcpEnterQuickackMode, tcpEventDataRecv, tcpScheduleAck, TCP_MAX_QUICKACKS } from './delack.ts';
-import { tcpAccEcnSpuriousRetrans } from './accecn.ts';
+import { tcpAccEcnSpuriousRetrans, tcpFastPathOn } from './accecn.ts';
 import { tcpEcnAcceptCwr } from './ecn.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpForcedMemSchedule } from './memory.ts';
@@ -142,6 +142,7 @@ function queueAndOut(tp: TcpSock, skb: SkBuff): void {
     if (tp.ofoQueue.head === null) tp.ackPending |= ICSK_ACK_NOW;
   }
   if (tp.numSacks > 0) tcpSackRemove(tp);
+  if (tp.predFlags === 0) tcpFastPathOn(tp);
   if (!tp.dead) tcpDataReady(tp);
 }
 

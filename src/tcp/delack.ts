@@ -197,7 +197,7 @@ export function tcpSendDelayedAck(tp: TcpSock): void {
   let expires = tickExpiry(tp, usecsToTicks(ato));
   if ((tp.ackPending & ICSK_ACK_TIMER) !== 0) {
     const due = tp.delackTimer.expires;
-    if (usUntil(tp, due) <= ato / 4) {
+    if (ato === 0 || usUntil(tp, due) <= ato / 4) {
       tcpSendAck(tp); // it would fire any moment
       return;
     }

@@ -34,7 +34,7 @@ import { tcpEcnReceivedCounters, tcpEcnThirdAckFlags } from './ecn.ts';
 import { FLAG_DATA, FLAG_SLOWPATH, FLAG_TS_PROGRESS, FLAG_UPDATE_TS_RECENT } from './flags.ts';
 import { tcpReceiveWindow } from './flight.ts';
 import { tcpForwardAlloc, tcpRmemSchedule } from './memory.ts';
-import { oowRateLimited, oowThrottled } from './oow.ts';
+import { challengeAllowed, oowRateLimited } from './oow.ts';
 import { tcpSendAck } from './output.ts';
 import { tcpCanIngest } from './rcvmem.ts';
 import { clockSeconds, pawsCheck, TCP_PAWS_WINDOW } from './paws.ts';
@@ -328,22 +328,7 @@ function synChallenge(tp: TcpSock, skb: SkBuff, established: boolean): void {
 
 /** Tells the peer what we really have, at most twice a second per connection and so often per second and host (RFC 5961 §7). */
 export function tcpSendChallengeAck(tp: TcpSock, ecnFlags: number = 0): void {
-  const { tcp, net } = tp;
-  if (oowThrottled(tcp, tp, Mib.TcpExtTCPACKSkippedChallenge)) return;
-  const limit = tcp.sysctl.tcpChallengeAckLimit;
-  if (limit !== 0x7fffffff) {
-    const second = clockSeconds(net);
-    if (second !== tcp.challengeSecond) {
-      // A limit with chance in it: else its being used up would tell an outsider that somebody else is talking.
-      const half = (limit + 1) >> 1;
-      tcp.challengeSecond = second;
-      tcp.challengeCount = half + net.random.below(limit);
-    }
-    if (tcp.challengeCount === 0) return;
-    tcp.challengeCount--;
-  }
-  net.inc(Mib.TcpExtTCPChallengeACK);
-  tcpSendAck(tp, ecnFlags);
+  if (challengeAllowed(tp.tcp, tp)) tcpSendAck(tp, ecnFlags);
 }
 
 /** Second: an acceptable RST. Takes the skb. */

@@ -26,7 +26,7 @@ import { skbEcn, tcpEcnOpenreqChild } from './ecn.ts';
 import { tcpFastopenRemove } from './fastopen.ts';
 import { tcpResetSock } from './input.ts';
 import { acceptQueueAdd } from './listen.ts';
-import { oowRateLimited } from './oow.ts';
+import { challengeAllowed, oowRateLimited } from './oow.ts';
 import { tcpAoInherit } from './ao.ts';
 import { tcpAuthLen } from './auth.ts';
 import { tcpMd5Inherit } from './md5.ts';
@@ -91,6 +91,12 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
   if (opt.sawTstamp && ((req.rcvNxt - skb.seq) | 0) >= 0) req.tsRecent = opt.tsval;
   // A SYN in front of the window is cut off.
   if (skb.seq === req.rcvIsn) flags &= ~TCP_FLAG_SYN;
+  // Second: RFC 5961 §3.2 holds before the connection is there, too: only the exact number resets.
+  if ((flags & TCP_FLAG_RST) !== 0 && skb.seq !== req.rcvNxt) {
+    if (challengeAllowed(tcp, req)) tcpReqSendAck(tp, req, skb);
+    tcp.dropReason = Drop.TcpReset;
+    return null;
+  }
   // Second and fourth: RST and SYN end it.
   if ((flags & (TCP_FLAG_RST | TCP_FLAG_SYN)) !== 0) {
     embryonicReset(tp, skb, req, (flags & TCP_FLAG_RST) !== 0, fastopen);

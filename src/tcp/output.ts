@@ -167,18 +167,21 @@ function dataOptionsSize(tp: TcpSock, sacks: number): number {
   return sacks === 0 ? size : size + 4 + 8 * sacks;
 }
 
-/** Sets the host's `txOpt` for a SYN (or the SYN-ACK of a simultaneous open, which answers what was offered). */
+/**
+ * Sets the host's `txOpt` for a SYN, or the SYN-ACK of a simultaneous open. Differs: RFC 7323 §2.2 and §3.2 want an answer to hold what was
+ * offered only; like Linux's, this one repeats the SYN, which offered all the same.
+ */
 function synOptions(tp: TcpSock, flags: number, signature: number): number {
   const { sysctl, txOpt } = tp.tcp;
   const synack = (flags & TCP_FLAG_ACK) !== 0;
   tcpOptionsReset(txOpt);
   txOpt.mss = tp.advmss;
   // Beside a signature of RFC 2385 there is no room for timestamps in a SYN.
-  txOpt.tstamp = synack ? tp.tstampOk : sysctl.tcpTimestamps !== 0 && tp.md5Key === null;
+  txOpt.tstamp = sysctl.tcpTimestamps !== 0 && tp.md5Key === null;
   txOpt.tsval = (tcpTimeStampTs(tp) + tp.tsoffset) | 0;
   txOpt.tsecr = tp.tsRecent;
-  if (synack ? tp.wscaleOk : sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
-  txOpt.sackPerm = synack ? tp.sackOk : sysctl.tcpSack !== 0;
+  if (sysctl.tcpWindowScaling !== 0) txOpt.wscale = tp.rcvWscale;
+  txOpt.sackPerm = sysctl.tcpSack !== 0;
   if (synack && tcpEcnAccEcn(tp) && tp.retransmits < 2 && sysctl.tcpEcnOption !== 0) tcpAccEcnSynackFit(txOpt, signature);
   if (!synack && tp.fastopen !== null) fastopenOption(tp.fastopen, txOpt, signature);
   return tcpOptionsSize(txOpt);

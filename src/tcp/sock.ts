@@ -279,7 +279,7 @@ export class TcpSock extends InetSock implements EhashEntry {
   ecnFlags = 0;
   /** What Accurate ECN counts, when our SYN has asked for it or it is agreed on. */
   accEcn: AccEcn | null = null;
-  /** The flags of a segment that header prediction takes: ACK, and with Accurate ECN the count of marks as it was last. */
+  /** The flags of a segment that header prediction takes: ACK, and with Accurate ECN the count of marks as it was last; 0: none. */
   predFlags: number = TCP_FLAG_ACK;
 
   // ---- timers: objects in the socket, re-armed

@@ -287,6 +287,8 @@ function tcpFinishConnect(tp: TcpSock): void {
   tcpSetState(tp, TCP_ESTABLISHED);
   tp.lrcvtimeUs = tp.net.nowUs;
   tcpInitTransfer(tp);
+  // The window of the SYN-ACK was not scaled: header prediction begins with the first that is.
+  if (tp.sndWscale !== 0) tp.predFlags = 0;
   tp.lsndtimeUs = tp.net.nowUs;
   if (tp.keepopen) tcpResetKeepaliveTimer(tp, keepaliveTimeMs(tp));
 }

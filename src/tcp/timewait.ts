@@ -37,6 +37,8 @@ export const TwVerdict = {
 } as const;
 export type TwVerdict = (typeof TwVerdict)[keyof typeof TwVerdict];
 
+/** Waits up to this long are short ones. */
+const TW_KILLED_MS = 4000;
 /** The small FIN_WAIT2 waits for so many RTOs at least: the first transmission of a FIN and two more. */
 const FIN_WAIT2_RTOS = 3.5;
 
@@ -56,6 +58,8 @@ export function tcpTimeWait(tp: TcpSock, state: number, timeoMs: number): void {
     if (tp.bindBucket !== null) portsInherit(tcp.ports, tp, tw);
     tcpUnhash(tp);
     tcp.established.insert(tw);
+    // A short wait counts as killed before its time, when it begins, as every wait does.
+    tcp.net.inc(ms <= TW_KILLED_MS ? Mib.TcpExtTWKilled : Mib.TcpExtTW);
     twReschedule(tw, ms);
   } else {
     tcp.net.inc(Mib.TcpExtTCPTimeWaitOverflow);
@@ -100,7 +104,6 @@ function twReschedule(tw: TimewaitSock, ms: number): void {
 }
 
 function twExpired(tw: TimewaitSock): void {
-  tw.tcp.net.inc(Mib.TcpExtTW);
   twKill(tw);
 }
 

@@ -60,11 +60,19 @@ function sentDifference(c: Case, want: Transcript, got: Transcript): string {
 
 function packetDifference(c: Case, t: Transcript, w: Sent, g: Sent): string {
   const [a, b] = [withoutTs(w.text), withoutTs(g.text)];
-  if (a.text !== b.text) return 'another packet';
+  if (a.text !== b.text) return `another packet: ${fieldsThatDiffer(a.text, b.text)}`;
   const anchor = anchorOf(c, t, Math.min(w.atUs, g.atUs));
   const late = w.atUs - g.atUs;
   if (late < -EARLY_US || late > LATE_US + LATE_SHARE * (g.atUs - anchor)) return `${(-late / 1000).toFixed(1)} ms late`;
   return a.text.includes('TS val') && Math.abs(a.ts - b.ts - late / 1000) > TIMESTAMP_SLACK_MS + 1 ? 'another timestamp' : '';
+}
+
+/** `flags, ack`: for a list of kinds of differences. */
+function fieldsThatDiffer(a: string, b: string): string {
+  const form = /^(?<ip>[[(].*?[\])] )?(?<port>\d+ > \d+ )?(?<flags>\S+) (?<range>\S+)(?: ack (?<ack>\d+))?(?: win (?<win>\d+))?(?: urg (?<urg>\d+))?(?: (?<options><.*>))?$/;
+  const [x, y] = [form.exec(a)?.groups, form.exec(b)?.groups];
+  if (x === undefined || y === undefined) return 'all';
+  return Object.keys(x).filter((name) => x[name] !== y[name]).map((name) => (name === 'flags' ? `${x[name]} not ${y[name]}` : name)).join(', ');
 }
 
 /** When the last step before `atUs` was that is no wait. */

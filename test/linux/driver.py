@@ -185,6 +185,8 @@ class Run:
         at = self.now()
         try:
             value = getattr(self, 'call_' + name)(fd, *args)
+        except KeyError:
+            return [at, 'EBADF']
         except OSError as e:
             return [at, errno.errorcode.get(e.errno, str(e.errno))]
         return [at, value]

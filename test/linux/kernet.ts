@@ -86,6 +86,7 @@ class KernetRun {
     const { proc } = this.host.kernel;
     const fd = this.fds.get(slot) ?? -1;
     const [a = 0, b = 0, d = 0] = args as readonly number[];
+    if (fd < 0 && name !== 'socket' && name !== 'sysctl') return 'EBADF';
     switch (name) {
       case 'socket': return this.install(slot, sysSocket(proc, this.c.ip === 6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), 0);
       case 'bind': return sysBind(proc, fd, this.settings.sockAddr(this.settings.localIp, a));

@@ -27,6 +27,7 @@ function shorter(c: Case): Case[] {
   const found: Case[] = [];
   for (const size of [Math.ceil(n / 2), Math.ceil(n / 4), 2, 1]) {
     for (let at = 0; at + size <= n; at += Math.max(1, size >> 1)) {
+      if (c.steps.slice(at, at + size).some((step) => /^(socket|bind) /.test(step))) continue;
       found.push({ ...c, steps: [...c.steps.slice(0, at), ...c.steps.slice(at + size)] });
     }
   }

@@ -2,11 +2,12 @@
 import { Random } from '../../src/lib/random.ts';
 import type { Case } from './case.ts';
 import { receiveCase } from './receive.ts';
+import { statesCase } from './states.ts';
 
 export type Generator = (random: Random, name: string) => Case;
 
 export const SUITES: Readonly<Record<string, Generator>> = {
-  receive: receiveCase,
+  receive: receiveCase, states: statesCase,
 };
 
 /** `count` cases of a family; the same seed, the same cases. */

@@ -52,7 +52,8 @@ export class Flows {
     const flow = port - FIRST_PEER_PORT;
     const isn = peerIsn(this.c, flow);
     const known = this.isn.get(port) ?? 0;
-    const numbers = relativeTcp({ ...packet, options }, known, isn);
+    // The number of a reset that answers a segment without an ACK is 0, and belongs to nothing.
+    const numbers = relativeTcp({ ...packet, options }, packet.range!.seq === 0 ? 0 : known, isn);
     const ecn = packet.ip.tos === undefined || (packet.ip.tos & 3) === 0 ? {} : { tos: packet.ip.tos & 3 };
     const acked = (packet.flags & TCP_FLAG_ACK) !== 0;
     const ports = flow === 0 ? { sport: undefined, dport: undefined } : { sport: 1, dport: flow };
