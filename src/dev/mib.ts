@@ -33,7 +33,7 @@ const names = [
   'Udp6InCsumErrors', 'Udp6IgnoredMulti', 'Udp6MemErrors',
   'TcpExtSyncookiesSent', 'TcpExtSyncookiesRecv', 'TcpExtSyncookiesFailed', 'TcpExtEmbryonicRsts', 'TcpExtPruneCalled',
   'TcpExtRcvPruned', 'TcpExtOfoPruned', 'TcpExtOutOfWindowIcmps', 'TcpExtTW', 'TcpExtTWRecycled', 'TcpExtTWKilled', 'TcpExtPAWSActive',
-  'TcpExtPAWSEstab', 'TcpExtPAWSOldAck', 'TcpExtDelayedACKs', 'TcpExtDelayedACKLost', 'TcpExtListenOverflows',
+  'TcpExtPAWSEstab', 'TcpExtPAWSOldAck', 'TcpExtPAWSTimewait', 'TcpExtDelayedACKs', 'TcpExtDelayedACKLost', 'TcpExtListenOverflows',
   'TcpExtListenDrops', 'TcpExtTCPHPHits', 'TcpExtTCPPureAcks', 'TcpExtTCPHPAcks', 'TcpExtTCPRenoRecovery', 'TcpExtTCPSackRecovery',
   'TcpExtTCPSACKReneging', 'TcpExtTCPSACKReorder', 'TcpExtTCPRenoReorder', 'TcpExtTCPTSReorder', 'TcpExtTCPFullUndo',
   'TcpExtTCPPartialUndo', 'TcpExtTCPDSACKUndo', 'TcpExtTCPLossUndo', 'TcpExtTCPLostRetransmit', 'TcpExtTCPRenoFailures',

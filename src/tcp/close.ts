@@ -30,7 +30,6 @@ import { tcpListenStop } from './listen.ts';
 import { tcpMemDestroy, tcpMemReclaim, tcpOutOfMemory } from './memory.ts';
 import { TCP_MIN_MSS } from './mss.ts';
 import { tcpSendActiveReset, tcpSendFin } from './output.ts';
-import { MIN_RTT_NONE } from './rtt.ts';
 import { tcpWriteQueuePurge } from './segment.ts';
 import { TCP_CA_Open, TCP_INFINITE_SSTHRESH, type TcpSock } from './sock.ts';
 import { SS_CONNECTED, SS_CONNECTING, SS_DISCONNECTING, SS_UNCONNECTED } from './sock-state.ts';
@@ -378,7 +377,6 @@ function tcpResetNumbers(tp: TcpSock): void {
   tp.rttvarUs = 0;
   tp.rtoUs = TCP_TIMEOUT_INIT_US;
   tp.backoff = 0;
-  tp.retransmits = 0;
   tp.totalRto = 0;
   tp.totalRtoRecoveries = 0;
   tp.totalRtoTimeMs = 0;

@@ -23,7 +23,7 @@ import { tcpSetupCaps } from './dst.ts';
 import { tcpFastopenDeferConnect } from './fastopen-active.ts';
 import { tcpConnectDeferred } from './fastopen-sock.ts';
 import { secureTcpSeq, secureTcpTsOffset } from './isn.ts';
-import { TCP_MSS_DEFAULT } from './mss.ts';
+import { TCP_MSS_DEFAULT, TCP_MSS_DEFAULT6 } from './mss.ts';
 import { tcpSendSyn } from './output.ts';
 import type { TcpProto } from './proto.ts';
 import type { TcpSock } from './sock.ts';
@@ -161,7 +161,7 @@ export function tcpForgetPeer(tp: TcpSock): void {
 
 /** Addresses, port of the peer and way are known: finds a local port and sends the SYN. On failure the socket is in CLOSE. */
 export function tcpConnectStart(tp: TcpSock, dst: Dst): number {
-  tp.mssClamp = TCP_MSS_DEFAULT;
+  tp.mssClamp = tp.af === tp.tcp.v4 ? TCP_MSS_DEFAULT : TCP_MSS_DEFAULT6;
   tcpSetState(tp, TCP_SYN_SENT);
   let err = hashConnect(tp);
   if (err === 0) err = sendFirst(tp, dst);

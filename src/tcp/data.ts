@@ -168,9 +168,9 @@ export function tcpQueueRcv(tp: TcpSock, skb: SkBuff): boolean {
  */
 export function tcpTryCoalesce(tp: TcpSock, to: SkBuff, from: SkBuff): boolean {
   if (from.seq !== to.endSeq || ((to.tcpFlags | from.tcpFlags) & TCP_FLAG_SYN) !== 0) return false;
-  if (from.len > 0 && from.len <= to.tailroom) {
+  if (from.len <= to.tailroom) {
     to.tailroom -= from.len;
-    appendCopy(from, to);
+    if (from.len > 0) appendCopy(from, to); // a FIN may have nothing
   } else {
     // Bytes in a head stay in it; those in pages change hands.
     if (from.headLen > 0 || to.nrFrags + from.nrFrags > MAX_SKB_FRAGS) return false;

@@ -77,7 +77,9 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
     return null;
   }
   // RFC 9293 §3.10.7.4, fifth, SYN-RECEIVED: an unacceptable ACK is answered with a reset, before anything else is looked at.
-  if ((flags & TCP_FLAG_ACK) !== 0 && !fastopen && skb.ackSeq !== ((req.sntIsn + 1) | 0)) return tp;
+  // Differs: Linux takes a reset by its sequence number alone, whatever it acknowledges.
+  const acks = (flags & (TCP_FLAG_ACK | TCP_FLAG_RST)) === TCP_FLAG_ACK;
+  if (acks && !fastopen && skb.ackSeq !== ((req.sntIsn + 1) | 0)) return tp;
   // First: is it in the window?
   if (paws || tsecrBad || !tcpInWindow(skb.seq, skb.endSeq, req.rcvNxt, (req.rcvNxt + synackWindow(req)) | 0)) {
     if ((flags & TCP_FLAG_RST) === 0 && !oowRateLimited(tcp, req, skb, Mib.TcpExtTCPACKSkippedSynRecv)) {
@@ -88,7 +90,6 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
     else if (tsecrBad) net.inc(Mib.TcpExtTSEcrRejected);
     return null;
   }
-  if (opt.sawTstamp && ((req.rcvNxt - skb.seq) | 0) >= 0) req.tsRecent = opt.tsval;
   // A SYN in front of the window is cut off.
   if (skb.seq === req.rcvIsn) flags &= ~TCP_FLAG_SYN;
   // Second: RFC 5961 §3.2 holds before the connection is there, too: only the exact number resets.
@@ -112,6 +113,7 @@ export function tcpCheckReq(tp: TcpSock, skb: SkBuff, req: RequestSock, fastopen
     net.inc(Mib.TcpExtTCPDeferAcceptDrop);
     return null;
   }
+  if (opt.sawTstamp && ((req.rcvNxt - skb.seq) | 0) >= 0) req.tsRecent = opt.tsval;
   return reqToChild(tp, skb, req);
 }
 
@@ -229,7 +231,6 @@ function tcpCreateOpenreqChild(tp: TcpSock, req: RequestSock, skb: SkBuff): TcpS
   child.totalRetrans = req.numRetrans;
   child.segsIn = 1; // the SYN, once, however often it came
   child.tsoffset = req.tsOff;
-  child.lastOowAckMs = req.lastOowAckMs;
   child.sackOk = req.sackOk;
   child.tstampOk = req.tstampOk;
   child.wscaleOk = req.wscaleOk;

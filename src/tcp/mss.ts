@@ -14,6 +14,8 @@ import type { TcpSock } from './sock.ts';
 
 /** RFC 9293 §3.7.1: the MSS of a peer that does not say, and the least that we reckon with. */
 export const TCP_MSS_DEFAULT = 536;
+/** Over IPv6: every way takes 1280 bytes (RFC 9293 §3.7.1). */
+export const TCP_MSS_DEFAULT6 = 1220;
 export const TCP_MIN_MSS = 88;
 /** Bytes for options. */
 const OPTION_SPACE = 40;

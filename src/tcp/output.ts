@@ -168,8 +168,8 @@ function dataOptionsSize(tp: TcpSock, sacks: number): number {
 }
 
 /**
- * Sets the host's `txOpt` for a SYN, or the SYN-ACK of a simultaneous open. Differs: RFC 7323 §2.2 and §3.2 want an answer to hold what was
- * offered only; like Linux's, this one repeats the SYN, which offered all the same.
+ * Sets the host's `txOpt` for a SYN, or the SYN-ACK of a simultaneous open. Differs: RFC 7323 §2.2 and §3.2 want an answer to hold what
+ * was offered only; like Linux's, this one repeats the SYN, which offered all the same.
  */
 function synOptions(tp: TcpSock, flags: number, signature: number): number {
   const { sysctl, txOpt } = tp.tcp;

@@ -79,12 +79,12 @@ export function tcpSendmsg(tp: TcpSock, msg: MsgHdr): number {
 
 /** 0, or why nothing can be written now. */
 function mayWrite(tp: TcpSock): number {
-  if (tp.state === TCP_ESTABLISHED || tp.state === TCP_CLOSE_WAIT) {
+  // The child of a Fast Open may answer at once.
+  const open = tp.state === TCP_ESTABLISHED || tp.state === TCP_CLOSE_WAIT || (tp.state === TCP_SYN_RECV && tcpFastopenRsk(tp) !== null);
+  if (open) {
     if (tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) return 0;
-  } else if ((tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) && tp.err === 0 && (tp.shutdown & SEND_SHUTDOWN) === 0) {
-    // The child of a Fast Open may answer at once.
-    if (tp.state === TCP_SYN_RECV && tcpFastopenRsk(tp) !== null) return 0;
-    return -EAGAIN; // the handshake is not over
+  } else if ((tp.state === TCP_SYN_SENT || tp.state === TCP_SYN_RECV) && tp.err === 0) {
+    return -EAGAIN; // the handshake is not over, whatever comes after it
   }
   const err = tp.sockError();
   return err !== 0 ? err : -EPIPE;

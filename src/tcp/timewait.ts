@@ -163,7 +163,7 @@ function outOfWindow(tw: TimewaitSock, skb: SkBuff, paws: boolean): TwVerdict {
     const newer = rxOpt.sawTstamp && ((tw.tsRecent - rxOpt.tsval) | 0) < 0;
     if (((tw.rcvNxt - skb.seq) | 0) < 0 || newer) return TwVerdict.Syn;
   }
-  if (paws) net.inc(Mib.TcpExtPAWSEstab);
+  if (paws) net.inc(Mib.TcpExtPAWSTimewait);
   if ((flags & TCP_FLAG_RST) !== 0) return TwVerdict.Success;
   // A SYN without ACK may be a good one with an unlucky number: it does not prolong the wait.
   if (paws || (flags & TCP_FLAG_ACK) !== 0) twReschedule(tw, TCP_TIMEWAIT_LEN_MS);

@@ -20,7 +20,7 @@ lab('RFC 9293 §3.6: we close first and pass through FIN_WAIT1, FIN_WAIT2 and TI
     > . 2:2(0) ack 2
   `;
   assert.ok(t.inTimeWait(c));
-  t.counters({});
+  t.counters({ TcpExtTW: 1 });
 });
 
 lab('TIME_WAIT lasts sixty seconds and acknowledges a FIN that comes again', (t) => {
@@ -162,7 +162,7 @@ lab('Data for an orphan in FIN_WAIT2 draws a RST: nobody will read it', (t) => {
     < P. 1:101(100) ack 2
     > R 2:2(0)
   `;
-  t.counters({ TcpOutRsts: 1 });
+  t.counters({ TcpOutRsts: 1, TcpExtTW: 1 });
 });
 
 // ---- the peer closes first ------------------------------------------------------------------------------------------

@@ -13,6 +13,8 @@ const EARLY_US = 6_000;
 const LATE_US = 14_000;
 /** The wheel's slack, and a little more. */
 const LATE_SHARE = 0.15;
+/** A timer that was set before the last step. */
+const LEAST_GAP_US = 60_000;
 const TIMESTAMP_SLACK_MS = 2;
 
 /** Fields of `info` that measure time: microseconds of tolerance, beside an eighth. */
@@ -63,16 +65,20 @@ function packetDifference(c: Case, t: Transcript, w: Sent, g: Sent): string {
   if (a.text !== b.text) return `another packet: ${fieldsThatDiffer(a.text, b.text)}`;
   const anchor = anchorOf(c, t, Math.min(w.atUs, g.atUs));
   const late = w.atUs - g.atUs;
-  if (late < -EARLY_US || late > LATE_US + LATE_SHARE * (g.atUs - anchor)) return `${(-late / 1000).toFixed(1)} ms late`;
+  const allowed = LATE_US + LATE_SHARE * Math.max(LEAST_GAP_US, g.atUs - anchor);
+  if (late < -EARLY_US || late > allowed) return `${(-late / 1000).toFixed(1)} ms late`;
   return a.text.includes('TS val') && Math.abs(a.ts - b.ts - late / 1000) > TIMESTAMP_SLACK_MS + 1 ? 'another timestamp' : '';
 }
 
 /** `flags, ack`: for a list of kinds of differences. */
 function fieldsThatDiffer(a: string, b: string): string {
-  const form = /^(?<ip>[[(].*?[\])] )?(?<port>\d+ > \d+ )?(?<flags>\S+) (?<range>\S+)(?: ack (?<ack>\d+))?(?: win (?<win>\d+))?(?: urg (?<urg>\d+))?(?: (?<options><.*>))?$/;
+  const head = String.raw`^(?<ip>[[(].*?[\])] )?(?<port>\d+ > \d+ )?(?<flags>\S+) (?<range>\S+)`;
+  const rest = String.raw`(?: ack (?<ack>\d+))?(?: win (?<win>\d+))?(?: urg (?<urg>\d+))?(?: (?<options><.*>))?$`;
+  const form = new RegExp(head + rest);
   const [x, y] = [form.exec(a)?.groups, form.exec(b)?.groups];
   if (x === undefined || y === undefined) return 'all';
-  return Object.keys(x).filter((name) => x[name] !== y[name]).map((name) => (name === 'flags' ? `${x[name]} not ${y[name]}` : name)).join(', ');
+  const names = Object.keys(x).filter((name) => x[name] !== y[name]);
+  return names.map((name) => (name === 'flags' ? `${x[name]} not ${y[name]}` : name)).join(', ');
 }
 
 /** When the last step before `atUs` was that is no wait. */

@@ -85,7 +85,8 @@ class States {
   private call(): void {
     const { random, steps, peer } = this;
     const call = pick(random, [
-      'read 4 100', 'read 4 5000', 'shutdown 4 SHUT_WR', 'shutdown 4 SHUT_RD', 'shutdown 4 SHUT_RDWR', 'close 4', 'close 4', 'info 4', 'poll 4',
+      'read 4 100', 'read 4 5000', 'shutdown 4 SHUT_WR', 'shutdown 4 SHUT_RD', 'shutdown 4 SHUT_RDWR', 'close 4', 'close 4',
+      'info 4', 'poll 4',
       'get 4 SOL_SOCKET SO_ERROR', 'accept 3 4', 'close 3', 'connect 4', 'linger 4 1 0', 'ioctl 4 SIOCINQ', 'ioctl 4 SIOCOUTQ',
       'set 4 SOL_TCP TCP_LINGER2 1', 'set 4 SOL_TCP TCP_LINGER2 -1', 'disconnect 4', 'set 4 SOL_TCP TCP_USER_TIMEOUT 300',
     ]);
@@ -101,7 +102,8 @@ class States {
   private segment(): void {
     const { random, peer, steps } = this;
     const flags = pick(random, ['.', '.', 'P.', 'F.', 'R', 'R', 'R.', 'S', 'S', 'S.', '-', 'F', 'FP.', 'SF', 'SP.', 'SR', 'FR.', 'P']);
-    const seq = (peer.next + pick(random, [0, 0, 0, 0, -1, 1, -100, 100, 1000, 19999, 63000, 70000, -70000, -peer.next]) + 4294967296) % 4294967296;
+    const away = pick(random, [0, 0, 0, 0, -1, 1, -100, 100, 1000, 19999, 63000, 70000, -70000, -peer.next]);
+    const seq = (peer.next + away + 4294967296) % 4294967296;
     const len = pick(random, [0, 0, 0, 1, 100, 1000]);
     const acked = flags.includes('.');
     const ack = (peer.acked + pick(random, [0, 0, 0, 0, 0, 1, -1, 1000, -100, 100000, -100000]) + 4294967296) % 4294967296;
