@@ -152,10 +152,11 @@ function rfcSynRecv(b: Before, s: Segment): Outcome {
   // The SYN once more (§3.10.7.4, fourth, and RFC 1122 §4.2.2.20): our answer was lost.
   if ((s.flags === 'S' || s.flags === 'SF') && s.seq === 'old') return stay('synack');
   // Linux looks at the ACK before the window: "if the segment acknowledgment is not acceptable, form a reset segment".
-  if (has(s, '.') && ack !== b.sndNxt) return stay(has(s, 'R') ? '' : `rst ${ack >>> 0}`);
+  if (has(s, '.') && !has(s, 'R') && ack !== b.sndNxt) return stay(`rst ${ack >>> 0}`);
   const inWindow = seq === b.rcvNxt || (end > b.rcvNxt && seq < b.rcvNxt + b.rcvWnd) || (seq === b.rcvNxt + b.rcvWnd && end === seq);
   if (!inWindow) return stay(has(s, 'R') ? '' : 'ack');
-  if (has(s, 'R')) return { state: 'CLOSE', sends: '' };
+  // RFC 5961 §3.2, before the connection is there, too (Linux 6.18): exactly RCV.NXT, whatever is acknowledged; else a challenge.
+  if (has(s, 'R')) return seq === b.rcvNxt ? { state: 'CLOSE', sends: '' } : stay('ack');
   // A SYN in the window of a passive open: "return to LISTEN"; Linux resets the peer, too.
   if (has(s, 'S') && s.seq !== 'old') return { state: 'CLOSE', sends: has(s, '.') ? `rst ${ack >>> 0}` : `rst. ${end}` };
   if (!has(s, '.')) return stay('');
