@@ -149,6 +149,25 @@ export function ipv4IsUnicast(addr: number): boolean {
   return !ipv4IsZeronet(addr) && addr >>> 29 !== 7;
 }
 
+/**
+ * Reads an address as inet_aton(3) does: one to four numbers, decimal, octal (`0…`) or hexadecimal (`0x…`), of which the
+ * last fills what is left. `127.1` is 127.0.0.1. `null` for anything else.
+ */
+export function inetAton(text: string): number | null {
+  const parts = text.split('.');
+  if (parts.length > 4) return null;
+  const numbers: number[] = [];
+  for (const part of parts) {
+    if (!/^(0x[0-9a-f]{1,8}|0[0-7]{0,11}|[1-9]\d{0,9})$/i.test(part)) return null;
+    numbers.push(/^0[0-7]/.test(part) ? Number.parseInt(part, 8) : Number(part));
+  }
+  const last = numbers.pop()!;
+  if (last >= 2 ** (8 * (4 - numbers.length)) || numbers.some((n) => n > 255)) return null;
+  let addr = last;
+  for (const [i, n] of numbers.entries()) addr += n * 2 ** (8 * (3 - i));
+  return addr | 0;
+}
+
 // ---- MAC ----
 
 /** Reads `02:00:00:00:00:01` (or with `-`), two hex digits a byte. `null` for anything else. */

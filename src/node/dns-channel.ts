@@ -11,7 +11,7 @@ import { fromFiles } from '../host/dns/addrinfo.ts';
 import { NameError, queryError, type DnsCode } from '../host/dns/errors.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
 import type { DnsRecord } from '../host/dns/message.ts';
-import { canonicalName, nameProblem, reverseName } from '../host/dns/names.ts';
+import { canonicalName, nameProblem, reverseName, ROOT } from '../host/dns/names.ts';
 import { ResolvConf } from '../host/dns/resolv-conf.ts';
 import { aresPatience, type Lookup, type Patience, type Settings } from '../host/dns/stub.ts';
 import { asciiName } from './dns-checks.ts';
@@ -34,6 +34,9 @@ interface Answered {
   readonly code: DnsCode | null;
   readonly records: readonly DnsRecord[];
 }
+
+/** The characters that c-ares asks for. */
+const HOST_NAME = /^[a-z0-9._/*-]*$/i;
 
 export class Channel {
   private readonly resolverOf: () => HostResolver;
@@ -91,8 +94,8 @@ export class Channel {
   /** Asks for the records of one type. */
   async query(given: string, type: string): Promise<readonly DnsRecord[]> {
     const syscall = `query${type.charAt(0)}${type.slice(1).toLowerCase()}`;
-    const name = asciiName(given);
-    if (nameProblem(name) !== null) throw queryError('EBADNAME', syscall, given);
+    const name = asciiName(given === '' ? ROOT : given);
+    if (nameProblem(name) !== null || !HOST_NAME.test(name)) throw queryError('EBADNAME', syscall, given);
     const isLocal = this.getServers().length === 0;
     const { code, records } = isLocal ? this.fromFiles(name, type) : await this.ask(canonicalName(name), type, syscall, given);
     if (code !== null) throw queryError(code, syscall, given);
@@ -130,7 +133,7 @@ export class Channel {
     const own = this.servers !== null || this.tries !== null;
     const used = !own ? conf : new ResolvConf({ nameservers: this.getServers(), attempts: this.tries ?? conf.attempts, edns0: conf.edns0 });
     return {
-      conf: used, patience: this.patience, timeout: this.timeoutS ?? conf.timeout, local4: this.local4, local6: this.local6,
+      conf: used, patience: this.patience, takesAll: true, timeout: this.timeoutS ?? conf.timeout, local4: this.local4, local6: this.local6,
     };
   }
 

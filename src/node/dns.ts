@@ -27,6 +27,10 @@ import { NodeHost, type HostLike } from './sockets.ts';
 /** The type of `node:dns`. */
 export type NodeDns = typeof nodeDns;
 
+// Taken when this module is loaded: `dns` itself may be led to a host later.
+const nodeLookup = nodeDns.lookup as unknown as (...args: unknown[]) => unknown;
+const nodePromisedLookup = nodeDns.promises.lookup as unknown as (...args: unknown[]) => Promise<unknown>;
+
 /** Hands the end of `work` to a callback, in a tick of its own, as Node does. */
 function deliver(work: Promise<unknown>, callback: Callback): void {
   work.then(
@@ -34,6 +38,11 @@ function deliver(work: Promise<unknown>, callback: Callback): void {
     (error: unknown) => nextTick(callback, error),
   );
 }
+
+// What callback forms return: in Node the request, of which nothing is promised but its name.
+class GetAddrInfoReqWrap {}
+class GetNameInfoReqWrap {}
+class QueryReqWrap {}
 
 /** What a question is called with: a name, maybe options, and (in the callback form) a callback. */
 type Asking = (name: unknown, options: unknown) => Promise<unknown>;
@@ -43,7 +52,7 @@ function questions(channel: Channel): Record<string, Asking> {
   const out: Record<string, Asking> = {};
   for (const [type, method] of Object.entries(METHODS)) {
     out[method] = async (name, options) => {
-      const ttl = typeof options === 'object' && options !== null && (options as { ttl?: unknown }).ttl === true;
+      const ttl = typeof options === 'object' && options !== null && Boolean((options as { ttl?: unknown }).ttl);
       return toNode(type, await channel.query(name as string, type), ttl);
     };
   }
@@ -56,12 +65,14 @@ function callbackMethods(channel: Channel): Record<string, unknown> {
   const asking = questions(channel);
   const methods: Record<string, unknown> = {};
   for (const [method, ask] of Object.entries(asking)) {
-    methods[method] = (name: unknown, options: unknown, callback?: unknown): unknown => {
+    methods[method] = (...args: unknown[]): unknown => {
+      const [name, options] = args;
+      const hasOptions = args.length > 2;
       checkString(name, 'name');
-      const done = checkCallback(typeof options === 'function' ? options : callback);
+      const done = checkCallback(args[hasOptions ? 2 : 1]);
       checkQuestion(method, name);
-      deliver(ask(name, typeof options === 'function' ? {} : options), done);
-      return {};
+      deliver(ask(name, hasOptions ? options : {}), done);
+      return new QueryReqWrap();
     };
   }
   methods['resolve'] = (name: unknown, rrtype: unknown, callback?: unknown): unknown => {
@@ -112,11 +123,13 @@ export function createDns(host: HostLike | NodeHost): NodeDns {
   const channel = new Channel(resolverOf);
   let order = initialOrder();
   const lookup = (...args: unknown[]): unknown => {
+    if (!args[0]) return nodeLookup(...args); // no name: answered by nobody, and warned of
     const { options, done } = checkLookup(args);
     answerLookup(node, args[0], { order, ...options }, done);
-    return {}; // in Node, an object of which nothing is promised
+    return isIP(args[0] as string) === 0 ? new GetAddrInfoReqWrap() : {};
   };
   const promisedLookup = (name: unknown, given?: unknown): Promise<unknown> => {
+    if (!name) return nodePromisedLookup(name, given);
     const options = { order, ...checkPromisedLookup(name, given) };
     return new Promise((resolve, reject) => {
       answerLookup(node, name, options, (error, address, family) => {
@@ -149,7 +162,7 @@ export function createDns(host: HostLike | NodeHost): NodeDns {
         ({ hostname, service }) => nextTick(done, null, hostname, service),
         (error: unknown) => nextTick(done, error),
       );
-      return {};
+      return new GetNameInfoReqWrap();
     },
   } as unknown as NodeDns;
 }

@@ -4,6 +4,7 @@
  */
 import dns from 'node:dns';
 import { isIP } from 'node:net';
+import { formatIpv4, inetAton } from '../lib/addr.ts';
 import { nextTick } from './handle/runtime.ts';
 import { AI_ADDRCONFIG, AI_ALL, AI_V4MAPPED, getaddrinfo, type AddrSource } from '../host/dns/addrinfo.ts';
 import { eaiError } from '../host/dns/errors.ts';
@@ -44,6 +45,8 @@ function wantedFamily(options: LookupOptions): number {
 function addressesOf(names: Names, name: string, family: number): readonly ResolvedAddress[] {
   let found: readonly ResolvedAddress[];
   try {
+    const number = isIP(name) === 0 && /^[0-9]/.test(name) ? inetAton(name) : null;
+    if (number !== null) return family === 6 ? [] : [{ address: formatIpv4(number), family: 4 }];
     found = family === 6 && isIP(name) === 0 ? names.lookup6(name) : names.lookup(name);
   } catch {
     return [];

@@ -6,6 +6,7 @@ import { NODE20_VERSION, NODE22_VERSION, NODE24_VERSION, nodeOf } from '../../sc
 import { ROOT } from '../../scripts/tidy.ts';
 import { Arms, errorLines } from './arms.ts';
 import { DGRAM_STATES } from './dgram-states.ts';
+import { DNS_STATES } from './dns-states.ts';
 import { HTTP } from './http-programs.ts';
 import { NET_MORE } from './net-more.ts';
 import { NET } from './net-programs.ts';
@@ -19,7 +20,7 @@ before(() => arms.build());
 after(() => arms.end());
 
 /** Those that are run on three versions of Node, as web/ is. */
-const STATES = { 'net, state by state': NET_STATES, 'net, more': NET_MORE, 'dgram, state by state': DGRAM_STATES };
+const STATES = { 'net, state by state': NET_STATES, 'net, more': NET_MORE, 'dgram, state by state': DGRAM_STATES, dns: DNS_STATES };
 
 for (const [what, table] of Object.entries({ net: NET, http: HTTP, other: OTHER })) {
   void test(what, async (t) => {

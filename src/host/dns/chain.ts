@@ -1,4 +1,5 @@
 /** Aliases: from the name that was asked for to the records that it leads to (RFC 1034 §3.6.2). */
+import { lowerName } from './names.ts';
 import type { DataByType, DnsRecord, RecordType } from './message.ts';
 
 /** Aliases behind one another; beyond it is a loop, or somebody who wants us to work. */
@@ -28,7 +29,7 @@ export function followAliases(answers: readonly DnsRecord[], name: string, type:
     if (alias === undefined) return { aliases, end, found: [], loops: false };
     if (aliases.length >= CNAME_CHAIN_MAX || aliases.includes(alias)) return { aliases, end, found: [], loops: true };
     aliases.push(alias);
-    end = alias.data as string;
+    end = lowerName(alias.data as string);
   }
 }
 

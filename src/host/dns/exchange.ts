@@ -53,6 +53,8 @@ export interface Asking {
   readonly edns: boolean;
   readonly tcp: boolean;
   readonly timeoutNs: number;
+  /** Told when an answer was cut: who asks again does it over TCP. */
+  readonly onCut?: () => void;
 }
 
 /**
@@ -68,6 +70,7 @@ export async function exchange(client: Client, ask: Asking): Promise<Message | n
   let answer = await guarded(client, ask.tcp ? askTcp(client, ask, query) : askUdp(client, ask, query));
   if (typeof answer !== 'number' && answer.tc && !ask.tcp) {
     client.stats.truncated++;
+    ask.onCut?.();
     answer = await guarded(client, askTcp(client, ask, query));
   }
   // RFC 6891 §7: a server that does not know EDNS may say so; then without.

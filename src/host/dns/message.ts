@@ -252,9 +252,8 @@ function fromAnswer(answer: Answer): DnsRecord | null {
   const head = { name: lowerName(answer.name), ttl: ttlOf(answer.ttl) };
   switch (answer.type) {
     case 'A': case 'AAAA': return { ...head, type: answer.type, data: canonicalAddress(answer.data) };
-    case 'CNAME': case 'DNAME': case 'NS': return { ...head, type: answer.type, data: lowerName(answer.data) };
-    // RFC 4343 §4.1: names keep their case; these are compared with nothing here.
-    case 'PTR': return { ...head, type: 'PTR', data: answer.data };
+    // RFC 4343 §4.1: names keep their case; who follows or compares them does it without.
+    case 'CNAME': case 'DNAME': case 'NS': case 'PTR': return { ...head, type: answer.type, data: answer.data };
     case 'TXT': return { ...head, type: 'TXT', data: stringsOf(answer.data) };
     case 'MX': {
       const { preference = 0, exchange } = answer.data;

@@ -19,7 +19,7 @@ import { CNAME_CHAIN_MAX, followAliases } from './chain.ts';
 import { rcodeError, type DnsCode } from './errors.ts';
 import { exchange, ExchangeStats, type Client } from './exchange.ts';
 import { NOERROR, NXDOMAIN, type DnsRecord, type Message } from './message.ts';
-import { canonicalName, joinName, nameProblem } from './names.ts';
+import { canonicalName, joinName, lowerName, nameProblem } from './names.ts';
 import { parseResolvConf, ResolvConf, serverOf, type ResolvOptions } from './resolv-conf.ts';
 
 /** How a question ended. */
@@ -138,7 +138,7 @@ export class StubResolver implements Client {
       const [alias] = known?.records ?? [];
       if (known !== null && alias !== undefined && alias.type === 'CNAME' && type !== 'CNAME') {
         aliases.push(...known.aged([alias], now));
-        at = alias.data;
+        at = lowerName(alias.data);
         continue;
       }
       if (known !== null) {
@@ -186,19 +186,28 @@ export class StubResolver implements Client {
 
   /** Goes through the servers until one has an answer that counts. */
   private async ask(name: string, type: string, settings: Settings): Promise<Message | DnsCode> {
-    const { conf, patience, timeout, local4 = null, local6 = null } = settings;
+    const { conf, patience, timeout, takesAll = false, local4 = null, local6 = null } = settings;
     const servers = conf.rotate ? rotated(conf.nameservers, this.rotation++) : conf.nameservers;
     let failure: DnsCode = 'ECONNREFUSED';
+    let tcp = conf.useVc;
+    const onCut = (): void => {
+      tcp = true;
+    };
     for (let round = 0; round < conf.attempts; round++) {
       for (const [i, text] of servers.entries()) {
         const timeoutNs = patience(timeout, round, i, servers.length) * NS_PER_SEC;
         const [server, port] = serverOf(text);
         const local = server.includes(':') ? local6 : local4;
-        const answer = await exchange(this, { name, type, server, port, local, rd: true, edns: conf.edns0, tcp: conf.useVc, timeoutNs });
-        if (typeof answer === 'number') failure = answer === -ETIMEDOUT ? 'ETIMEOUT' : answer === -ECONNREFUSED ? 'ECONNREFUSED' : failure;
-        else if (answer.rcode !== NOERROR && answer.rcode !== NXDOMAIN) failure = rcodeError(answer.rcode);
-        else if (isLame(answer)) failure = 'ESERVFAIL';
-        else return answer;
+        const answer = await exchange(this, { name, type, server, port, local, rd: true, edns: conf.edns0, tcp, timeoutNs, onCut });
+        if (typeof answer === 'number') {
+          if (answer === -ETIMEDOUT) failure = 'ETIMEOUT';
+          else if (answer === -ECONNREFUSED) failure = 'ECONNREFUSED';
+          continue;
+        }
+        const isTold = answer.rcode === NOERROR || answer.rcode === NXDOMAIN;
+        if (isTold && (takesAll || !isLame(answer))) return answer;
+        failure = isTold ? 'ESERVFAIL' : rcodeError(answer.rcode);
+        if (takesAll) return failure;
       }
     }
     return failure;
@@ -215,6 +224,8 @@ export interface Settings {
   readonly patience: Patience;
   /** Seconds for the first server, in the first round. */
   readonly timeout: number;
+  /** What the first server says is the answer, also that it cannot or will not tell (c-ares: ARES_FLAG_NOCHECKRESP). */
+  readonly takesAll?: boolean;
   /** Addresses to ask from, by family; null or left out: the route decides. */
   readonly local4?: string | null;
   readonly local6?: string | null;

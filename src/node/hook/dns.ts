@@ -8,7 +8,7 @@ import { passes } from './net.ts';
 import { methodsIn, wrap, type AnyFunction, type Undo } from './wrap.ts';
 
 export function hookNames(): Undo[] {
-  return [...hookQuestions(), ...hookResolvers()];
+  return [...hookQuestions(), ...hookResolvers(), hookOptions(dns), hookOptions(dns.promises)];
 }
 
 /** Lookups, questions to name servers, and what else of `dns` has a host's meaning, in both forms. */
@@ -40,6 +40,27 @@ const RESOLVER_METHODS: readonly string[] = [
   ...Object.values(METHODS), 'resolve', 'reverse', 'getServers', 'setServers', 'cancel', 'setLocalAddress',
 ];
 
+/** What a resolver was made with: Node keeps it in C++, out of sight. */
+const optionsOf = new WeakMap<object, unknown>();
+
+/** Takes note of what resolvers are made with. The class is the same, seen through a proxy. */
+function hookOptions(owner: { Resolver: object }): Undo {
+  const real = owner.Resolver;
+  const seen = new Proxy(real, {
+    construct(target, args: unknown[], newTarget): object {
+      const made = Reflect.construct(target as AnyClass, args, newTarget) as object;
+      optionsOf.set(made, args[0]);
+      return made;
+    },
+  });
+  owner.Resolver = seen;
+  return () => {
+    if (owner.Resolver === seen) owner.Resolver = real;
+  };
+}
+
+type AnyClass = new (...args: unknown[]) => unknown;
+
 function hookResolvers(): Undo[] {
   const prototypes = new Set<object>();
   for (const Resolver of [dns.Resolver, dns.promises.Resolver]) {
@@ -60,7 +81,8 @@ function resolverOf(real: object): object | null {
   const host = hostHere();
   if (host === null || host.resolver === null) return null;
   const of = dnsOf(host);
-  const mine = real instanceof dns.promises.Resolver ? new of.promises.Resolver() : new of.Resolver();
+  const Resolver = (real instanceof dns.promises.Resolver ? of.promises.Resolver : of.Resolver) as AnyClass;
+  const mine = new Resolver(optionsOf.get(real)) as object;
   hostResolvers.set(real, mine);
   return mine;
 }

@@ -16,7 +16,7 @@ import { DnsCache, soaOf } from '../../host/dns/cache.ts';
 import { CNAME_CHAIN_MAX, dataOf, followAliases } from '../../host/dns/chain.ts';
 import { exchange, ExchangeStats, hostNow, type Client } from '../../host/dns/exchange.ts';
 import { NOERROR, NXDOMAIN, SERVFAIL, type DnsRecord, type Message } from '../../host/dns/message.ts';
-import { isWithin, labelCount, parentName, ROOT } from '../../host/dns/names.ts';
+import { isWithin, labelCount, lowerName, parentName, ROOT } from '../../host/dns/names.ts';
 import type { KernelProcess } from '../../host/process.ts';
 
 /** Referrals behind one another for one name. */
@@ -101,7 +101,7 @@ export class Recursive implements Client {
         answers.push(...known.answers);
         const [alias] = known.answers;
         if (alias === undefined || alias.type !== 'CNAME' || type === 'CNAME' || type === 'ANY') return end(known.rcode, known.authorities);
-        at = alias.data;
+        at = lowerName(alias.data);
         continue;
       }
       const reply = await this.iterate(at, type, budget);
@@ -154,7 +154,7 @@ export class Recursive implements Client {
   private closest(name: string): Delegation {
     for (let at: string | null = name; !this.forwarders && at !== null; at = parentName(at)) {
       const known = this.delegations.get(at, 'NS', this.now);
-      if (known !== null && known.records.length > 0) return { zone: at, servers: dataOf(known.records, 'NS') };
+      if (known !== null && known.records.length > 0) return { zone: at, servers: dataOf(known.records, 'NS').map(lowerName) };
     }
     return { zone: ROOT, servers: [] };
   }
@@ -237,7 +237,7 @@ function referralOf(reply: Message, name: string, type: string, zone: string): D
   const depth = labelCount(zone);
   const below = ns.find((r) => labelCount(r.name) > depth && isWithin(r.name, zone) && isWithin(name, r.name));
   if (below === undefined) return null;
-  return { zone: below.name, servers: dataOf(ns.filter((record) => record.name === below.name), 'NS') };
+  return { zone: below.name, servers: dataOf(ns.filter((record) => record.name === below.name), 'NS').map(lowerName) };
 }
 
 /** An answer, a denial by somebody in charge, or a referral downwards. All else is a server that knows nothing (lame). */
