@@ -8,13 +8,14 @@
  * A buffer that is given to a waiting call belongs to it until the promise is settled.
  */
 import { parseDuration, type Duration } from '../lib/units.ts';
+import { SEEK_SET } from '../sock/constants.ts';
 import type { SockoptValue } from '../sock/sock.ts';
 import { SockAddr, type MsgHdr } from '../sock/sockaddr.ts';
 import { waitAccept, waitClose, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../syscall/blocking.ts';
 import type { EpollEvent } from '../syscall/epoll.ts';
 import type { PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
-import { fdSock } from '../syscall/socket.ts';
+import { waitRead, waitSendfile, waitSplice, waitWrite } from '../syscall/blocking-files.ts';
 import {
   checkBuffer, checkData, checkFd, checkInt, checkTimeout, fileErrno, fromSockAddr, message, scatter,
   placeOf, toSockAddr, unspec, type PeerAddress,
@@ -22,7 +23,8 @@ import {
 } from './door.ts';
 import type { ErrorPlace } from './errors.ts';
 import {
-  SysCalls, check, checkPollFds, type Accepted, type EpollInterest, type OptionValue, type OutMessage, type Received,
+  SysCalls, check, checkPollFds, sendfileArgs, spliceArgs, type Accepted, type EpollInterest, type OptionValue, type OutMessage,
+  type Received,
 } from './sys-calls.ts';
 
 export class Calls {
@@ -73,13 +75,12 @@ export class Calls {
   async read(fd: number, buffer: Uint8Array): Promise<number> {
     checkFd(fd, 'read');
     const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
-    if (msg.len === 0 && fdSock(this.p, fd) !== null) return 0;
-    return check(fileErrno(await waitRecvmsg(this.p, fd, msg)), 'read');
+    return check(fileErrno(await waitRead(this.p, fd, msg)), 'read');
   }
 
   /** write(2): waits until everything is written; fewer than given only when an error or SO_SNDTIMEO came after them. */
   async write(fd: number, data: Data): Promise<number> {
-    return check(fileErrno(await waitSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
+    return check(fileErrno(await waitWrite(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
   }
 
   /** send(2), as write, with flags. */
@@ -200,6 +201,44 @@ export class Calls {
     checkFd(epfd, 'epoll_wait');
     check(await waitEpoll(this.p, epfd, out, checkInt(max, 'epoll_wait', 'max'), checkTimeout(timeout, 'epoll_wait')), 'epoll_wait');
     return out;
+  }
+
+  /** pipe2(2): the descriptors to read from and to write to. `flags`: O_NONBLOCK, O_CLOEXEC. */
+  pipe(flags: number = 0): [number, number] {
+    return this.sys.pipe(flags);
+  }
+
+  /** memfd_create(2): a file in memory, empty; what {@link sendfile} sends from. `flags`: MFD_CLOEXEC, MFD_ALLOW_SEALING. */
+  memfdCreate(name: string, flags: number = 0): number {
+    return this.sys.memfdCreate(name, flags);
+  }
+
+  /** lseek(2): where the next read or write of a file goes. `whence`: SEEK_SET, SEEK_CUR, SEEK_END. */
+  lseek(fd: number, offset: number, whence: number = SEEK_SET): number {
+    return this.sys.lseek(fd, offset, whence);
+  }
+
+  /** ftruncate(2): a file of `length` bytes, cut or filled up with zeros. */
+  ftruncate(fd: number, length: number): void {
+    this.sys.ftruncate(fd, length);
+  }
+
+  /**
+   * sendfile(2): up to `count` bytes from a file (memfd_create) to any descriptor; waits until they are taken. Without `offset` from
+   * the file's place, which moves on.
+   */
+  async sendfile(out: number, input: number, count: number, offset?: number): Promise<number> {
+    const [to, from, at, n] = sendfileArgs(out, input, count, offset);
+    return check(await waitSendfile(this.p, to, from, at, n), 'sendfile');
+  }
+
+  /**
+   * splice(2): up to `len` bytes from one descriptor to another, of which one is a pipe; waits for bytes and for room, unless
+   * `flags` have SPLICE_F_NONBLOCK. 0: the source has ended.
+   */
+  async splice(input: number, out: number, len: number, flags: number = 0): Promise<number> {
+    const [from, to, n, bits] = spliceArgs(input, out, len, flags);
+    return check(await waitSplice(this.p, from, null, to, null, n, bits), 'splice');
   }
 
   /** prlimit(2), RLIMIT_NOFILE: the limit of open descriptors; with `limit`, sets it and returns the old one. */

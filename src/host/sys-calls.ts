@@ -8,13 +8,17 @@
 import type { Duration } from '../lib/units.ts';
 import { NS_PER_MS, parseDuration, parseInteger } from '../lib/units.ts';
 import {
-  AF_INET, AF_INET6, EPOLL_CTL_DEL, MSG_ZEROCOPY, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
+  AF_INET, AF_INET6, EPOLL_CTL_DEL, MSG_ZEROCOPY, SEEK_SET, SO_LINGER, SO_RCVTIMEO, SO_SNDTIMEO, SOL_SOCKET,
 } from '../sock/constants.ts';
 import { SockoptError, type SockoptValue } from '../sock/sock.ts';
 import { SockAddr, type Cmsg, type MsgHdr } from '../sock/sockaddr.ts';
 import { sysFcntl, sysIoctl, sysPrlimitNofile } from '../syscall/control.ts';
 import { sysEpollCreate, sysEpollCtl, sysEpollWait, type EpollEvent } from '../syscall/epoll.ts';
 import { MAX_NOFILE } from '../syscall/fd-table.ts';
+import { sysFtruncate, sysLseek, sysRead, sysWrite } from '../syscall/file-io.ts';
+import { sysMemfdCreate } from '../syscall/mem-file.ts';
+import { sysPipe } from '../syscall/pipe.ts';
+import { moveNow, sendfileMove, spliceMove } from '../syscall/splice.ts';
 import { sysPoll, type PollFd } from '../syscall/poll.ts';
 import type { Process } from '../syscall/process.ts';
 import {
@@ -121,12 +125,12 @@ export class SysCalls {
   read(fd: number, buffer: Uint8Array): number {
     checkFd(fd, 'read');
     const msg = message(checkBuffer(buffer, 'read', 'buffer'), 0);
-    return check(fileErrno(this.readMsg(fd, msg)), 'read');
+    return check(fileErrno(sysRead(this.p, fd, msg)), 'read');
   }
 
   /** write(2): how many bytes were taken, maybe fewer than given. */
   write(fd: number, data: Data): number {
-    return check(fileErrno(sysSendmsg(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
+    return check(fileErrno(sysWrite(this.p, checkFd(fd, 'write'), message(checkData(data, 'write'), 0))), 'write');
   }
 
   /** send(2). */
@@ -258,6 +262,45 @@ export class SysCalls {
     return out;
   }
 
+  /** pipe2(2): the descriptors to read from and to write to. `flags`: O_NONBLOCK, O_CLOEXEC. */
+  pipe(flags: number = 0): [number, number] {
+    const ends: number[] = [];
+    check(sysPipe(this.p, ends, checkInt(flags, 'pipe2', 'flags')), 'pipe2');
+    return [ends[0]!, ends[1]!];
+  }
+
+  /** memfd_create(2): a file in memory, empty. `name` is for reports; `flags`: MFD_CLOEXEC, MFD_ALLOW_SEALING. */
+  memfdCreate(name: string, flags: number = 0): number {
+    const call = 'memfd_create';
+    if (typeof name !== 'string') throw new TypeError(`${call}: name is ${show(name)}; expected a string`);
+    return check(sysMemfdCreate(this.p, name, checkInt(flags, call, 'flags')), call);
+  }
+
+  /** lseek(2): where the next read or write of a file goes. `whence`: SEEK_SET, SEEK_CUR, SEEK_END. */
+  lseek(fd: number, offset: number, whence: number = SEEK_SET): number {
+    return check(sysLseek(this.p, checkFd(fd, 'lseek'), checkInt(offset, 'lseek', 'offset'), checkInt(whence, 'lseek', 'whence')), 'lseek');
+  }
+
+  /** ftruncate(2): a file of `length` bytes, cut or filled up with zeros. */
+  ftruncate(fd: number, length: number): void {
+    check(sysFtruncate(this.p, checkFd(fd, 'ftruncate'), checkInt(length, 'ftruncate', 'length')), 'ftruncate');
+  }
+
+  /**
+   * sendfile(2): up to `count` bytes from a file (memfd_create) to any descriptor, maybe fewer. Without `offset` from the file's place,
+   * which moves on.
+   */
+  sendfile(out: number, input: number, count: number, offset?: number): number {
+    const [to, from, at, n] = sendfileArgs(out, input, count, offset);
+    return check(moveNow(sendfileMove(this.p, to, from, at, n)), 'sendfile');
+  }
+
+  /** splice(2): up to `len` bytes from one descriptor to another; one of them is a pipe. `flags`: SPLICE_F_MORE and others. */
+  splice(input: number, out: number, len: number, flags: number = 0): number {
+    const [from, to, n, bits] = spliceArgs(input, out, len, flags);
+    return check(moveNow(spliceMove(this.p, from, null, to, null, n, bits)), 'splice');
+  }
+
   /** prlimit(2), RLIMIT_NOFILE: the limit of open descriptors; with `limit`, sets it and returns the old one. */
   prlimit(limit?: number): number {
     return check(sysPrlimitNofile(this.p, limit === undefined ? -1 : parseInteger(limit, 'prlimit: limit', 0, MAX_NOFILE)), 'prlimit');
@@ -289,11 +332,20 @@ export class SysCalls {
     const stream = fdSock(this.p, fd)?.type === 1;
     return { bytes, from: stream ? null : fromSockAddr(msg.name, this.p.net), flags: msg.msgFlags, control: msg.control ?? [] };
   }
+}
 
-  /** read(2) of nothing is 0, whatever the socket has. */
-  private readMsg(fd: number, msg: MsgHdr): number {
-    return msg.len === 0 && fdSock(this.p, fd) !== null ? 0 : sysRecvmsg(this.p, fd, msg);
-  }
+/** @internal */
+export function sendfileArgs(
+  out: number, input: number, count: number, offset: number | undefined,
+): [number, number, number | null, number] {
+  const call = 'sendfile';
+  const at = offset === undefined ? null : checkInt(offset, call, 'offset');
+  return [checkFd(out, call), checkFd(input, call), at, checkInt(count, call, 'count')];
+}
+
+/** @internal */
+export function spliceArgs(input: number, out: number, len: number, flags: number): [number, number, number, number] {
+  return [checkFd(input, 'splice'), checkFd(out, 'splice'), checkInt(len, 'splice', 'len'), checkInt(flags, 'splice', 'flags')];
 }
 
 /** The kernel's form of an option's value. */

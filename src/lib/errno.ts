@@ -22,6 +22,7 @@ export const EINVAL = 22;
 export const ENFILE = 23;
 export const EMFILE = 24;
 export const ENOTTY = 25;
+export const EFBIG = 27;
 export const ESPIPE = 29;
 export const EMLINK = 31;
 export const EPIPE = 32;
@@ -86,6 +87,7 @@ const table: readonly (readonly [number, string, string])[] = [
   [ENFILE, 'ENFILE', 'file table overflow'],
   [EMFILE, 'EMFILE', 'too many open files'],
   [ENOTTY, 'ENOTTY', 'inappropriate ioctl for device'],
+  [EFBIG, 'EFBIG', 'file too large'],
   [ESPIPE, 'ESPIPE', 'invalid seek'],
   [EMLINK, 'EMLINK', 'too many links'],
   [EPIPE, 'EPIPE', 'broken pipe'],

@@ -280,6 +280,21 @@ export const F_GETFL = 3;
 export const F_SETFL = 4;
 export const O_RDWR = 2;
 export const O_NONBLOCK = 0o4000;
+export const O_RDONLY = 0;
+export const O_WRONLY = 1;
+export const O_CLOEXEC = 0o2000000;
+/** Of lseek. */
+export const SEEK_SET = 0;
+export const SEEK_CUR = 1;
+export const SEEK_END = 2;
+/** Of memfd_create; seals are not there. */
+export const MFD_CLOEXEC = 0x1;
+export const MFD_ALLOW_SEALING = 0x2;
+/** Of splice. MOVE and GIFT are hints. */
+export const SPLICE_F_MOVE = 0x1;
+export const SPLICE_F_NONBLOCK = 0x2;
+export const SPLICE_F_MORE = 0x4;
+export const SPLICE_F_GIFT = 0x8;
 export const FIONREAD = 0x541b;
 export const SIOCINQ = 0x541b;
 export const SIOCOUTQ = 0x5411;

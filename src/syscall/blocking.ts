@@ -24,12 +24,14 @@ import { sysPoll, type PollFd } from './poll.ts';
 import type { Process, Waiting } from './process.ts';
 import { badSock, fdSock, sendmsgEnd, sendmsgPart, sysAccept, sysClose, sysConnect, sysRecvmsg } from './socket.ts';
 
-const READABLE: number = POLLIN | POLLRDNORM | POLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
-const WRITABLE: number = POLLOUT | POLLWRNORM | EPOLLERR | EPOLLHUP;
+/** What a reader waits for. */
+export const READABLE: number = POLLIN | POLLRDNORM | POLLPRI | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
+/** What a writer waits for. */
+export const WRITABLE: number = POLLOUT | POLLWRNORM | EPOLLERR | EPOLLHUP;
 const ANY = -1;
 
 /** What a call that waits does. */
-interface Work {
+export interface Work {
   /** Tries: a value, a negative errno, or -EAGAIN to sleep (again). */
   attempt(): number;
   /** The answer when the time is up. */
@@ -122,7 +124,7 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
 }
 
 /** Sleeps on `fd` until `work` has another answer than -EAGAIN; `timeoutNs` 0 = for ever. */
-function sleep(
+export function sleep(
   p: Process, fd: number, name: string, events: number, timeoutNs: number, work: Work, exclusive: boolean = false,
 ): Promise<number> {
   return new Promise((resolve) => {

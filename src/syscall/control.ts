@@ -1,6 +1,6 @@
 /** Calls that concern the descriptor rather than its data: fcntl, ioctl, RLIMIT_NOFILE. */
 import { EBADF, EINVAL, ENOTTY, EPERM } from '../lib/errno.ts';
-import { FIONBIO, F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_NONBLOCK } from '../sock/constants.ts';
+import { FIONBIO, FIONREAD, F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, O_NONBLOCK } from '../sock/constants.ts';
 import { MAX_NOFILE } from './fd-table.ts';
 import { SocketFile } from './file.ts';
 import type { Process } from './process.ts';
@@ -40,7 +40,7 @@ export function sysIoctl(p: Process, fd: number, cmd: number, arg: number): numb
     file.flags = arg !== 0 ? file.flags | O_NONBLOCK : file.flags & ~O_NONBLOCK;
     return 0;
   }
-  if (!(file instanceof SocketFile)) return -ENOTTY;
+  if (!(file instanceof SocketFile)) return cmd === FIONREAD ? file.unread() : -ENOTTY;
   p.enter();
   const value = file.sk.prot.ioctl(file.sk, cmd);
   p.leave();

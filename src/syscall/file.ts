@@ -1,8 +1,9 @@
 /**
  * An open file: what a descriptor refers to (Linux: struct file). Descriptors made by dup share one; the last one to go
- * releases it. Sockets and epoll instances are files; pipes and others may join.
+ * releases it. Sockets, epoll instances, pipes and files in memory are files.
  */
 import type { Process } from './process.ts';
+import { EINVAL, ENOTTY } from '../lib/errno.ts';
 import { O_NONBLOCK, O_RDWR } from '../sock/constants.ts';
 import type { PassedFile } from '../sock/scm.ts';
 import type { Sock } from '../sock/sock.ts';
@@ -35,6 +36,21 @@ export abstract class File implements PassedFile {
   abstract poll(): number;
   /** The last descriptor is gone. */
   abstract release(): void;
+
+  /** Reads up to `len` bytes into `buf` at `off`, without waiting: how many, 0 at the end, or a negative errno. */
+  read(_buf: Uint8Array, _off: number, _len: number): number {
+    return -EINVAL;
+  }
+
+  /** Takes up to `len` bytes of `buf` from `off` on, without waiting: how many, or a negative errno. */
+  write(_buf: Uint8Array, _off: number, _len: number): number {
+    return -EINVAL;
+  }
+
+  /** FIONREAD: bytes that can be read. */
+  unread(): number {
+    return -ENOTTY;
+  }
 
   /** What a message in the queue of a socket may lead back to. */
   get passedSock(): object | null {

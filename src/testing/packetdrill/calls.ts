@@ -7,13 +7,16 @@
  */
 import { EAFNOSUPPORT, EFAULT, EINVAL, ENOENT, ENOPROTOOPT, EPROTONOSUPPORT, ESOCKTNOSUPPORT } from '../../lib/errno.ts';
 import {
-  IPPROTO_UDP, MSG_CTRUNC, MSG_DONTWAIT, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK,
+  IPPROTO_UDP, MSG_CTRUNC, MSG_FASTOPEN, MSG_PEEK, MSG_TRUNC, MSG_ZEROCOPY, SOCK_DGRAM, SOCK_TYPE_MASK,
 } from '../../sock/constants.ts';
 import { MsgHdr, SockAddr, type Cmsg } from '../../sock/sockaddr.ts';
+import { waitRead, waitSendfile, waitSplice, waitWrite } from '../../syscall/blocking-files.ts';
 import { waitAccept, waitClose, waitConnect, waitEpoll, waitPoll, waitRecvmsg, waitSendmsg } from '../../syscall/blocking.ts';
 import { sysFcntl, sysIoctl } from '../../syscall/control.ts';
 import { MAX_NOFILE } from '../../syscall/fd-table.ts';
 import { sysEpollCreate, sysEpollCtl, type EpollEvent } from '../../syscall/epoll.ts';
+import { MemFile } from '../../syscall/mem-file.ts';
+import { sysPipe } from '../../syscall/pipe.ts';
 import { fdSock, sysBind, sysListen, sysShutdown, sysSocket } from '../../syscall/socket.ts';
 import type { PollFd } from '../../syscall/poll.ts';
 import type { Process } from '../../syscall/process.ts';
@@ -21,7 +24,7 @@ import type { CallSpec, Expr } from './ast.ts';
 import { getAuthOption, isAuthOption, type KeyWatcher, setAuthOption } from './auth-calls.ts';
 import { compareControl, type ScriptClock } from './cmsg.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
-import { PIPE_SIZE, type ScriptFds } from './fds.ts';
+import { ZeroDevice, type ScriptFds } from './fds.ts';
 import type { Settings } from './mode.ts';
 import { callGetsockopt, callSetsockopt } from './sockopts.ts';
 import { fieldNumber, fieldOf, iovLength, iovParts, itemsOf, numberOf, showExpr } from './values.ts';
@@ -82,7 +85,7 @@ const CALLS: Readonly<Record<string, readonly [number, number, Call]>> = {
   setsockopt: [5, 5, (at, call) => known(call, setsockopt(at, call))],
   poll: [3, 3, poll], epoll_create: [1, 1, epollCreate], epoll_create1: [1, 1, epollCreate], epoll_ctl: [4, 4, epollCtl],
   epoll_wait: [4, 4, epollWait],
-  open: [2, 3, open], pipe: [1, 1, pipe], sendfile: [4, 4, sendfile], splice: [6, 6, splice],
+  open: [2, 3, open], pipe: [1, 1, pipe], pipe2: [2, 2, pipe], sendfile: [4, 4, sendfile], splice: [6, 6, splice],
 };
 
 /** An option of Linux that is not there, and that the script counts on, skips the script. */
@@ -167,10 +170,6 @@ async function connect(at: CallSite, { args }: CallSpec): Promise<Answer> {
 
 async function close(at: CallSite, { args }: CallSpec): Promise<Answer> {
   const fd = numberOf(args[0]);
-  if (at.fds.file(fd) !== undefined) {
-    at.fds.delete(fd);
-    return { ret: 0 };
-  }
   const live = at.fds.of(fd);
   at.fds.delete(fd);
   at.watcher.closed(fd);
@@ -224,6 +223,7 @@ function isNull(e: Expr | undefined): boolean {
 
 /** A reader without a place for its bytes: EFAULT, if there are any (and MSG_TRUNC does not throw them away). */
 async function receive(at: CallSite, fd: number, len: number, flags: number, nowhere: boolean): Promise<number> {
+  if (fdSock(at.p, fd) === null) return await waitRead(at.p, fd, inMessage(len, flags));
   if (!nowhere || len === 0 || (flags & MSG_TRUNC) !== 0) return await waitRecvmsg(at.p, fd, inMessage(len, flags));
   const ret = await waitRecvmsg(at.p, fd, inMessage(1, flags | MSG_PEEK));
   return ret > 0 ? -EFAULT : ret;
@@ -231,6 +231,7 @@ async function receive(at: CallSite, fd: number, len: number, flags: number, now
 
 /** A writer's bytes go out; from nowhere: EFAULT, once nothing else is wrong. */
 async function transmit(at: CallSite, fd: number, msg: MsgHdr, nowhere: boolean): Promise<number> {
+  if (fdSock(at.p, fd) === null) return await waitWrite(at.p, fd, msg);
   if (!nowhere || msg.len === 0) return await waitSendmsg(at.p, fd, msg);
   msg.len = 0;
   const ret = await waitSendmsg(at.p, fd, msg);
@@ -364,46 +365,33 @@ async function epollWait(at: CallSite, { args }: CallSpec): Promise<Answer> {
 
 function open(at: CallSite, { args, result }: CallSpec): Answer {
   if (args[0]?.kind !== 'text') throw new ScriptFailure(0, 'open: a path expected');
-  const made = at.fds.disk.get(args[0].value);
-  const endless = args[0].value === '/dev/zero';
-  if (made === undefined && !endless && (numberOf(args[1]) & O_CREAT) === 0) return { ret: -ENOENT };
+  const path = args[0].value;
+  const made = at.fds.disk.get(path);
+  if (made === undefined && path !== '/dev/zero' && (numberOf(args[1]) & O_CREAT) === 0) return { ret: -ENOENT };
+  const ret = at.p.fds.install(path === '/dev/zero' ? new ZeroDevice() : MemFile.of((made ?? new Uint8Array(0)).slice()), false);
   const fd = numberOf(result);
-  if (fd < 0) return { ret: 0 };
-  at.fds.setFile(fd, { kind: 'file', size: endless ? Infinity : (made?.length ?? 0), offset: 0 });
+  if (ret < 0 || fd < 0) return { ret };
+  at.fds.set(fd, ret);
   return { ret: fd };
 }
 
 function pipe(at: CallSite, { args }: CallSpec): Answer {
-  const [r, w] = itemsOf(args[0]);
-  const shared = { kind: 'pipe' as const, size: 0, offset: 0 };
-  at.fds.setFile(numberOf(r), shared);
-  at.fds.setFile(numberOf(w), shared);
-  return { ret: 0 };
+  const ends: number[] = [];
+  const ret = sysPipe(at.p, ends, numberOf(args[1]));
+  if (ret === 0) itemsOf(args[0]).slice(0, 2).forEach((e, i) => { at.fds.set(numberOf(e), ends[i]!); });
+  return { ret };
+}
+
+/** `[n]` is an offset; NULL and `...` the file's own place. */
+function offsetOf(e: Expr | undefined): number | null {
+  return e?.kind === 'list' ? numberOf(e) : null;
 }
 
 async function sendfile(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  const file = at.fds.file(numberOf(args[1]));
-  if (file === undefined) throw new ScriptFailure(0, 'sendfile: the second descriptor is no open file');
-  const offset = args[2]?.kind === 'list' ? numberOf(args[2]) : file.offset;
-  const len = Math.min(numberOf(args[3]), Math.max(0, file.size - offset));
-  const ret = await waitSendmsg(at.p, liveFd(at, args[0]), outMessage(len, 0, null));
-  if (ret > 0 && args[2]?.kind !== 'list') file.offset += ret;
-  return { ret };
+  return { ret: await waitSendfile(at.p, liveFd(at, args[0]), liveFd(at, args[1]), offsetOf(args[2]), numberOf(args[3])) };
 }
 
-/** From a socket into a pipe, or out of it. */
 async function splice(at: CallSite, { args }: CallSpec): Promise<Answer> {
-  const [from, to] = [at.fds.file(numberOf(args[0])), at.fds.file(numberOf(args[2]))];
-  const flags = (numberOf(args[5]) & 2) !== 0 ? MSG_DONTWAIT : 0;
-  let ret: number;
-  if (to !== undefined) {
-    ret = await waitRecvmsg(at.p, liveFd(at, args[0]), inMessage(Math.min(numberOf(args[4]), PIPE_SIZE - to.size), flags));
-    if (ret > 0) to.size += ret;
-  } else if (from !== undefined) {
-    ret = await waitSendmsg(at.p, liveFd(at, args[2]), outMessage(Math.min(numberOf(args[4]), from.size), flags, null));
-    if (ret > 0) from.size -= ret;
-  } else {
-    throw new ScriptFailure(0, 'splice: one end must be a pipe');
-  }
-  return { ret };
+  const [input, output] = [liveFd(at, args[0]), liveFd(at, args[2])];
+  return { ret: await waitSplice(at.p, input, offsetOf(args[1]), output, offsetOf(args[3]), numberOf(args[4]), numberOf(args[5])) };
 }

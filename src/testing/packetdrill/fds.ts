@@ -1,31 +1,35 @@
-/** Descriptors of a script and those of the host; and the files that scripts open, which live here: a length, no bytes. */
+/** Descriptors of a script and those of the host; and what lies on the script's disk. */
+import { SeekableFile } from '../../syscall/mem-file.ts';
 import { ScriptFailure } from './errors.ts';
 
-/** A file of zeros (`open`) or a pipe (`pipe`). */
-export interface ScriptFile {
-  readonly kind: 'file' | 'pipe';
-  /** Bytes that can be read. */
-  size: number;
-  /** Where a reader of a file is. */
-  offset: number;
-}
+/** `/dev/zero`: as many zeros as anybody wants. */
+export class ZeroDevice extends SeekableFile {
+  override get size(): number {
+    return Infinity;
+  }
 
-/** What a pipe holds (Linux: 16 pages). */
-export const PIPE_SIZE = 65536;
+  override readAt(_from: number, buf: Uint8Array, off: number, len: number): number {
+    buf.fill(0, off, off + len);
+    return len;
+  }
+
+  override write(_buf: Uint8Array, _off: number, len: number): number {
+    return len;
+  }
+
+  override release(): void {
+    // Nothing is kept.
+  }
+}
 
 export class ScriptFds {
   private readonly live: Map<number, number> = new Map();
-  private readonly files: Map<number, ScriptFile> = new Map();
   /** By path: files that commands have made. */
   readonly disk: Map<string, Uint8Array> = new Map();
 
   /** The host's descriptor; -1 for one that the script never had. */
   of(fd: number): number {
     return this.live.get(fd) ?? -1;
-  }
-
-  file(fd: number): ScriptFile | undefined {
-    return this.files.get(fd);
   }
 
   /** Whose number is that on the host? The script's; -1 when none. */
@@ -35,21 +39,11 @@ export class ScriptFds {
   }
 
   set(script: number, live: number): void {
-    this.free(script);
+    if (this.live.has(script)) throw new ScriptFailure(0, `descriptor ${script} is in use in the script`);
     this.live.set(script, live);
-  }
-
-  setFile(script: number, file: ScriptFile): void {
-    this.free(script);
-    this.files.set(script, file);
-  }
-
-  private free(script: number): void {
-    if (this.live.has(script) || this.files.has(script)) throw new ScriptFailure(0, `descriptor ${script} is in use in the script`);
   }
 
   delete(script: number): void {
     this.live.delete(script);
-    this.files.delete(script);
   }
 }
