@@ -16,6 +16,7 @@ import {
 import type { Sock } from '../sock/sock.ts';
 import type { MsgHdr, SockAddr } from '../sock/sockaddr.ts';
 import { WaitEntry } from '../sock/wait-queue.ts';
+import { msgZerocopyEnd } from '../sock/zerocopy.ts';
 import { Task } from '../time/task.ts';
 import { Timer } from '../time/timer.ts';
 import { sysEpollWait, type EpollEvent } from './epoll.ts';
@@ -36,7 +37,7 @@ export interface Work {
   attempt(): number;
   /** The answer when the time is up. */
   expired(): number;
-  /** The process was killed: nobody asks any more. */
+  /** The process was killed or the descriptor closed: nobody asks any more. Inside the kernel. */
   abandoned?(): void;
 }
 
@@ -84,7 +85,9 @@ class BlockedCall extends WaitEntry implements Sleeper, Waiting {
   }
 
   cancel(errno: number): void {
-    this.finish(-errno);
+    if (!this.leave()) return;
+    this.work.abandoned?.();
+    this.settle(-errno);
   }
 
   abandon(): void {
@@ -223,6 +226,11 @@ class Sending implements Work {
   expired(): number {
     if (this.msg.ubuf !== null) sendmsgEnd(this.p, this.msg, this.sent);
     return this.sent > 0 ? this.sent : -EAGAIN;
+  }
+
+  /** What was lent so far is told of when it is free, to whoever has another descriptor of the socket. */
+  abandoned(): void {
+    if (this.msg.ubuf !== null) msgZerocopyEnd(this.msg, this.sent);
   }
 
   /** The SYN has gone, with some of the data or none (Fast Open): a call that may wait, waits for the answer. */
