@@ -1,7 +1,9 @@
 /** MSG_ZEROCOPY between two hosts: the memory is really lent, over a card without a copy, over loopback with one. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AF_INET, MSG_ERRQUEUE, MSG_ZEROCOPY, SHUT_WR, SOCK_DGRAM, SOCK_STREAM, SO_ZEROCOPY, SOL_SOCKET } from '../../src/sock/constants.ts';
+import {
+  AF_INET, MSG_ERRQUEUE, MSG_ZEROCOPY, SHUT_WR, SOCK_DGRAM, SOCK_STREAM, SO_ZEROCOPY, SOL_SOCKET,
+} from '../../src/sock/constants.ts';
 import type { SockExtendedErr } from '../../src/sock/extended-err.ts';
 import type { Kernel } from '../../src/host/kernel.ts';
 import { World } from '../../mod.ts';
