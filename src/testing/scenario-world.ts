@@ -14,7 +14,7 @@ import type { WorldCapture } from '../world/capture.ts';
 import { AppCalls, RunningApp, type AppBody } from './app.ts';
 import type { Checker } from './checkers.ts';
 import { invariants } from './checkers.ts';
-import { CLEAR_WEATHER, drawWeather, type Climate } from './weather.ts';
+import { CLEAR_WEATHER, drawWeather, type Climate, type DrawnWeather } from './weather.ts';
 
 /** Events between two looks at the invariants of all connections. */
 const LOOK_EVERY = 211;
@@ -68,13 +68,17 @@ export class ScenarioWorld {
   /** Chance for the scenario itself: files, sizes, counts. */
   readonly random: Random;
   readonly hosts: ScenarioHost[] = [];
+  /** The weather that was drawn, in that order. */
+  readonly drawn: DrawnWeather[] = [];
+  private readonly given: readonly DrawnWeather[] | null;
   private readonly weatherRandom: Random;
   private readonly captureLimit: number;
   private capture: WorldCapture | null = null;
 
-  /** `captureLimit`: how many frames are kept, for {@link captured}. */
-  constructor(seed: number, captureLimit: number = 0) {
+  /** `captureLimit`: how many frames are kept, for {@link captured}. `given`: weather in the place of what would be drawn. */
+  constructor(seed: number, captureLimit: number = 0, given: readonly DrawnWeather[] | null = null) {
     this.captureLimit = captureLimit;
+    this.given = given;
     this.seed = seed;
     this.world = new World({ seed, mode: 'manual', digest: true });
     this.world.parts.sim.onBusy = null; // driven by the methods below
@@ -99,7 +103,10 @@ export class ScenarioWorld {
 
   /** Weather of this seed: some faults off, the others anywhere in their range. */
   weather(climate: Climate): CableOptions {
-    return drawWeather(this.weatherRandom, climate);
+    const drawn = drawWeather(this.weatherRandom, climate);
+    const weather = this.given?.[this.drawn.length] ?? drawn;
+    this.drawn.push(weather);
+    return weather;
   }
 
   /** Ends all faults of a cable after a while; its delay and rate stay. What is stuck then has only itself to blame. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Random } from '../../src/lib/random.ts';
 import {
-  drawWeather, LabFailure, noLeaks, patternBytes, patternMismatch, runLab, runScenario, tableWith, type LabBody,
+  connectAndSend, drawWeather, LabFailure, listenAndReadAll, noLeaks, patternBytes, patternMismatch, runLab, runScenario,
+  SHRINK_WEATHER_MAX_RUNS, shrinkWeather, tableWith, type LabBody, type ScenarioWorld,
 } from '../../src/testing.ts';
 import { parseScript } from '../../src/testing/lab-script.ts';
 import { parseTable } from '../../src/testing/table.ts';
@@ -161,6 +162,49 @@ test('weather: some faults are off, the others in their range, and one does not 
     assert.match(String(all.delay), /^1\d{6}ns$|^2000000ns$/);
   }
   assert.ok(off > 60 && off < 140, String(off));
+});
+
+test('a scenario that fails says the least weather under which it fails in the same way', () => {
+  const rude = {
+    delay: ['1ms', '80ms'], jitter: ['1ms', '5ms'], loss: [0.2, 0.3], duplicate: [0.1, 0.2], reorder: [0.1, 0.2], rate: ['1mbit', '2mbit'],
+  } as const;
+  let told = 0;
+  const story = (w: ScenarioWorld): void => {
+    told++;
+    const [a, b, cable] = w.twoHosts({ cable: w.weather(rude) });
+    const sent = b.app(listenAndReadAll(80));
+    a.app(connectAndSend(b.ip, 80, new Uint8Array(100_000)));
+    w.runUntilIdle();
+    if (cable.ab.stats.lost > 0) throw new Error(`${cable.ab.stats.lost} frames of ${sent.result!.length} bytes are lost`);
+  };
+  let message = '';
+  assert.throws(() => runScenario('it is lost', { seeds: 20 }, story), (error: Error) => (message = error.message) !== '');
+  const form = /least weather · KERNET_SCENARIO_WEATHER='(\[\{"loss":0\.\d+\}\])' npm test -- "it is lost" --seed (0x[0-9a-f]+)$/;
+  const found = form.exec(message);
+  assert.ok(found !== null, message);
+  const [, json, seed] = found as unknown as [string, string, string];
+  const [least] = JSON.parse(json) as [{ loss: number }];
+  assert.ok(least.loss < 0.2, `less than what was drawn: ${json}`);
+  assert.ok(told < SHRINK_WEATHER_MAX_RUNS + 50);
+
+  const before = { ...process.env };
+  Object.assign(process.env, { KERNET_SEED: seed, KERNET_SCENARIO_WEATHER: json });
+  try {
+    assert.throws(() => runScenario('it is lost', {}, story), /frames of 100000 bytes are lost/, 'the small reproduction fails, too');
+    process.env['KERNET_SCENARIO_WEATHER'] = '[{}]';
+    runScenario('it is lost', {}, story);
+    process.env['KERNET_SCENARIO_WEATHER'] = 'fog';
+    assert.throws(() => runScenario('it is lost', {}, story), /KERNET_SCENARIO_WEATHER: fog is not understood; expected a list/);
+  } finally {
+    process.env = before;
+  }
+});
+
+test('shrinkWeather leaves out what is not needed, makes the rest small, and keeps what takes two', () => {
+  const drawn = [{ delay: '37ms', loss: 0.231, reorder: 0.08 }, { jitter: '3ms', ordered: true, duplicate: 0.04, rate: 1_234_567 }];
+  const least = shrinkWeather(drawn, ([first, second]) => (first!.reorder ?? 0) > 0.01 && second!.rate !== undefined);
+  assert.deepEqual(least, [{ reorder: 0.02 }, { rate: 1_234_567 }]);
+  assert.throws(() => shrinkWeather(drawn, () => false), /does not fail/);
 });
 
 test('a scenario that fails names its seed and the command; one that tells two stories for one seed fails', () => {
