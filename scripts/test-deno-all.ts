@@ -73,6 +73,9 @@ const FAILING: Readonly<Record<string, Readonly<Record<string, string>>>> = {
 
 /** Tests that pass or not, and why. */
 const UNSTEADY: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'test/node/program.test.ts': {
+    'real files hold the clock': 'Deno does not show requests for files: on a busy machine the clock overtakes them',
+  },
   'test/world/faults.test.ts': {
     'a plan is JSON, and the same plan is the same run':
       'how many turns of the loop Deno\'s node:net takes to tell \'close\', with which the program ends, is not the same each time',

@@ -31,6 +31,7 @@ import { hookOs } from './hook/os.ts';
 import type { Undo } from './hook/wrap.ts';
 import { parsePassthrough, type PassthroughOption } from './passthrough.ts';
 import { admitTcpHandles } from './handle/tcp.ts';
+import { checkRuntime } from './sockets.ts';
 import { Host, World } from './world.ts';
 
 /** What `install` may be told. */
@@ -192,6 +193,7 @@ function hookPoints(): [name: string, owner: object, key: PropertyKey][] {
 }
 
 function hookAll(): Undo {
+  checkRuntime('install()');
   for (const [name, owner, key] of hookPoints()) {
     if (typeof Reflect.get(owner, key) === 'function') continue;
     throw new Error(`install: Node ${process.version} has no ${name}; its sockets cannot be led to a kernet host. Please report it`);

@@ -36,9 +36,10 @@ export interface HostLike {
 }
 
 /** Bun has modules of Node's names that are written over sockets of its own: there is nothing that could be exchanged. */
-function checkRuntime(): void {
+export function checkRuntime(what: string = 'host.net and its family'): void {
   if (!('bun' in process.versions)) return;
-  throw new Error('kernet: Bun\'s node:net is its own and takes no handles; in Bun use the socket calls (host.kernel) or host.deno');
+  throw new Error(`kernet: ${what}: not in Bun. Bun's node:net is its own and takes no handles; use the socket calls (host.kernel), `
+    + 'host.deno, host.fetch or host.WebSocket');
 }
 
 /** A host, as its sockets see it. */

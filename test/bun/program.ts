@@ -1,6 +1,6 @@
 /** What works in Bun, and what says that it does not: run by main.ts under Bun and under Node. Prints the same in both. */
 import assert from 'node:assert/strict';
-import { AF_INET, SOCK_DGRAM, SOCK_STREAM, World } from '../../mod.ts';
+import { AF_INET, install, SOCK_DGRAM, SOCK_STREAM, World } from '../../mod.ts';
 
 const bytes = (words: string): Uint8Array => new TextEncoder().encode(words);
 
@@ -80,15 +80,47 @@ async function denoApi(): Promise<void> {
   world.stop();
 }
 
+/** HTTP and WebSockets over the connections of hosts: of Deno's network API, and the host's fetch, which in Node is undici's. */
+async function web(): Promise<void> {
+  const { world, alice, bob } = lan(11, 0.05);
+  await world.run(async () => {
+    const server = bob.deno.serve({ port: 80 }, async (request) => {
+      if (request.headers.get('upgrade') === null) return new Response(`you said ${await request.text()}`);
+      const { response, socket } = bob.deno.upgradeWebSocket(request);
+      socket.onmessage = (event): void => socket.send((event as unknown as { data: string }).data);
+      return response;
+    });
+    const response = await alice.fetch('http://bob/', { method: 'POST', body: 'hello' });
+    console.log(`fetch: ${response.status} ${await response.text()}`);
+    if (alice.WebSocket !== undefined) {
+      const socket = new alice.WebSocket('ws://bob/') as EventTarget & { send(data: string): void; close(): void };
+      const event = async (name: string): Promise<unknown> =>
+        await new Promise((resolve) => void socket.addEventListener(name, resolve, { once: true }));
+      await event('open');
+      socket.send('echo');
+      assert.equal((await event('message') as MessageEvent).data, 'echo');
+      socket.close();
+      await event('close');
+    }
+    await server.shutdown();
+  });
+  world.stop();
+}
+
 /** `node:net` of Bun has no handles, and says so at the door. */
 function net(): void {
   const { world, alice } = lan(1, 0);
-  if ('bun' in process.versions) assert.throws(() => alice.net, /Bun's node:net is its own .*socket calls .*host\.deno/);
-  else assert.equal(typeof alice.net.connect, 'function');
+  if ('bun' in process.versions) {
+    const truth = /not in Bun\. Bun's node:net is its own .*socket calls .*host\.deno/;
+    assert.throws(() => alice.net, truth);
+    assert.throws(() => install(), truth);
+    assert.throws(() => install(world), truth);
+  } else assert.equal(typeof alice.net.connect, 'function');
   world.stop();
 }
 
 await sockets();
 await others();
 await denoApi();
+await web();
 net();
