@@ -60,6 +60,7 @@ export const Drop = {
   QdiscCongested: 53,
   FullRing: 54,
   FqFlowLimit: 55,
+  FqBandLimit: 74,
   FqHorizonLimit: 56,
   PktTooBig: 57,
   UnhandledProto: 61,

@@ -26,11 +26,14 @@ test('what is said is what is shown', () => {
       'rate 1Mbit burst 10Kb peakrate 2Mbit minburst 2000b lat 164ms overhead 14 ',
     ],
     ['tbf rate 125kbps buffer 4kb/8 limit 64kbit', 'rate 1Mbit burst 4Kb lat 32.8ms '],
-    ['fq', 'limit 10000p flow_limit 100p buckets 1024 orphan_mask 1023 quantum 3028b initial_quantum 15140b '
-      + 'low_rate_threshold 550Kbit refill_delay 40ms horizon 10s horizon_drop '],
+    ['fq', 'limit 10000p flow_limit 100p buckets 1024 orphan_mask 1023 bands 3 priomap 1 2 2 2 1 2 0 0 1 1 1 1 1 1 1 1 '
+      + 'weights 589824 196608 65536 '
+      + 'quantum 3028b initial_quantum 15140b low_rate_threshold 550Kbit refill_delay 40ms horizon 10s horizon_drop '],
     [
-      'fq maxrate 10mbit limit 200 flow_limit 50 quantum 3000 initial_quantum 9000 buckets 16 nopacing horizon_cap horizon 2s',
-      'limit 200p flow_limit 50p buckets 16 orphan_mask 1023 nopacing quantum 3000b initial_quantum 9000b maxrate 10Mbit '
+      'fq maxrate 10mbit limit 200 flow_limit 50 quantum 3000 initial_quantum 9000 buckets 16 nopacing horizon_cap horizon 2s '
+      + 'bands 3 priomap 0 0 0 0 0 0 0 0 1 1 1 1 2 2 2 2 weights 90000 50000 20000',
+      'limit 200p flow_limit 50p buckets 16 orphan_mask 1023 bands 3 priomap 0 0 0 0 0 0 0 0 1 1 1 1 2 2 2 2 weights 90000 50000 20000 '
+      + 'nopacing quantum 3000b initial_quantum 9000b maxrate 10Mbit '
       + 'low_rate_threshold 550Kbit refill_delay 40ms horizon 2s horizon_cap ',
     ],
     ['codel ecn', 'limit 1000p target 5ms interval 100ms ecn '],
@@ -219,6 +222,8 @@ test('wrong objects name the option and the accepted form, and change nothing', 
   for (const [options, message] of [
     [{ kind: 'sfq' }, /^kind: 'sfq' is not a queueing discipline; expected noqueue, pfifo_fast/], [3, /^qdisc: expected an object/],
     [{ kind: 'netem', dellay: 1 }, /^netem: dellay: no such option; expected limit, delay/], [{ kind: 'fq', quantum: 0 }, /^quantum: 0/],
+    [{ kind: 'fq', weights: [1, 2, 3] }, /^weights: 1 is out of range/],
+    [{ kind: 'fq', priomap: [0] }, /^priomap: expected an array of 16/],
     [{ kind: 'fq', buckets: 3 }, /^buckets: 3 is not a power of two/], [{ kind: 'fq_codel', flows: 0 }, /^flows: 0 is out of range/],
     [{ kind: 'codel', interval: 0 }, /^interval: 0/], [{ kind: 'tbf', rate: 'x' }, /^rate: 'x'/], [{ kind: 'pfifo', child: {} },
     /^child: a pfifo/],

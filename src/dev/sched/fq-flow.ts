@@ -13,6 +13,8 @@ export class FqFlow {
   /** Packets by the time at which they may leave (`cb0`), equal ones in their order. */
   readonly queue: SkBuffHead = new SkBuffHead();
   credit = 0;
+  /** By the priority of the packet that found it empty. */
+  band = 1;
   timeNextPacket = 0;
   place: number = FQ_DETACHED;
   /** When it became empty, in nanoseconds. */
@@ -41,6 +43,33 @@ export class FqFlow {
     if (behind === null) queue.pushHead(skb);
     else if (behind.next === null) queue.pushTail(skb);
     else queue.insertAfter(behind, skb);
+  }
+}
+
+/** Flows of one band, and its share: `weight` bytes of each round, while others want theirs (Linux: struct fq_perband_flows). */
+export class FqBand {
+  readonly newFlows: FqList = new FqList();
+  readonly oldFlows: FqList = new FqList();
+  weight: number;
+  credit: number;
+  /** Packets that wait, and those that found no room. */
+  packets = 0;
+  drops = 0;
+
+  constructor(weight: number) {
+    this.weight = weight;
+    this.credit = weight;
+  }
+
+  get empty(): boolean {
+    return this.newFlows.head === null && this.oldFlows.head === null;
+  }
+
+  clear(): void {
+    while (this.newFlows.head !== null) this.newFlows.pop();
+    while (this.oldFlows.head !== null) this.oldFlows.pop();
+    this.packets = 0;
+    this.credit = this.weight;
   }
 }
 

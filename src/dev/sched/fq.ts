@@ -1,12 +1,14 @@
 /**
  * fq: a queue for each flow, turns by bytes, and packets that leave when their time has come (Linux: sch_fq.c).
  *
- *     packet → flow ──► new flows │ old flows      a turn is `quantum` bytes, the first one `initialQuantum`
+ *     packet → flow ──► band 0 │ 1 │ 2: new flows │ old flows      a turn is `quantum` bytes, the first one `initialQuantum`
  *                        ▲
  *                        └ throttled flows: their next packet must wait; the earliest sets the alarm
  *
+ * Priorities choose one of three bands, which share the line by their weights; what one does not use, others have.
+ *
  * When a packet may leave is said by its sender (`skb.tstamp`: earliest departure time), or follows from the pacing rate of its
- * socket and from `maxrate`. Differs from Linux 6.7 and later: one band, not three; a flow is a 5-tuple, not a socket.
+ * socket and from `maxrate`. Differs from Linux: a flow is a 5-tuple, not a socket.
  */
 import { parseDuration, parseInteger, parseRate, parseSize, type Duration, type Rate, type Size } from '../../lib/units.ts';
 import { Drop } from '../../skb/drop-reason.ts';
@@ -16,7 +18,8 @@ import type { NetDevice } from '../net-device.ts';
 import { NET_XMIT_DROP, NET_XMIT_SUCCESS, Qdisc, qdiscPktLen } from '../qdisc.ts';
 import { skbSetEcnCe } from './ecn.ts';
 import { reciprocalScale, skbFlowHash } from './flow-hash.ts';
-import { FQ_DETACHED, FQ_IN_LINE, FqFlow, FqHeap, FqList } from './fq-flow.ts';
+import { FQ_DETACHED, FQ_IN_LINE, FqBand, FqFlow, FqHeap } from './fq-flow.ts';
+import { PRIO_TO_BAND } from './pfifo-fast.ts';
 import { Watchdog } from './watchdog.ts';
 
 /** What a socket (`skb.sk`) has that fq asks for; `sock/sock.ts` has it. */
@@ -28,7 +31,7 @@ export interface PacedSock {
 }
 
 export interface FqOptions {
-  /** Packets, all flows together, and of one flow. Defaults 10000 and 100. */
+  /** Packets, all flows of a band together, and of one flow. Defaults 10000 and 100. */
   readonly limit?: number;
   readonly flowLimit?: number;
   /** Bytes of a turn, and of the first one. Defaults: two and ten full packets. */
@@ -49,10 +52,17 @@ export interface FqOptions {
   /** Packets that are to leave later than this are dropped (`horizonDrop`, the default) or leave at its end. Default 10 s. */
   readonly horizon?: Duration;
   readonly horizonDrop?: boolean;
+  /** Sixteen numbers: the band, 0 to 2, of each priority. Default: as pfifo_fast has it. */
+  readonly priomap?: readonly number[];
+  /** Bytes of a round, one for each band, 16384 at least. Default 589824, 196608 and 65536: 9 to 3 to 1. */
+  readonly weights?: readonly number[];
   /** Mark packets that leave so much too late. Default: never. */
   readonly ceThreshold?: Duration;
 }
 
+/** Shares of the bands, and the least that one may have (Linux: FQ_MIN_WEIGHT). */
+const FQ_WEIGHTS: readonly number[] = [589824, 196608, 65536];
+const FQ_MIN_WEIGHT = 16384;
 /** `sock/sock.ts` has the others. */
 const SK_PACING_FQ = 2;
 /** A flow that was empty for so long may be forgotten. */
@@ -97,8 +107,10 @@ export class Fq extends Qdisc {
   readonly stat: FqStats = new FqStats();
   readonly throttled: FqHeap = new FqHeap();
   private readonly internal: FqFlow = new FqFlow();
-  private readonly newFlows: FqList = new FqList();
-  private readonly oldFlows: FqList = new FqList();
+  readonly bands: readonly FqBand[] = FQ_WEIGHTS.map((weight) => new FqBand(weight));
+  priomap: Uint8Array = PRIO_TO_BAND;
+  /** Whose turn it is among the bands. */
+  private bandNr = 0;
   private freeFlows: FqFlow | null = null;
   private readonly perturb: number;
   private readonly watchdog: Watchdog = new Watchdog(this);
@@ -114,6 +126,7 @@ export class Fq extends Qdisc {
   change(o: FqOptions): void {
     const next = parseFq(this, o);
     Object.assign(this, next.fields);
+    next.weights.forEach((weight, i) => (this.bands[i]!.weight = weight));
     if (next.buckets !== this.buckets.length) this.rehash(next.buckets);
     while (this.qlen > this.limit) this.dropped(this.dequeueForce(), Drop.QdiscOverlimit);
   }
@@ -124,8 +137,11 @@ export class Fq extends Qdisc {
     if (skb.tstamp !== 0 && skb.sk !== null && !this.admit(skb, now)) return NET_XMIT_DROP;
     const flow = this.classify(skb, now);
     if (flow !== this.internal) {
-      if (this.qlen >= this.limit) {
-        this.dropped(skb, Drop.QdiscOverlimit);
+      const nr = this.priomap[skb.priority & 15]!;
+      const band = this.bands[nr]!;
+      if (band.packets >= this.limit) {
+        band.drops++;
+        this.dropped(skb, Drop.FqBandLimit);
         return NET_XMIT_DROP;
       }
       if (flow.queue.qlen >= this.flowLimit) {
@@ -133,7 +149,11 @@ export class Fq extends Qdisc {
         this.dropped(skb, Drop.FqFlowLimit);
         return NET_XMIT_DROP;
       }
-      if (flow.place === FQ_DETACHED) this.attach(flow, now);
+      if (flow.place === FQ_DETACHED) this.attach(flow, nr, now);
+      skb.cb1 = nr;
+      band.packets++;
+    } else {
+      skb.cb1 = NO_BAND;
     }
     flow.add(skb);
     this.queued(skb);
@@ -147,22 +167,23 @@ export class Fq extends Qdisc {
     if (urgent !== null) return this.give(urgent);
     this.wakeThrottled(now);
     for (;;) {
-      const list = this.newFlows.head === null ? this.oldFlows : this.newFlows;
-      const flow = list.head;
-      if (flow === null) {
+      const band = this.nextBand();
+      if (band === null) {
         const wait = this.throttled.first;
         if (wait !== null) this.watchdog.schedule(wait.timeNextPacket);
         return null;
       }
+      const list = band.newFlows.head === null ? band.oldFlows : band.newFlows;
+      const flow = list.head!;
       if (flow.credit <= 0) {
         flow.credit += this.quantum;
-        this.oldFlows.push(list.pop());
+        band.oldFlows.push(list.pop());
         continue;
       }
       const skb = flow.queue.head;
       if (skb === null) {
         list.pop();
-        if (list === this.newFlows && this.oldFlows.head !== null) this.oldFlows.push(flow);
+        if (list === band.newFlows && band.oldFlows.head !== null) band.oldFlows.push(flow);
         else this.detach(flow, now);
         continue;
       }
@@ -177,8 +198,23 @@ export class Fq extends Qdisc {
       if (now - due > this.ceThreshold && skbSetEcnCe(skb)) this.stat.ceMark++;
       flow.queue.unlink(skb);
       this.pace(flow, skb, now);
+      band.credit -= qdiscPktLen(skb);
       return this.give(skb);
     }
+  }
+
+  /** The band whose flows are next: the one whose turn it is while it has credit, then the next that has flows; null: none has. */
+  private nextBand(): FqBand | null {
+    const { bands } = this;
+    for (let idle = 0; idle < bands.length;) {
+      const band = bands[this.bandNr]!;
+      idle = band.empty ? idle + 1 : 0;
+      if (idle === 0 && band.credit > 0) return band;
+      this.bandNr = (this.bandNr + 1) % bands.length;
+      const next = bands[this.bandNr]!;
+      next.credit = Math.min(next.credit + next.weight, next.weight);
+    }
+    return null;
   }
 
   override get ecnMark(): number {
@@ -192,8 +228,7 @@ export class Fq extends Qdisc {
       for (let flow: FqFlow | null = this.buckets[i]!; flow !== null; flow = flow.nextInBucket) this.purge(flow.queue, Drop.Purged);
       this.buckets[i] = null;
     }
-    while (this.newFlows.head !== null) this.newFlows.pop();
-    while (this.oldFlows.head !== null) this.oldFlows.pop();
+    for (const band of this.bands) band.clear();
     this.throttled.clear();
     this.flows = 0;
     this.inactiveFlows = 0;
@@ -261,10 +296,11 @@ export class Fq extends Qdisc {
     this.stat.gcFlows += found;
   }
 
-  private attach(flow: FqFlow, now: number): void {
+  private attach(flow: FqFlow, band: number, now: number): void {
+    flow.band = band;
     if (now > flow.age + this.refillDelay) flow.credit = Math.max(flow.credit, this.quantum);
     this.inactiveFlows--;
-    this.newFlows.push(flow);
+    this.bands[band]!.newFlows.push(flow);
   }
 
   private detach(flow: FqFlow, now: number): void {
@@ -276,7 +312,7 @@ export class Fq extends Qdisc {
   /** Flows whose time has come are old ones again. */
   private wakeThrottled(now: number): void {
     for (let flow = this.throttled.first; flow !== null && flow.timeNextPacket <= now; flow = this.throttled.first) {
-      this.oldFlows.push(this.throttled.pop());
+      this.bands[flow.band]!.oldFlows.push(this.throttled.pop());
     }
   }
 
@@ -310,7 +346,7 @@ export class Fq extends Qdisc {
   }
 
   private give(skb: SkBuff): SkBuff {
-    this.dequeued(skb);
+    this.left(skb);
     this.sent(skb);
     return skb;
   }
@@ -321,13 +357,19 @@ export class Fq extends Qdisc {
       for (let flow = head; flow !== null; flow = flow.nextInBucket) {
         const skb = flow.queue.popHead();
         if (skb === null) continue;
-        this.dequeued(skb);
+        this.left(skb);
         return skb;
       }
     }
     const skb = this.internal.queue.popHead()!;
-    this.dequeued(skb);
+    this.left(skb);
     return skb;
+  }
+
+  /** A packet was taken out: it no longer counts, here and in its band. */
+  private left(skb: SkBuff): void {
+    this.dequeued(skb);
+    if (skb.cb1 !== NO_BAND) this.bands[skb.cb1]!.packets--;
   }
 
   private rehash(count: number): void {
@@ -358,13 +400,28 @@ export class Fq extends Qdisc {
   }
 }
 
+/** `skb.cb1` of a packet of no band: one that passes all others. */
+const NO_BAND = -1;
 /** The priority of packets that keep a network alive: they pass all others (Linux: TC_PRIO_CONTROL). */
 const TC_PRIO_CONTROL = 7;
 
 type FqFields = Pick<Fq, 'limit' | 'flowLimit' | 'quantum' | 'initialQuantum' | 'maxrate' | 'lowRateThreshold' | 'pacing' | 'refillDelay'
-| 'orphanMask' | 'horizon' | 'horizonDrop' | 'ceThreshold'>;
+| 'orphanMask' | 'horizon' | 'horizonDrop' | 'ceThreshold' | 'priomap'>;
 
-function parseFq(q: Fq, o: FqOptions): { readonly fields: FqFields; readonly buckets: number } {
+/** {@link FqOptions}, checked. */
+interface FqParams {
+  readonly fields: FqFields;
+  readonly buckets: number;
+  readonly weights: readonly number[];
+}
+
+/** Numbers of a list of that length. */
+function numbers(value: unknown, name: string, count: number, min: number, max: number): number[] {
+  if (!Array.isArray(value) || value.length !== count) throw new TypeError(`${name}: expected an array of ${String(count)} numbers`);
+  return (value as readonly number[]).map((n) => parseInteger(n, name, min, max));
+}
+
+function parseFq(q: Fq, o: FqOptions): FqParams {
   const flag = (value: unknown, name: string): boolean => {
     if (typeof value === 'boolean') return value;
     throw new TypeError(`${name}: ${String(value)} is not understood; expected true or false`);
@@ -384,7 +441,10 @@ function parseFq(q: Fq, o: FqOptions): { readonly fields: FqFields; readonly buc
     horizon: o.horizon === undefined ? q.horizon : parseDuration(o.horizon, 'horizon'),
     horizonDrop: o.horizonDrop === undefined ? q.horizonDrop : flag(o.horizonDrop, 'horizonDrop'),
     ceThreshold: o.ceThreshold === undefined ? q.ceThreshold : parseDuration(o.ceThreshold, 'ceThreshold'),
+    priomap: o.priomap === undefined ? q.priomap : Uint8Array.from(numbers(o.priomap, 'priomap', 16, 0, q.bands.length - 1)),
   };
+  const weights = o.weights === undefined ? q.bands.map((band) => band.weight)
+    : numbers(o.weights, 'weights', q.bands.length, FQ_MIN_WEIGHT, 0x7fffffff);
   if (fields.quantum === 0) throw new RangeError('quantum: 0 sends nothing; expected at least 1');
-  return { fields, buckets };
+  return { fields, buckets, weights };
 }

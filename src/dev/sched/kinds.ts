@@ -53,7 +53,7 @@ const KINDS: Readonly<Record<Exclude<QdiscKind, 'noqueue'>, Kind>> = {
   fq: {
     options: [
       'limit', 'flowLimit', 'quantum', 'initialQuantum', 'maxrate', 'pacing', 'lowRateThreshold', 'refillDelay', 'buckets', 'orphanMask',
-      'horizon', 'horizonDrop', 'ceThreshold',
+      'horizon', 'horizonDrop', 'ceThreshold', 'priomap', 'weights',
     ],
     make: (dev) => new Fq(dev, stream(dev, 'fq').next32()),
     change: (q, o: FqOptions) => { (q as Fq).change(o); },

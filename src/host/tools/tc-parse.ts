@@ -42,6 +42,8 @@ const KINDS: Readonly<Record<QdiscOptions['kind'], Words>> = {
     low_rate_threshold: rate('lowRateThreshold', 'low_rate_threshold'), refill_delay: time('refillDelay', 'refill_delay'),
     buckets: integer('buckets'), orphan_mask: integer('orphanMask'), horizon: time('horizon'), horizon_drop: flag('horizonDrop', true),
     horizon_cap: flag('horizonDrop', false), ce_threshold: time('ceThreshold', 'ce_threshold'),
+    bands: (c) => { if (c.integer('bands') !== 3) throw c.wrong('bands', '', '3: fq has three'); }, priomap: readPriomap,
+    weights: (c, o) => { o['weights'] = [c.integer('weights'), c.integer('weights'), c.integer('weights')]; },
     timer_slack: (c) => { c.time('timer_slack'); }, // alarms are exact here
   },
   codel: LAW,

@@ -79,6 +79,7 @@ function showHtb(q: Htb): string {
 function showFq(q: Fq): string {
   const words = [
     `limit ${String(q.limit)}p flow_limit ${String(q.flowLimit)}p buckets ${String(q.buckets.length)} orphan_mask ${String(q.orphanMask)}`,
+    `bands 3 priomap ${[...q.priomap].join(' ')} weights ${q.bands.map((band) => String(band.weight)).join(' ')}`,
     ...(q.pacing ? [] : ['nopacing']),
     `quantum ${String(q.quantum)}b initial_quantum ${String(q.initialQuantum)}b`,
     ...(q.maxrate === Infinity ? [] : [`maxrate ${showRate(q.maxrate * 8)}`]),
@@ -157,6 +158,7 @@ function ownStats(q: Qdisc): string[] {
   const { stat } = q;
   const more = [
     ...(stat.flowsPlimit > 0 ? [` flows_plimit ${n(stat.flowsPlimit)}`] : []),
+    ...q.bands.flatMap((band, i) => (band.drops > 0 ? [` band${n(i)}_drops ${n(band.drops)}`] : [])),
     ...(stat.pktsTooLong > 0 ? [` pkts_too_long ${n(stat.pktsTooLong)}`] : []),
     ...(stat.ceMark > 0 ? [` ce_mark ${n(stat.ceMark)}`] : []),
     ...(stat.horizonDrops > 0 ? [` horizon_drops ${n(stat.horizonDrops)}`] : []),

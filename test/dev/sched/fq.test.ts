@@ -62,12 +62,33 @@ test('a flow has a limit of its own; control traffic passes all others', () => {
   const sk = { pacingRate: Infinity };
   assert.deepEqual(Array.from({ length: 7 }, (_, i) => b.send(i, 1000, { sk, sport: 1 })), [true, true, true, true, true, false, false]);
   assert.deepEqual(Array.from({ length: 3 }, (_, i) => b.send(i, 1000, { sk, sport: 2 })), [true, true, false]);
-  assert.deepEqual([b.h.pool.drops[Drop.FqFlowLimit], b.h.pool.drops[Drop.QdiscOverlimit]], [2, 1]);
+  assert.deepEqual([b.h.pool.drops[Drop.FqFlowLimit], b.h.pool.drops[Drop.FqBandLimit]], [2, 1]);
   b.send(77, 60, { sk, sport: 1, priority: 7 });
   b.go();
   b.run();
   assert.deepEqual(b.ids.slice(0, 2), [77, 0]);
   assert.deepEqual([b.dev.qdisc!.qlen, b.dev.qdisc!.backlog, b.h.pool.live], [0, 0, 0]);
+});
+
+test('three bands by priority share the line by their weights; what one does not use, others have', () => {
+  const b = new Bench({ kind: 'fq', weights: [60000, 30000, 20000], limit: 200, flowLimit: 200 });
+  b.nsPerByte = 8;
+  const sk = { pacingRate: Infinity };
+  const [low, usual, high] = [2, 0, 6]; // priorities of bands 2, 1 and 0
+  for (let i = 0; i < 110; i++) for (const priority of [low, usual, high]) b.send(priority, 1000, { sk, sport: 10 + priority, priority });
+  b.run(110 * 1000 * 8);
+  const count = (priority: number): number => b.left.filter((l) => l.id === priority).length;
+  const [a, c, d] = [high, usual, low].map(count) as [number, number, number];
+  assert.ok(Math.abs(a - 60) <= 2 && Math.abs(c - 30) <= 2 && Math.abs(d - 20) <= 2, `${String(a)}, ${String(c)} and ${String(d)} of 110`);
+  b.run();
+  assert.deepEqual([high, usual, low].map(count), [110, 110, 110]);
+  assert.deepEqual((b.dev.qdisc as Fq).bands.map((band) => band.packets), [0, 0, 0]);
+  b.hold();
+  for (let i = 0; i < 201; i++) b.send(0, 100, { sk, sport: 10 });
+  assert.equal(b.send(0, 100, { sk, sport: 11, priority: high }), true, 'the limit is that of a band');
+  assert.equal(b.h.pool.drops[Drop.FqBandLimit], 1);
+  b.go();
+  b.run();
 });
 
 test('flows take turns by bytes', () => {
