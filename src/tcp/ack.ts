@@ -68,20 +68,19 @@ export function tcpAck(tp: TcpSock, skb: SkBuff, flags: number): number {
   st.begin(tp.sndNxt);
   st.flag = flags;
   tcpMstampRefresh(tp);
-  const old = ((ack - priorSndUna) | 0) < 0;
-  if (!old && ((tp.sndNxt - ack) | 0) < 0) {
+  if (((ack - priorSndUna) | 0) < 0) return oldAck(tp, skb, st);
+  if (((tp.sndNxt - ack) | 0) < 0) {
     // RFC 9293 §3.10.7.4, fifth: an ACK for something not yet sent.
     if ((flags & FLAG_NO_CHALLENGE_ACK) === 0) tcpSendChallengeAck(tp);
     return -Drop.TcpAckUnsentData;
   }
-  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0 && tcpReplaceTsRecent(tp, skb.seq)) st.flag |= FLAG_TS_PROGRESS;
-  if (old) return oldAck(tp, skb, st);
   if (ack !== priorSndUna) {
     st.flag |= FLAG_SND_UNA_ADVANCED;
     tp.retransmits = 0;
   }
   const priorFack = tp.sackOk ? tcpHighestSackSeq(tp) : priorSndUna;
   st.priorInFlight = tcpPacketsInFlight(tp);
+  if ((flags & FLAG_UPDATE_TS_RECENT) !== 0 && tcpReplaceTsRecent(tp, skb.seq)) st.flag |= FLAG_TS_PROGRESS;
   const priorDelivered = tp.delivered;
 
   if ((st.flag & (FLAG_SLOWPATH | FLAG_SND_UNA_ADVANCED)) === FLAG_SND_UNA_ADVANCED) {

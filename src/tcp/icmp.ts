@@ -157,6 +157,8 @@ export function tcpMtuReduced(tp: TcpSock, mtu: number): void {
   if (mtu < pmtu) tp.errSoft = EMSGSIZE;
   if (tp.pmtuCookie > pmtu) {
     tcpSyncMss(tp, pmtu);
+    const before = tp.dataSegsOut;
     tcpSimpleRetransmit(tp);
+    if (tp.dataSegsOut !== before) tp.lsndtimeUs = tp.net.nowUs; // which is not by TCP's clock
   }
 }

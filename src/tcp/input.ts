@@ -68,8 +68,9 @@ export function tcpRcvEstablished(tp: TcpSock, skb: SkBuff): void {
 function predicted(tp: TcpSock, skb: SkBuff): boolean {
   const { buf, th } = skb;
   if ((skb.tcpFlags & ~TCP_FLAG_PSH) !== tp.predFlags) return false;
-  // Differs: Linux takes an ACK below SND.UNA here, too, and data with it; RFC 5961 §5.2 wants a closer look.
-  if (skb.seq !== tp.rcvNxt || ((tp.sndNxt - skb.ackSeq) | 0) < 0 || ((skb.ackSeq - tp.sndUna) | 0) < 0) return false;
+  if (skb.seq !== tp.rcvNxt || ((tp.sndNxt - skb.ackSeq) | 0) < 0) return false;
+  // Differs: Linux takes data with an ACK below SND.UNA here, too; RFC 5961 §5.2 wants a closer look.
+  if (((skb.ackSeq - tp.sndUna) | 0) < 0 && skb.len !== tp.tcpHeaderLen) return false;
   if (thWindow(buf, th) << tp.sndWscale !== tp.sndWnd) return false;
   // Nothing may be pending that a segment in order would resolve: holes, urgent data, a closed window.
   if (tp.ofoQueue.head !== null || tp.urgData !== 0) return false;

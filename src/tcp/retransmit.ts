@@ -11,7 +11,6 @@ import type { SkBuff } from '../skb/sk-buff.ts';
 import { MAX_SKB_FRAGS } from '../skb/sk-buff.ts';
 import { TCP_SYN_SENT } from '../sock/constants.ts';
 import { TCP_FLAG_CWR, TCP_FLAG_ECE, TCP_FLAG_FIN, TCP_FLAG_SYN } from '../wire/tcp.ts';
-import { tcpMstampRefresh } from './clock.ts';
 import { tcpEcnClearSyn } from './ecn.ts';
 import {
   tcpCurrentSsthresh, tcpInCwndReduction, tcpIsReno, tcpPacketsInFlight, tcpWndEnd,
@@ -171,9 +170,11 @@ function sendProbe(tp: TcpSock): boolean {
   return true;
 }
 
-/** The path takes less than we thought (ICMP): what is too large is sent again, smaller. No sign of congestion. */
+/**
+ * The path takes less than we thought (ICMP): what is too large is sent again, smaller. No sign of congestion. As in Linux TCP's
+ * clock stands still meanwhile: to RACK and RTT, and in its timestamps, all this was sent when the socket last did something.
+ */
 export function tcpSimpleRetransmit(tp: TcpSock): void {
-  tcpMstampRefresh(tp);
   // A SYN with data stands in the queue as two, each of which may be small enough: both are lost.
   const synData = tp.state === TCP_SYN_SENT && tp.fastopen !== null && tp.fastopen.synData;
   const mss = synData ? -1 : tcpCurrentMss(tp);

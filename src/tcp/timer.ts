@@ -9,7 +9,7 @@
  *   to    tcp/retransmit.ts, output.ts, rack.ts;  tcp/close.ts when patience ends
  */
 import { Mib } from '../dev/mib.ts';
-import { TCP_CLOSE, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
+import { TCP_CLOSE, TCP_ESTABLISHED, TCP_FIN_WAIT2, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT } from '../sock/constants.ts';
 import { tcpJiffies, tcpMstampRefresh, tcpTimeStampTs, tickExpiry, usecsToTicks } from './clock.ts';
 import { tcpDone, tcpOrphanOutOfResources, tcpWriteErr, tcpFinTime } from './close.ts';
 import { tcpFastopenDetectBlackhole } from './fastopen-active.ts';
@@ -255,7 +255,8 @@ function countRto(tp: TcpSock): void {
 function backOff(tp: TcpSock): void {
   const { sysctl } = tp.tcp;
   const limit = tp.rtoMaxMs * 1000;
-  if (sysctl.tcpThinLinearTimeouts !== 0 && tcpStreamIsThin(tp) && tp.retransmits <= TCP_THIN_LINEAR_RETRIES) {
+  const linear = sysctl.tcpThinLinearTimeouts !== 0 && tp.state === TCP_ESTABLISHED;
+  if (linear && tcpStreamIsThin(tp) && tp.retransmits <= TCP_THIN_LINEAR_RETRIES) {
     tp.backoff = 0;
     tp.rtoUs = Math.min(Math.max(tcpBaseRto(tp), tp.rtoMinUs), limit);
   } else if (tp.state !== TCP_SYN_SENT || tp.totalRto > sysctl.tcpSynLinearTimeouts) {

@@ -13,6 +13,8 @@ const [FIN, SYN, ACK, ECE, CWR] = [1, 2, 16, 64, 128];
 const APART_US = 300;
 /** Of the kernel with which this one is compared: HZ is 250. */
 const TICK_US = 4000;
+/** What a busy machine adds to an RTT. */
+const RTT_NOISE_US = 2000;
 
 /** How late a timer of the real kernel may be that was to run for `us`: it rounds up to ticks, and to more the longer it runs. */
 export function lateness(us: number): number {
@@ -88,9 +90,10 @@ export class Play {
     let fired = false;
     for (;;) {
       const due = this.armedFor;
-      if (due === Infinity || due > at + 3000) return fired;
       // The timeout itself is in ticks there, and the backoff multiplies what was rounded up.
-      this.slackUs += lateness(Math.max(0, due - this.armedAt)) + TICK_US * 2 ** Math.min(8, this.rig.sock?.backoff ?? 0);
+      const rounding = (TICK_US + RTT_NOISE_US) * 2 ** Math.min(8, this.rig.sock?.backoff ?? 0);
+      if (due === Infinity || due > at + 3000 + rounding) return fired;
+      this.slackUs += lateness(Math.max(0, due - this.armedAt)) + rounding;
       this.rig.advance(due + 1);
       this.quietFromUs = due + this.slackUs + 2000;
       this.armedFor = this.rig.timerUs;
