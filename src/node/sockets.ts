@@ -204,11 +204,11 @@ interface Bound {
 /** Binds; what goes wrong is reported by listen(), with the error that lib/net.js makes of it. */
 function bindServer(host: NodeHost, address: string | null, port: number, family: number, isFd: boolean, flags: number): Bound {
   if (family < 0 && !isFd && address !== null) {
-    const pipe = new PipeHandle(host.handles);
+    const pipe = new PipeHandle(host.handles, 'PIPESERVERWRAP');
     pipe.bindForListen(address);
     return { handle: pipe, address, family };
   }
-  const handle = new TcpHandle(host.handles);
+  const handle = new TcpHandle(host.handles, 'TCPSERVERWRAP');
   if (isFd || family < 0) {
     // A descriptor of the runtime's is none of this host's.
     handle.failListen();

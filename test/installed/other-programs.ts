@@ -197,6 +197,15 @@ export const OTHER: Readonly<Record<string, string>> = {
       const hook = async_hooks.createHook({ init(id, type) { if (/TCP|KERNET/.test(type)) kinds.add('socket'); } }).enable();
     const server = net.createServer((s) => s.end()).listen(0, () => net.connect(server.address().port).resume().on('close', () => {
       hook.disable(); console.log([...kinds]); server.close(); }));`,
+  'async_hooks, kinds of resources, and names of handles': `
+    const hooks = require('async_hooks'), net = require('net');
+    const kinds = new Set();
+    const hook = hooks.createHook({ init(id, type) { if (/^(TCP|SHUTDOWN)/.test(type)) kinds.add(type); } }).enable();
+    const s = net.createServer((c) => { console.log(c._handle.constructor.name); c.end('x'); }).listen(0, '127.0.0.1', () => {
+      console.log(s._handle.constructor.name);
+      const c = net.connect(s.address().port, '127.0.0.1').resume();
+      c.on('close', () => s.close(() => { hook.disable(); console.log([...kinds].sort()); }));
+    });`,
   'the handle of a server': `
     const net = require('net');
     const s = net.createServer().listen(0, () => {

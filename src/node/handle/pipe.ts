@@ -25,8 +25,8 @@ export class PipeHandle extends TcpHandle {
   /** The file that stands for it in the machine's file system. */
   private mark: Mark | null = null;
 
-  constructor(host: HandleHost) {
-    super(host, 'KERNETPIPE');
+  constructor(host: HandleHost, kind: string = 'PIPEWRAP') {
+    super(host, kind);
   }
 
   override newConnection(): TcpHandle {
@@ -71,7 +71,7 @@ export class PipeHandle extends TcpHandle {
     const name = host.machinePaths === null || path.startsWith('\0') ? path : host.machinePaths.find(path);
     const rc = typeof name === 'number' ? name : sysConnect(host.process, this.kfd, host.addr.setPath(name));
     if (rc < 0) this.delayedError = rc;
-    this.connectReq = new Pending(req, false);
+    this.connectReq = new Pending(req, false, 'PIPECONNECTWRAP');
     this.updateLive();
     host.cpu.wake(this.task);
     return 0;
@@ -91,6 +91,8 @@ export class PipeHandle extends TcpHandle {
     super.close(callback);
   }
 }
+
+Object.defineProperty(PipeHandle, 'name', { value: 'Pipe' });
 
 /** A pipe has none of these: Node's classes look whether they are there. */
 const TCP_ONLY: readonly string[] = [

@@ -15,8 +15,9 @@ export class Pending extends AsyncResource {
   /** A request of the C++ side (TLS), which has a way of its own to be answered. */
   readonly native: boolean;
 
-  constructor(req: Req, native: boolean) {
-    super('KERNETREQ', { requireManualDestroy: true });
+  /** `kind`: what async_hooks are told, in Node's words. */
+  constructor(req: Req, native: boolean, kind: string) {
+    super(kind, { requireManualDestroy: true });
     this.req = req;
     this.native = native;
   }
@@ -34,7 +35,7 @@ export class PendingWrite extends Pending {
   status = 1;
 
   constructor(req: Req, native: boolean, chunks: readonly Uint8Array[], skip: number, total: number) {
-    super(req, native);
+    super(req, native, 'WRITEWRAP');
     this.chunks = chunks;
     this.left = total;
     this.advance(skip);

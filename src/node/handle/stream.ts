@@ -434,7 +434,7 @@ export abstract class StreamHandle {
   private beginShutdown(req: Req, isNative: boolean): number {
     if (this.mode !== MODE_STREAM || this.shut) return uv(-ENOTCONN);
     this.shut = true;
-    this.shutdownReq = new Pending(req, isNative);
+    this.shutdownReq = new Pending(req, isNative, 'SHUTDOWNWRAP');
     if (this.firstWrite === null) {
       this.shutFirst = true;
       this.again();

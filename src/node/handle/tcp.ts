@@ -52,7 +52,7 @@ export class TcpHandle extends StreamHandle {
   private noDelay = false;
   private keepAliveS = -1;
 
-  constructor(host: HandleHost, kind: string = 'KERNETTCP') {
+  constructor(host: HandleHost, kind: string = 'TCPWRAP') {
     super(host, kind);
   }
 
@@ -207,7 +207,7 @@ export class TcpHandle extends StreamHandle {
     }
     // From here on, as libuv has it: who was woken by the handshake itself (a server on this host) has his turn before.
     this.watch.interest = POLLOUT | POLLWRNORM;
-    this.connectReq = new Pending(req, false);
+    this.connectReq = new Pending(req, false, 'TCPCONNECTWRAP');
     this.updateLive();
     if (this.delayedError !== 0 || !this.handshaking()) this.host.cpu.wake(this.task);
     return 0;
@@ -311,6 +311,9 @@ export class TcpHandle extends StreamHandle {
     owner?.destroy(error);
   }
 }
+
+// The name that Node's own has: programs print it.
+Object.defineProperty(TcpHandle, 'name', { value: 'TCP' });
 
 function newConnection(this: TcpHandle): TcpHandle {
   return this.newConnection();

@@ -58,7 +58,7 @@ class PendingSend extends Pending {
   status = 1;
 
   constructor(req: Req, bytes: Uint8Array, port: number, address: string | null) {
-    super(req, false);
+    super(req, false, 'UDPSENDWRAP');
     this.bytes = bytes;
     this.port = port;
     this.address = address;
@@ -101,7 +101,7 @@ export class UdpHandle {
 
   constructor(host: HandleHost) {
     this.host = host;
-    this.resource = new AsyncResource('KERNETUDP', { requireManualDestroy: true });
+    this.resource = new AsyncResource('UDPWRAP', { requireManualDestroy: true });
     this.task = new Task(() => this.run());
     this.watch = new Watch(host.cpu, this.task, this);
   }
@@ -544,6 +544,9 @@ export class UdpHandle {
 function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
+
+// The name that Node's own has: programs print it.
+Object.defineProperty(UdpHandle, 'name', { value: 'UDP' });
 
 function callOnce(this: UdpHandle): boolean {
   return this.callOnce();
