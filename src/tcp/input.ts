@@ -124,6 +124,7 @@ function fastData(tp: TcpSock, skb: SkBuff, hlen: number): void {
   // The ACK first: the skb may be merged into the queue's tail and be gone afterwards.
   if (acks) tcpAck(tp, skb, short ? FLAG_DATA | FLAG_SLOWPATH : FLAG_DATA);
   else tp.sndWl1 = seq;
+  if (short) tp.probesOut = 0; // the peer lives: Linux takes such a segment the long way
   const { len } = skb;
   const eaten = tcpQueueRcv(tp, skb);
   tcpEventDataRecv(tp, skb, len);

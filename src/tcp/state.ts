@@ -247,6 +247,7 @@ function synSentAck(tp: TcpSock, skb: SkBuff): number {
 function synAcked(tp: TcpSock, skb: SkBuff): void {
   if (tp.ecnFlags !== 0) tcpEcnRcvSynack(tp, skb);
   tp.sndWl1 = skb.seq;
+  tp.sackOk = tp.rxOpt.sackOk; // whether a SYN that timed out leaves the Loss state behind depends on it
   tcpAck(tp, skb, FLAG_SLOWPATH);
   tcpTakeSyn(tp, skb);
   if (!tp.wscaleOk) {

@@ -17,7 +17,7 @@ import { tcpUnderMemoryPressure } from './memory.ts';
 import { tcpMtupInit } from './mtu-probe.ts';
 import { tcpRttTsoptUs } from './rtt.ts';
 import { tcpSndbufExpand } from './sndbuf.ts';
-import { ICSK_ACK_NOMEM, type TcpSock } from './sock.ts';
+import { ICSK_ACK_NOMEM, TCP_INFINITE_SSTHRESH, type TcpSock } from './sock.ts';
 
 const MAX_TCP_WINDOW = 32767;
 /** The smallest receive buffer of any socket. */
@@ -120,6 +120,7 @@ export function tcpInitTransfer(tp: TcpSock): void {
   if (tp.totalRetrans > 1 && tp.undoMarker !== 0) tp.sndCwnd = 1;
   else tp.sndCwnd = tcpInitCwnd(tp);
   tp.sndCwnd = Math.min(tp.sndCwnd, tp.sndCwndClamp);
+  tp.sndSsthresh = TCP_INFINITE_SSTHRESH; // a SYN that was lost says nothing of the way (Linux: tcp_init_metrics)
   tp.sndCwndStamp = Math.floor(tp.mstampUs / 1000);
   tcpInitBufferSpace(tp);
   tcpInitCongestionControl(tp);

@@ -3,12 +3,13 @@ import { MIB_NAMES } from '../../src/dev/mib.ts';
 import type { Case } from './case.ts';
 import { difference } from './compare.ts';
 import { runKernet } from './kernet.ts';
-import { runReal } from './real.ts';
+import { runReal, type Environment } from './real.ts';
 import type { Transcript } from './transcript.ts';
 
 /** A case on both, and the first difference. */
 export interface Outcome {
   readonly case: Case;
+  readonly env: Environment;
   readonly real: Transcript | null;
   readonly kernet: Transcript | null;
   /** '' when they agree. */
@@ -24,11 +25,11 @@ export async function runBoth(cases: readonly Case[], parallel: number): Promise
   for (const [i, c] of cases.entries()) {
     const real = transcripts[i]!;
     if (typeof real === 'string') {
-      outcomes.push({ case: c, real: null, kernet: null, why: `driver: ${real}` });
+      outcomes.push({ case: c, env, real: null, kernet: null, why: `driver: ${real}` });
       continue;
     }
     const kernet = await runKernet(c, real.times, real.endUs, env);
-    outcomes.push({ case: c, real, kernet, why: difference(c, real, kernet, COUNTERS) });
+    outcomes.push({ case: c, env, real, kernet, why: difference(c, real, kernet, COUNTERS) });
   }
   return outcomes;
 }

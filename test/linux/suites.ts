@@ -1,13 +1,14 @@
 /** The families of random cases: each makes one case from a stream of chance. */
 import { Random } from '../../src/lib/random.ts';
 import type { Case } from './case.ts';
+import { lifeCase } from './life.ts';
 import { receiveCase } from './receive.ts';
 import { statesCase } from './states.ts';
 
 export type Generator = (random: Random, name: string) => Case;
 
 export const SUITES: Readonly<Record<string, Generator>> = {
-  receive: receiveCase, states: statesCase,
+  receive: receiveCase, states: statesCase, life: lifeCase,
 };
 
 /** `count` cases of a family; the same seed, the same cases. */
