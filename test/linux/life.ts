@@ -91,7 +91,8 @@ function icmp(random: Random, peer: Peer): void {
       'unreachable protocol_unreachable', 'time_exceeded', 'source_quench', 'unreachable frag_needed mtu 1200', 'parameter_problem']);
     const seq = active ? pick(random, [0, 0, 1000]) : pick(random, [1, 1, 0, 400, 5000, 4294967000]);
     steps.push(`< icmp ${kind} [${seq}:${seq}(0)]`, `wait ${pick(random, [10, 30, 60])}`);
-    if (random.chance(0.5)) steps.push(pick(random, [`get ${fd} SOL_SOCKET SO_ERROR`, `read ${fd} 100`, `poll ${fd}`, `write ${fd} 10`, `info ${fd}`]));
+    const calls = [`get ${fd} SOL_SOCKET SO_ERROR`, `read ${fd} 100`, `poll ${fd}`, `write ${fd} 10`, `info ${fd}`];
+    if (random.chance(0.5)) steps.push(pick(random, calls));
   }
   steps.push(`get ${fd} SOL_SOCKET SO_ERROR`, `info ${fd}`);
 }
@@ -164,7 +165,8 @@ function urgent(random: Random, peer: Peer, sysctl: Sysctls): void {
       const seq = peer.next + pick(random, [0, 0, 0, 10, -5]);
       const at = Math.max(1, seq);
       const urg = pick(random, [0, 1, 5, len, len + 1, 200]);
-      steps.push(`< ${pick(random, ['PU.', 'U.', 'P.'])} ${at}:${at + len}(${len}) ack ${peer.acked} win ${peer.win} urg ${urg}${peer.options()}`);
+      const flags = pick(random, ['PU.', 'U.', 'P.']);
+      steps.push(`< ${flags} ${at}:${at + len}(${len}) ack ${peer.acked} win ${peer.win} urg ${urg}${peer.options()}`);
       if (seq <= peer.next) peer.next = Math.max(peer.next, at + len);
     } else {
       steps.push(pick(random, ['read 4 4', 'read 4 1000', 'read 4 1 MSG_OOB', 'read 4 1 MSG_OOB|MSG_PEEK', 'read 4 100 MSG_PEEK', 'poll 4',
