@@ -16,7 +16,7 @@ export { ScenarioHost, ScenarioWorld } from './testing/scenario-world.ts';
 export { boundedQueues, conservation, everyDropNamed, invariants, noLeaks, type Checker } from './testing/checkers.ts';
 export { CLEAR_WEATHER, drawWeather, type Climate, type DrawnWeather } from './testing/weather.ts';
 export { shrinkWeather, SHRINK_WEATHER_MAX_RUNS } from './testing/shrink-weather.ts';
-export { randomFaults, shrinkFaults, SHRINK_MAX_RUNS, SURVIVABLE, type PlanOptions } from './testing/fault-plan.ts';
+export { DEADLY, randomFaults, shrinkFaults, SHRINK_MAX_RUNS, SURVIVABLE, type PlanOptions } from './testing/fault-plan.ts';
 export { checkAllTcp, checkTcp } from './testing/invariants.ts';
 export { patternBytes, patternFill, patternMismatch } from './testing/pattern.ts';
 export {

@@ -18,12 +18,17 @@ export interface PlanOptions {
   readonly maxMs: number;
   /** Kinds to draw from; default: all that leave programs alive. */
   readonly kinds?: readonly Fault['kind'][];
+  /** Cards may flip bits where no checksum looks: streams arrive whole, and with wrong bytes in them. Default false. */
+  readonly corrupt?: boolean;
 }
 
 /** Kinds after which every transfer can still be finished by the programs that began it. */
 export const SURVIVABLE: readonly Fault['kind'][] = [
   'weather', 'partition', 'cut', 'flap', 'card', 'stop', 'freeze', 'clock', 'sysctl', 'call',
 ];
+
+/** Also those that streams die of: a host that loses power, and comes back with an empty memory. */
+export const DEADLY: readonly Fault['kind'][] = [...SURVIVABLE, 'crash'];
 
 /** Draws a plan for the hosts and cables of `world`. Equal chance, equal plan. */
 export function randomFaults(world: World, random: Random, options: PlanOptions): Fault[] {
@@ -32,7 +37,7 @@ export function randomFaults(world: World, random: Random, options: PlanOptions)
   for (let i = 0; i < options.count; i++) {
     const at = random.below(Math.max(1, options.withinMs));
     const time = { at, for: 1 + random.below(Math.max(1, options.maxMs)) };
-    plan.push(draw(world, random, pick(random, kinds), time));
+    plan.push(draw(world, random, pick(random, kinds), time, options.corrupt === true));
   }
   return plan;
 }
@@ -46,7 +51,7 @@ function pick<T>(random: Random, list: readonly T[]): T {
   return list[random.below(list.length)]!;
 }
 
-function draw(world: World, random: Random, kind: Fault['kind'], time: Time): Fault {
+function draw(world: World, random: Random, kind: Fault['kind'], time: Time, corrupt: boolean): Fault {
   const host = pick(random, world.hosts).name;
   const cable = pick(random, world.cables).name;
   switch (kind) {
@@ -57,7 +62,7 @@ function draw(world: World, random: Random, kind: Fault['kind'], time: Time): Fa
       };
     case 'cut': return { kind, cable, ...time };
     case 'flap': return { kind, cable, every: 20 + random.below(200), ...time };
-    case 'card': return drawCard(random, host, time);
+    case 'card': return drawCard(random, host, time, corrupt);
     case 'crash': return { kind, host, ...time };
     case 'stop': return { kind, host, ...time };
     case 'freeze': return { kind, host, clock: pick(random, ['runs', 'stands'] as const), ...time };
@@ -86,9 +91,10 @@ function drawGroups(world: World, random: Random): { a: string[]; b: string[] } 
   return a.length === 0 || b.length === 0 ? { a: [names[0]!], b: names.length > 1 ? names.slice(1) : [names[0]!] } : { a, b };
 }
 
-/** Never `corrupt`: bits that no checksum shows are the one fault that streams do not survive. */
-function drawCard(random: Random, host: string, time: Time): Fault {
-  const fault = pick(random, ['rx-stall', 'tx-hang', 'lost-interrupt'] as const);
+/** `corrupt` when it is wanted alone: bits that no checksum shows are a fault that no stream survives unharmed. */
+function drawCard(random: Random, host: string, time: Time, corrupt: boolean): Fault {
+  const fault = pick(random, ['rx-stall', 'tx-hang', 'lost-interrupt', ...(corrupt ? ['corrupt'] as const : [])] as const);
+  if (fault === 'corrupt') return { kind: 'card', host, fault, rate: (1 + random.below(20)) / 100, ...time };
   const base = { kind: 'card', host, fault, ...time } as const;
   return fault === 'lost-interrupt' ? { ...base, count: 1 + random.below(5) } : base;
 }

@@ -9,8 +9,9 @@ import { test } from 'node:test';
 import {
   AF_INET, AF_INET6, SOCK_DGRAM, SOCK_STREAM, SO_REUSEADDR, SOL_SOCKET, World, type Cable, type Fault, type Host,
 } from '../../mod.ts';
+import { IPPROTO_TCP, SO_KEEPALIVE, TCP_KEEPCNT, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_USER_TIMEOUT } from '../../src/sock/constants.ts';
 import { Random } from '../../src/lib/random.ts';
-import { randomFaults, shrinkFaults } from '../../src/testing/fault-plan.ts';
+import { DEADLY, randomFaults, shrinkFaults } from '../../src/testing/fault-plan.ts';
 import { patternBytes, patternMismatch } from '../../src/testing/pattern.ts';
 
 const SEEDS = 520;
@@ -182,4 +183,138 @@ test(`plans: ${String(SEEDS)} random topologies under random plans of faults: ev
       await report(seed, error);
     }
   }
+});
+
+// ---- plans that streams die of
+
+/** How many seeds. */
+const DEADLY_SEEDS = 45;
+/** An end that hears nothing from its peer gives up after this. */
+const USER_TIMEOUT_MS = 10_000;
+/** Nobody waits longer for a connection. */
+const CONNECTED_MS = 30_000;
+/** Storm, connection, the silence that a user timeout is, and what a delayed end adds: then each end knows. */
+const LEARNED_MS = STORM_MS + CONNECTED_MS + 3 * USER_TIMEOUT_MS;
+
+/** What became of a transfer: how each end learned of its end, and when. */
+interface Fate {
+  readonly transfer: Transfer;
+  got: number;
+  wrong: number;
+  reader: string | null;
+  writer: string | null;
+}
+
+function impatient(kernel: Host['kernel'], fd: number): void {
+  kernel.setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  for (const [option, value] of [[TCP_KEEPIDLE, 5], [TCP_KEEPINTVL, 1], [TCP_KEEPCNT, 5], [TCP_USER_TIMEOUT, USER_TIMEOUT_MS]] as const) {
+    kernel.setsockopt(fd, IPPROTO_TCP, option, value);
+  }
+}
+
+/** What a promise comes to: 'done', or the code of its error. */
+async function endOf(promise: Promise<void>): Promise<string> {
+  return await promise.then(() => 'done', (error: unknown) => String((error as { code?: string }).code ?? error));
+}
+
+/** Both ends of a transfer, each to whatever end it has. */
+function begin(world: World, transfer: Transfer): Fate {
+  const { from: { kernel: client }, to: { kernel: server }, port, bytes, v6, to } = transfer;
+  const fate: Fate = { transfer, got: 0, wrong: 0, reader: null, writer: null };
+  const family = v6 ? AF_INET6 : AF_INET;
+  const address = v6 ? to.ip6 : to.ip;
+  const listener = server.socket(family, SOCK_STREAM, 0);
+  server.bind(listener, { address, port });
+  server.listen(listener, 8);
+  let listening = true;
+  const read = async (): Promise<void> => {
+    const { fd } = await again(() => server.accept(listener));
+    impatient(server, fd);
+    server.close(listener);
+    listening = false;
+    const buffer = new Uint8Array(32768);
+    try {
+      for (let n = 1; n > 0;) {
+        n = await again(() => server.read(fd, buffer));
+        const expected = patternBytes(port + fate.got, n);
+        for (let i = 0; i < n; i++) if (buffer[i] !== expected[i]) fate.wrong++;
+        fate.got += n;
+      }
+    } finally {
+      server.close(fd);
+    }
+  };
+  const write = async (): Promise<void> => {
+    const fd = client.socket(family, SOCK_STREAM, 0);
+    impatient(client, fd);
+    try {
+      await again(() => client.connect(fd, { address, port }), ['EINTR']);
+      const data = patternBytes(port, bytes);
+      for (let sent = 0; sent < data.length;) sent += await again(() => client.write(fd, data.subarray(sent)));
+    } finally {
+      client.close(fd);
+    }
+  };
+  void endOf(read()).then((end) => void (fate.reader = end));
+  void endOf(write()).then((end) => void (fate.writer = end));
+  // A listener that nobody has come to is closed.
+  void world.advance(CONNECTED_MS).then(() => void (listening && to.kernel === server && server.close(listener)));
+  return fate;
+}
+
+/** Frames in which the cards have flipped a bit. */
+function flipped(world: World): number {
+  return world.hosts.flatMap((host) => host.interfaces).reduce((n, { card }) => n + card.faults(() => new Random(0)).corrupted, 0);
+}
+
+async function deadlyStory(seed: number, tally: { died: number; wrong: number }): Promise<string> {
+  const random = new Random(seed);
+  const world = drawWorld(seed, random);
+  try {
+    const transfers = drawTransfers(world, random);
+    const kinds = [...DEADLY, 'crash', 'card', 'card', 'card'] as const; // these most of all
+    const plan = randomFaults(world, random, { count: 1 + random.below(8), withinMs: 300, maxMs: 1000, kinds, corrupt: true });
+    if (seed % 3 === 0) plan.push({ kind: 'card', host: transfers[0]!.to.name, fault: 'corrupt', rate: 0.3, at: 0, for: 1000 });
+    const crashed = plan.flatMap((fault) => (fault.kind === 'crash' ? [fault.host] : []));
+    world.faults(plan);
+    const fates = transfers.map((transfer) => begin(world, transfer));
+    await world.advance(LEARNED_MS);
+    const canFlip = plan.some((fault) => fault.kind === 'card' && fault.fault === 'corrupt');
+    for (const { transfer: { from, to, bytes }, got, wrong, reader, writer } of fates) {
+      const ends = `reader ${String(reader)} after ${got} of ${bytes}, writer ${String(writer)}`;
+      const what = `${from.name} > ${to.name}: ${ends}; ${JSON.stringify(plan)}`;
+      if (!crashed.includes(to.name)) assert.notEqual(reader, null, `the reader knows of the end: ${what}`);
+      if (!crashed.includes(from.name)) assert.notEqual(writer, null, `the writer knows of the end: ${what}`);
+      assert.ok(got <= bytes, what);
+      if (!canFlip) assert.equal(wrong, 0, `what has come is how the stream begins: ${what}`);
+      else if (crashed.length === 0) assert.ok(wrong <= flipped(world), `${wrong} wrong bytes of ${flipped(world)}: ${what}`);
+      if (crashed.length === 0) assert.deepEqual([got, reader, writer], [bytes, 'done', 'done'], what);
+      if (reader === 'done' && !crashed.includes(from.name)) assert.equal(got, bytes, `an end that is no error is the whole: ${what}`);
+    }
+    await world.runUntilIdle({ maxMs: 600_000 });
+    const left = world.check();
+    assert.deepEqual([left.skbs, left.pages, left.liveTimers, left.waiting], [0, 0, 0, 0], JSON.stringify(plan));
+    for (const { wrong, got, transfer } of fates) {
+      if (got < transfer.bytes) tally.died++;
+      tally.wrong += wrong;
+    }
+    return world.digest();
+  } finally {
+    world.stop();
+  }
+}
+
+test('plans that streams die of: both ends learn of it, what has come is how the stream begins, nothing is left', async () => {
+  const one = process.env['KERNET_SEED'];
+  const seeds = one === undefined ? Array.from({ length: DEADLY_SEEDS }, (_, i) => i + 1) : [Number(one)];
+  const tally = { died: 0, wrong: 0 };
+  for (const seed of seeds) {
+    try {
+      const digest = await deadlyStory(seed, tally);
+      if (seed % TWICE_EVERY === 0) assert.equal(await deadlyStory(seed, tally), digest, 'the same run again');
+    } catch (error) {
+      throw new Error(`seed 0x${seed.toString(16)}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+  if (one === undefined) assert.ok(tally.died > 0 && tally.wrong > 0, `streams died, and bits flipped: ${JSON.stringify(tally)}`);
 });
