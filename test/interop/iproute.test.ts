@@ -59,6 +59,7 @@ void test('ip prints what iproute2 prints, as text and as JSON', { skip }, () =>
     'ip route', 'ip -j route', 'ip neigh',
     'ip -j neigh', 'ip route get 10.9.0.1', 'ip -j -4 addr show dev lo', 'ip -br -4 addr show dev lo',
     'ip -j -br -4 addr show dev lo', 'ip -j link show dev lo', 'ip -4 addr show dev lo',
+    'ip -o -4 addr show dev lo', 'ip -o link show dev lo', 'ip -o route', 'ip -o route get 10.9.0.1',
   ];
   for (const line of shows) {
     const real = linux([...ADMIN, line]);

@@ -5,8 +5,9 @@
  *     ip neigh [show]             ip -s neigh          ip maddr [show] [DEV]
  *     ip tcp_metrics [show|delete ADDR|flush]
  *
- * `-4` and `-6` choose a family; `-j` prints JSON under iproute2's keys (`-p`: on lines of their own). Routes are in
- * `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in `ip-change.ts`, `ip6-addr.ts`, `ip-neigh.ts`.
+ * `-4` and `-6` choose a family; `-o` puts what belongs together on one line; `-j` prints JSON under iproute2's keys (`-p`: on lines of
+ * their own). Routes are in `ip-route.ts` and `ip6-route.ts`; what changes addresses, links and neighbours is in `ip-change.ts`,
+ * `ip6-addr.ts` and `ip-neigh.ts`.
  */
 import { formatIpv4, formatIpv4Prefix, formatMac, INADDR_ALLHOSTS } from '../../lib/addr.ts';
 import { formatIpv6, formatIpv6Prefix } from '../../lib/addr6.ts';
@@ -70,6 +71,7 @@ export function ip(host: ToolHost, args: readonly string[]): string {
 /** Shows, changes or asks; with `-j` each route that was to be shown becomes an object. */
 function route(host: ToolHost, words: readonly string[], family: number, flags: ReadonlySet<string>): string {
   const said = family === 6 ? ip6Route(host, words) : ipRoute(host, words);
+  if (!flags.has('j') && flags.has('o')) return said.replace(/\n(?= )/g, '\\');
   if (!flags.has('j') || said === '') return flags.has('j') && isShow(words[0] ?? 'show') ? jsonText([], false) : said;
   // What belongs to a route goes on in lines that begin with a blank.
   return jsonText(said.trimEnd().split(/\n(?! )/).map(routeJson), flags.has('p'));
@@ -140,15 +142,22 @@ function addr(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
     const lines6 = flags.has('4') ? [] : addr6Lines(dev, now);
     const one = flags.has('4') || flags.has('6');
     if (one && addrs.length + lines6.length === 0) continue;
-    lines.push(`${headline(dev)} group default qlen ${String(dev.txQueueLen)}`);
-    if (!one) lines.push(hardware(dev));
+    const own: string[] = [];
     for (const a of addrs) {
       const second = a.secondary ? ' secondary' : '';
       const brd = a.broadcast === 0 ? '' : ` brd ${formatIpv4(a.broadcast)}`;
-            lines.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scopeName(a.scope)}${second} ${a.label}`);
-      lines.push('       valid_lft forever preferred_lft forever');
+      own.push(`    inet ${formatIpv4Prefix(a.addr, a.prefixLen)}${brd} scope ${scopeName(a.scope)}${second} ${a.label}`);
+      own.push('       valid_lft forever preferred_lft forever');
     }
-    lines.push(...lines6);
+    own.push(...lines6);
+    if (flags.has('o')) {
+      // Each address, which is two lines otherwise, on one, with its device in front.
+      for (let i = 0; i < own.length; i += 2) lines.push(`${String(dev.ifindex)}: ${dev.name}${own[i]!}\\${own[i + 1]!}`);
+      continue;
+    }
+    lines.push(`${headline(dev)} group default qlen ${String(dev.txQueueLen)}`);
+    if (!one) lines.push(hardware(dev));
+    lines.push(...own);
     if (flags.has('s')) lines.push(...traffic(dev));
   }
   return text(lines);
@@ -173,8 +182,9 @@ function link(host: ToolHost, words: readonly string[], flags: ReadonlySet<strin
   }
   const lines: string[] = [];
   for (const dev of devs) {
-    lines.push(`${headline(dev)} mode DEFAULT group default qlen ${String(dev.txQueueLen)}`, hardware(dev));
-    if (flags.has('s')) lines.push(...traffic(dev));
+    const own = [`${headline(dev)} mode DEFAULT group default qlen ${String(dev.txQueueLen)}`, hardware(dev)];
+    if (flags.has('s')) own.push(...traffic(dev));
+    lines.push(...(flags.has('o') ? [own.join('\\')] : own));
   }
   return text(lines);
 }
@@ -237,15 +247,17 @@ function maddr(host: ToolHost, words: readonly string[], flags: ReadonlySet<stri
   const lines: string[] = [];
   const users = (n: number): string => (n > 1 ? ` users ${String(n)}` : '');
   for (const dev of devs) {
-    lines.push(`${String(dev.ifindex)}:\t${dev.name}`);
-    for (const mc of dev.mcAddrs) lines.push(`\tlink  ${formatMac(mc.addr)}${users(mc.users)}`);
+    const own: string[] = [];
+    for (const mc of dev.mcAddrs) own.push(`\tlink  ${formatMac(mc.addr)}${users(mc.users)}`);
     if (dev.inDev !== null) {
       for (const { group, members } of (dev.inDev as InDevice).groups.values()) {
-        lines.push(`\tinet  ${formatIpv4(group)}${users(members.length)}`);
+        own.push(`\tinet  ${formatIpv4(group)}${users(members.length)}`);
       }
-      lines.push(`\tinet  ${formatIpv4(INADDR_ALLHOSTS)}`);
+      own.push(`\tinet  ${formatIpv4(INADDR_ALLHOSTS)}`);
     }
-    for (const group of in6DevOf(dev)?.groups ?? []) lines.push(`\tinet6 ${formatIpv6(group.addr)}${users(group.users)}`);
+    for (const group of in6DevOf(dev)?.groups ?? []) own.push(`\tinet6 ${formatIpv6(group.addr)}${users(group.users)}`);
+    const name = `${String(dev.ifindex)}:\t${dev.name}`;
+    lines.push(...(flags.has('o') ? own.map((line) => `${name}\\${line}`) : [name, ...own]));
   }
   return text(lines);
 }
