@@ -66,6 +66,24 @@ async function runs(project: string): Promise<Run[]> {
   ];
 }
 
+/** A connection, as a packetdrill script: what the package's own command runs. */
+const SCRIPT = `0 socket(..., SOCK_STREAM|SOCK_NONBLOCK, IPPROTO_TCP) = 3
++0 connect(3, ..., ...) = -1 EINPROGRESS
++0 > S 0:0(0) <...>
++.01 < S. 0:0(0) ack 1 win 65535 <mss 1000>
++0 > . 1:1(0) ack 1
++0 \`ss -tn | grep -q ESTAB\`
++0 %{ assert tcpi_snd_cwnd == 10 }%
+`;
+
+/** `kernet packetdrill`, by the name that npm has given it. */
+async function command(project: string): Promise<void> {
+  writeFileSync(join(project, 'connect.pkt'), SCRIPT);
+  const bin = join(project, 'node_modules/.bin/kernet');
+  const out = await must('kernet packetdrill', process.execPath, [bin, 'packetdrill', 'connect.pkt'], project);
+  console.log(`smoke: kernet packetdrill: ${out.trim().split('\n').at(-1) ?? ''}`);
+}
+
 async function main(): Promise<number> {
   const example = firstExample(readFileSync(join(ROOT, 'README.md'), 'utf8'));
   const project = mkdtempSync(join(tmpdir(), 'kernet-smoke-'));
@@ -78,6 +96,7 @@ async function main(): Promise<number> {
     writeFileSync(join(project, 'example.mjs'), stripped.code);
     await typeCheck(project);
     console.log(`smoke: ${tarball} installs, and the README's first example compiles against it`);
+    await command(project);
     for (const run of await runs(project)) {
       const ended = await spawnToEnd(run.command, run.args, { cwd: project, env: run.env, quiet: true, timeoutMs: EXAMPLE_TIMEOUT_MS });
       if (ended.code === 0) {

@@ -35,3 +35,32 @@ test('packetdrill: a script with one wrong expectation fails, whatever it is tha
   }
   assert.ok(ran >= 250 && byField.size >= 24, `${ran} mutants of ${byField.size} fields`);
 });
+
+/** What a script is made of, roughly: commands, comments, strings, numbers, words, marks. */
+const TOKEN = /`[^`]*`|\/\/[^\n]*|"[^"]*"|\d*\.\d+|\w+|\.\.\.|\S/g;
+const BROKEN_SCRIPTS = 400;
+
+test('packetdrill: a script with a token left out, written twice or exchanged is told where it is wrong, or runs', async () => {
+  const texts: (readonly [string, string])[] = [];
+  for (const topic of readdirSync(SCRIPTS, { withFileTypes: true }).filter((e) => e.isDirectory()).map((e) => e.name).sort()) {
+    for (const name of readdirSync(new URL(`${topic}/`, SCRIPTS)).sort()) {
+      texts.push([`${topic}/${name}`, readFileSync(new URL(`${topic}/${name}`, SCRIPTS), 'utf8')]);
+    }
+  }
+  const random = new Random(11);
+  let syntax = 0;
+  for (let n = 0; n < BROKEN_SCRIPTS; n++) {
+    const [file, text] = texts[random.below(texts.length)]!;
+    const tokens = [...text.matchAll(TOKEN)];
+    const token = tokens[random.below(tokens.length)]!;
+    const instead = ['', tokens[random.below(tokens.length)]![0], `${token[0]} ${token[0]}`][random.below(3)]!;
+    const broken = text.slice(0, token.index) + instead + text.slice(token.index + token[0].length);
+    const [result] = await runPacketdrill(broken, { file, modes: [/v6\.pkt$/.test(file) ? 'ipv6' : 'ipv4'] });
+    const { status, message } = result!; // an exception of ours would have rejected
+    if (!message.startsWith('syntax error: ')) continue;
+    syntax++;
+    assert.equal(status, 'fail');
+    assert.match(message, /^syntax error: line \d+, column \d+: \S/, broken);
+  }
+  assert.ok(syntax > BROKEN_SCRIPTS / 2, `${syntax} syntax errors`);
+});

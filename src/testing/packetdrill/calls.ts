@@ -39,6 +39,8 @@ export interface CallWatcher extends KeyWatcher {
   closed(fd: number): void;
 }
 
+/** Longest buffer of a call. */
+const MAX_BUFFER: number = 256 * 1024 * 1024;
 /** Of open(2): a file that is not there is made. */
 const O_CREAT = 0o100;
 
@@ -201,6 +203,7 @@ function ioctl(at: CallSite, { args }: CallSpec): Answer {
 
 /** Bytes that come in: their number counts, not they. */
 function inMessage(len: number, flags: number): MsgHdr {
+  if (len > MAX_BUFFER) throw new ScriptFailure(0, `a buffer of ${len} bytes; the runner has room for ${MAX_BUFFER}`);
   const msg = new MsgHdr();
   msg.buf = new Uint8Array(len);
   msg.len = len;

@@ -3,7 +3,7 @@ import { type In6Addr, in6FromV4, parseIpv6 } from '../../lib/addr6.ts';
 import { parseIpv4 } from '../../lib/addr.ts';
 import { AF_INET, AF_INET6 } from '../../sock/constants.ts';
 import { SockAddr } from '../../sock/sockaddr.ts';
-import { ScriptSkipped } from './errors.ts';
+import { ScriptFailure, ScriptSkipped } from './errors.ts';
 import type { IpVersion } from '../../wire/icmp-names.ts';
 
 export type IpMode = 'ipv4' | 'ipv6' | 'ipv4-mapped-ipv6';
@@ -76,7 +76,7 @@ export class Settings {
       case 'code_command': case 'code_format': case 'code_sockopt': needed(name, value); return true;
       case 'ip_version':
         if (!IP_MODES.some((mode) => mode === value)) {
-          throw new TypeError(`ip_version: '${value}' is not understood; expected ${IP_MODES.join(', ')}`);
+          throw new ScriptFailure(0, `ip_version: '${value}' is not understood; expected ${IP_MODES.join(', ')}`);
         }
         return true;
       case 'define': return this.define(value);
@@ -94,13 +94,13 @@ export class Settings {
   private address(name: string, value: string, own: string): string {
     const address = value.split('/')[0]!;
     const family = parseIpv4(address) !== null ? 4 : parseIpv6(address) !== null ? 6 : 0;
-    if (family === 0) throw new TypeError(`${name}: '${value}' is no IP address`);
+    if (family === 0) throw new ScriptFailure(0, `${name}: '${value}' is no IP address`);
     return family === this.version ? address : own;
   }
 
   private define(text: string): boolean {
     const at = text.indexOf('=');
-    if (at < 1) throw new TypeError(`define: '${text}' is not NAME=VALUE`);
+    if (at < 1) throw new ScriptFailure(0, `define: '${text}' is not NAME=VALUE`);
     this.defines.set(text.slice(0, at), text.slice(at + 1));
     return true;
   }
@@ -129,7 +129,7 @@ const IGNORED: ReadonlySet<string> = new Set([
 function nonFatal(value: string): ReadonlySet<string> {
   const kinds = value.split(',');
   const odd = kinds.find((kind) => kind !== 'packet' && kind !== 'syscall');
-  if (odd !== undefined) throw new TypeError(`non_fatal: '${odd}' is not understood; expected packet, syscall`);
+  if (odd !== undefined) throw new ScriptFailure(0, `non_fatal: '${odd}' is not understood; expected packet, syscall`);
   return new Set(kinds);
 }
 
@@ -143,18 +143,18 @@ function needed(name: string, value: string): void {
 }
 
 function numeric(name: string, value: string): number {
-  if (!/^\d+(\.\d+)?$/.test(value)) throw new TypeError(`${name}: '${value}' is not a number`);
+  if (!/^\d+(\.\d+)?$/.test(value)) throw new ScriptFailure(0, `${name}: '${value}' is not a number`);
   return Number(value);
 }
 
 function v4(address: string): number {
   const addr = parseIpv4(address);
-  if (addr === null) throw new TypeError(`'${address}' is no IPv4 address`);
+  if (addr === null) throw new ScriptFailure(0, `'${address}' is no IPv4 address`);
   return addr;
 }
 
 function v6(address: string): In6Addr {
   const addr = parseIpv6(address);
-  if (addr === null) throw new TypeError(`'${address}' is no IPv6 address`);
+  if (addr === null) throw new ScriptFailure(0, `'${address}' is no IPv6 address`);
   return addr;
 }

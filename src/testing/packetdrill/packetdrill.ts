@@ -124,6 +124,5 @@ function explain(error: unknown): Pick<PacketdrillResult, 'status' | 'line' | 'm
   if (error instanceof ScriptSkipped) return { ...none, status: 'skip', message: error.message };
   if (error instanceof ScriptFailure) return { status: 'fail', line: error.line, message: error.message, want: error.want, got: error.got };
   if (error instanceof SegmentSyntaxError) return { ...none, status: 'fail', line: error.line, message: `syntax error: ${error.message}` };
-  if (error instanceof RangeError || error instanceof TypeError) return { ...none, status: 'fail', message: error.message };
   throw error;
 }

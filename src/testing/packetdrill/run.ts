@@ -172,14 +172,24 @@ export class ScriptRun implements CallWatcher {
       spec = quoting(spec, conn);
     }
     const { settings } = this;
-    const v6 = settings.version === 6 ? { saddr: settings.remote6, daddr: settings.local6 } : undefined;
-    const bytes = buildPacket(spec, {
-      ...(v6 === undefined ? { saddr: settings.remote4, daddr: settings.local4 } : { saddr: 0, daddr: 0, v6 }),
-      sport: conn.remotePort, dport: conn.localPort, ...bases, win: 0,
-    });
+    const bytes = this.built(spec, conn, bases);
     this.note(event, '');
     this.capture.inject(bytes, this.host.nowNs, settings.mss);
     await this.host.spend();
+  }
+
+  private built(spec: PacketSpec, conn: Conn, bases: { seqBase: number; ackBase: number }): Uint8Array {
+    const { settings } = this;
+    const v6 = settings.version === 6 ? { saddr: settings.remote6, daddr: settings.local6 } : undefined;
+    try {
+      return buildPacket(spec, {
+        ...(v6 === undefined ? { saddr: settings.remote4, daddr: settings.local4 } : { saddr: 0, daddr: 0, v6 }),
+        sport: conn.remotePort, dport: conn.localPort, ...bases, win: 0,
+      });
+    } catch (error) {
+      if (error instanceof RangeError) throw new ScriptFailure(0, error.message); // too long, too many options
+      throw error;
+    }
   }
 
   private adopt(conn: Conn): void {

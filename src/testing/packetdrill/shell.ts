@@ -11,7 +11,7 @@ import type { HostCommands } from './commands.ts';
 import { ScriptFailure, ScriptSkipped } from './errors.ts';
 import { expandFields, expandText, globPattern, testHolds, type ShellWords } from './shell-expand.ts';
 import { parseShell, ShellError, type FullCommand, type List, type Part, type Pipeline, type Redirect } from './shell-parse.ts';
-import { escapes, TEXT_TOOLS } from './text-tools.ts';
+import { escapes, posixPattern, TEXT_TOOLS } from './text-tools.ts';
 
 /** Commands that one run of the shell may take, and how deep its functions and files may call each other. */
 const MAX_STEPS = 20_000;
@@ -433,7 +433,7 @@ class Shell implements ShellWords {
     const words = name === 'test' ? args : args.slice(0, args.lastIndexOf(name === '[' ? ']' : ']]'));
     const [a = '', op = '', b = ''] = words;
     if (name === '[[' && words.length === 3 && /^[=!]?=$/.test(op)) return globPattern(b).test(a) === (op !== '!=') ? 0 : 1;
-    if (name === '[[' && op === '=~') return new RegExp(b).test(a) ? 0 : 1;
+    if (name === '[[' && op === '=~') return posixPattern(b, 'extended').test(a) ? 0 : 1;
     const holds = testHolds(words, (path) => this.host.tryRead(path) !== null || this.host.isDirectory(path));
     if (holds === null) throw new ScriptSkipped(`command 'test ${words.join(' ')}'`);
     return holds ? 0 : 1;
