@@ -184,6 +184,27 @@ export function admitAsTcp(isOurs: (value: unknown) => boolean): void {
   });
 }
 
+/** A TLS socket's own handle, as far as it is called: lib/net.js's onread. */
+interface UpperHandle {
+  readonly onread?: (arrayBuffer: undefined) => void;
+}
+
+/** The handles that TLS has made, by those that they sit on. */
+const upperHandles = new WeakMap<object, UpperHandle>();
+
+/**
+ * Tells the TLS socket that sits on `handle` of a read that failed, as C++ does: C++ has no word by which it could be told so.
+ * False when there is none.
+ */
+export function failReadAbove(handle: object, status: number): boolean {
+  const upper = upperHandles.get(handle);
+  if (!hasStreamBaseState || typeof upper?.onread !== 'function') return false;
+  streamBaseState[READ_BYTES_OR_ERROR] = status;
+  streamBaseState[ARRAY_BUFFER_OFFSET] = 0;
+  upper.onread(undefined);
+  return true;
+}
+
 /**
  * Calls `hook` before a TLS socket makes its own handle, with that socket, the handle that it is to sit on, and the socket
  * below, if there is one, whose handle that is. What it returns, if anything, is used in its place. Returns what takes the
@@ -195,7 +216,11 @@ export function hookTlsWrap(hook: (socket: object, handle: unknown, below: Handl
   if (real === undefined) return () => undefined; // Deno: its TLS takes no handle from outside
   prototype._wrapHandle = function _wrapHandle(this: object, ...args: unknown[]): unknown {
     const [below, handle, ...rest] = args as [HandleHolder | null | undefined, unknown];
-    return real.call(this, below, hook(this, handle ?? below?._handle, below ?? null) ?? handle, ...rest);
+    const under = hook(this, handle ?? below?._handle, below ?? null) ?? handle;
+    const made = real.call(this, below, under, ...rest);
+    const lower = under ?? below?._handle;
+    if (lower instanceof NativeStream) upperHandles.set(lower, made as UpperHandle);
+    return made;
   };
   const hooked = prototype._wrapHandle;
   return () => {

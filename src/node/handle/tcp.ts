@@ -22,7 +22,7 @@ import { contextOfConnections } from './context.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, hasStreamBaseState, ownerOf, warmUpSockets } from './runtime.ts';
+import { admitAsTcp, failReadAbove, hasStreamBaseState, ownerOf, warmUpSockets } from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -305,6 +305,7 @@ export class TcpHandle extends StreamHandle {
   }
 
   override nativeError(ret: number): void {
+    if (this.native !== null && failReadAbove(this.native, uv(ret))) return;
     const code = errnoName(ret);
     const error = Object.assign(new Error(`read ${code}`), { errno: uv(ret), code, syscall: 'read' });
     const owner = ownerOf(this) ?? (this.native === null ? null : ownerOf(this.native));

@@ -83,7 +83,7 @@ function ask(module, options, text) {
 }
 const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 function printLines() {
-  for (const [who, said] of lines) for (const line of said) console.log(who + ': ' + line);
+  for (const [who, said] of [...lines].sort(([a], [b]) => (a < b ? -1 : 1))) for (const line of said) console.log(who + ': ' + line);
   lines.clear();
 }
 if (globalThis.atEnd) globalThis.atEnd(printLines);
