@@ -4,6 +4,7 @@
  */
 import { channel } from 'node:diagnostics_channel';
 import nodeNet from 'node:net';
+import type { HandleHolder } from './handle/runtime.ts';
 import {
   listen, listen2, NodeHost, prepareConnect, reinitializeHandle, swapHandle, type ConnectArgs, type HostLike, type ListenArgs,
 } from './sockets.ts';
@@ -89,7 +90,7 @@ define(HostSocket.prototype as object, 'connect', function connect(this: nodeNet
   return Reflect.apply(realSocket['connect']!, this, prepareConnect(this[HOST]!, this, args));
 });
 define(HostSocket.prototype as object, reinitializeHandle, function reinitialize(this: OnHost, handle: unknown): void {
-  realSocket[reinitializeHandle]!.call(this, swapHandle(this[HOST]!, handle));
+  realSocket[reinitializeHandle]!.call(this, swapHandle(this[HOST]!, handle, (this as unknown as HandleHolder)._handle));
 });
 serveOn((server) => (server as OnHost)[HOST]!, HostServer.prototype as nodeNet.Server);
 

@@ -15,7 +15,7 @@ import { giveHandle, reinitializeHandle, settle, type HandleHolder } from './han
 import { noticeHttp2 } from './http2-insides.ts';
 import { http2Loaded, restProbe } from './real-work.ts';
 import { PipeHandle } from './handle/pipe.ts';
-import { admitTcpHandles, frontOf, isTcpHandle, TcpHandle } from './handle/tcp.ts';
+import { admitTcpHandles, frontOf, handleLike, isTcpHandle, TcpHandle } from './handle/tcp.ts';
 import { admitTlsHandles } from './handle/tls.ts';
 import { createLookup, type Later, type Lookup, type Names } from './lookup.ts';
 import type { HostResolver } from '../host/dns/host-resolver.ts';
@@ -166,8 +166,9 @@ function needsLookup({ host, lookup, path }: ConnectOptions): boolean {
 }
 
 /** The native handles that happy eyeballs makes for the second address and on are swapped for ours. */
-export function swapHandle(host: NodeHost, handle: unknown): object {
-  return isTcpHandle(handle) ? handle : frontOf(new TcpHandle(host.handles));
+export function swapHandle(host: NodeHost, handle: unknown, old: unknown): object {
+  if (isTcpHandle(handle)) return handle;
+  return isTcpHandle(old) ? handleLike(old) : frontOf(new TcpHandle(host.handles));
 }
 
 export { reinitializeHandle };

@@ -84,6 +84,9 @@ function classBelowTls(over: Duplex | undefined, name: string): StreamConstructo
   return found?.name === name ? found : null;
 }
 
+/** Can it be had? */
+export const hasNativeStream: boolean = typeof (NativeStream.prototype as { readBuffer?: unknown }).readBuffer === 'function';
+
 /** By this method a socket takes another handle and sets it up: `socket[reinitializeHandle](handle)`. */
 const foundReinitialize = symbolOf(net.Socket.prototype, /^kReinitializeHandle$/);
 

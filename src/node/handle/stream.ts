@@ -71,8 +71,8 @@ export abstract class StreamHandle {
   writeQueueSize = 0;
   /** A kernel's descriptor is none of the runtime's. */
   readonly fd: number = -1;
-  /** No C++ object: http and http2 stay on the JavaScript path. */
-  readonly isStreamBase: boolean = false;
+  /** Can C++ sit on it? */
+  abstract get isStreamBase(): boolean;
 
   // ---- the kernel's side
   readonly host: HandleHost;

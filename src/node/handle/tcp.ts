@@ -22,7 +22,9 @@ import { contextOfConnections } from './context.ts';
 import type { AddressOut, HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { Pending, type Req } from './requests.ts';
-import { admitAsTcp, failReadAbove, hasStreamBaseState, ownerOf, warmUpSockets } from './runtime.ts';
+import {
+  admitAsTcp, failReadAbove, hasNativeStream, hasStreamBaseState, ownerOf, setOwner, warmUpSockets, type HandleHolder,
+} from './runtime.ts';
 import { MODE_CLOSED, MODE_CONNECTING, MODE_LISTENING, MODE_NEW, MODE_STREAM, StreamHandle } from './stream.ts';
 import { uv } from './uv.ts';
 
@@ -35,6 +37,11 @@ const KEEPALIVE_COUNT = 10;
 
 /** lib/net.js's onconnection. */
 type OnConnection = (this: object, status: number, client: object | undefined) => unknown;
+
+/** A socket, with what a server of http gives it. */
+interface SocketOfHttp extends HandleHolder {
+  readonly parser?: object | null;
+}
 
 export class TcpHandle extends StreamHandle {
   /** A Unix socket (handle/pipe.ts): the runtime must not take it for one of its TCP handles. */
@@ -304,6 +311,17 @@ export class TcpHandle extends StreamHandle {
     return 0;
   }
 
+  /**
+   * Asked by a server of http, which has given its socket a parser and stays on the JavaScript path, and by a session of http2,
+   * which sits on the socket's handle if that is C++'s: so the C++ side takes this one's place.
+   */
+  override get isStreamBase(): boolean {
+    const owner = hasNativeStream ? ownerOf(this) as SocketOfHttp | null : null;
+    if (owner === null || owner._handle !== this || (owner.parser ?? null) !== null) return false;
+    sitOn(this, owner);
+    return true;
+  }
+
   override nativeError(ret: number): void {
     if (this.native !== null && failReadAbove(this.native, uv(ret))) return;
     const code = errnoName(ret);
@@ -338,6 +356,22 @@ export function nativeSide(handle: TcpHandle): NativeSide {
   const native = new NativeSide(handle);
   handle.setNative(native);
   return native;
+}
+
+/** The C++ side of a handle. The socket below has it from now on, for TLS closes that socket only when their handles are one. */
+export function sitOn(handle: TcpHandle, below: HandleHolder | null): NativeSide {
+  const native = nativeSide(handle);
+  if (below?._handle !== handle) return native;
+  Object.assign(native, { reading: handle.reading, onread: handle.onread });
+  setOwner(native, below);
+  below._handle = native;
+  return native;
+}
+
+/** A handle for the next attempt of a socket to connect, of the form that the one before had. */
+export function handleLike(old: TcpHandle | NativeSide): object {
+  const handle = new TcpHandle(old instanceof TcpHandle ? old.host : old.handle.host);
+  return old instanceof TcpHandle ? frontOf(handle) : nativeSide(handle);
 }
 
 /** Makes the runtime's classes accept these handles: once, before the first one is made. */

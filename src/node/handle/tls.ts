@@ -10,8 +10,8 @@ import process from 'node:process';
 import type { HandleHost } from './host.ts';
 import { NativeSide } from './native.ts';
 import { PipeHandle } from './pipe.ts';
-import { hookTlsWrap, setOwner, type HandleHolder } from './runtime.ts';
-import { isTcpHandle, nativeSide, TcpHandle } from './tcp.ts';
+import { hookTlsWrap, type HandleHolder } from './runtime.ts';
+import { isTcpHandle, nativeSide, sitOn, TcpHandle } from './tcp.ts';
 
 /** The host for which a TLS socket is being made; null once it has its handle. */
 let dialing: HandleHost | null = null;
@@ -66,16 +66,6 @@ export function isHostSocket(socket: object): boolean {
     at = below ?? (at as { readonly stream?: object }).stream;
   }
   return false;
-}
-
-/** The C++ side of a handle. The socket below has it from now on, for TLS closes that socket only when their handles are one. */
-function sitOn(handle: TcpHandle, below: HandleHolder | null): NativeSide {
-  const native = nativeSide(handle);
-  if (below?._handle !== handle) return native;
-  Object.assign(native, { reading: handle.reading });
-  setOwner(native, below);
-  below._handle = native;
-  return native;
 }
 
 let admitted = false;

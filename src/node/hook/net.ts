@@ -12,7 +12,7 @@ import tls from 'node:tls';
 import { EINVAL } from '../../lib/errno.ts';
 import { hostHere, installed } from '../current.ts';
 import { hookTlsWrap, reinitializeHandle, type HandleHolder } from '../handle/runtime.ts';
-import { frontOf, isTcpHandle, TcpHandle } from '../handle/tcp.ts';
+import { handleLike, isTcpHandle } from '../handle/tcp.ts';
 import { handleBelow, isDialing, tlsHandle } from '../handle/tls.ts';
 import { uv } from '../handle/uv.ts';
 import { allowNative, onMachineNow } from '../guard.ts';
@@ -73,8 +73,7 @@ function hookReinitialize(): Undo {
     const old = (this as HandleHolder)._handle;
     if (!isTcpHandle(old)) allowNative(handle, old);
     if (!isTcpHandle(old) || isTcpHandle(handle)) return real.call(this, handle, ...rest);
-    const { host } = old instanceof TcpHandle ? old : old.handle;
-    return real.call(this, frontOf(new TcpHandle(host)), ...rest);
+    return real.call(this, handleLike(old), ...rest);
   });
 }
 
