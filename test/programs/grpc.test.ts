@@ -56,7 +56,7 @@ function ask(client: Client, text: string, deadlineMs = 60_000): Promise<Message
     { deadline: Date.now() + deadlineMs }, (error, answer) => error === null ? resolve(answer!) : reject(error)));
 }
 
-program('grpc', { random: null, calmMs: [100, 130], roughMs: [5 * ROUGH_RTT, 9000] }, async (stage) => {
+program('grpc', { random: null, calmMs: [20, 40], roughMs: [5 * ROUGH_RTT, 9000] }, async (stage) => {
   await open(stage);
   const client = connect(stage);
   await stage.client.run(async () => {

@@ -64,19 +64,32 @@ export class NativeSide extends NativeStream {
   // ---- and is answered
 
   deliver(bytes: Uint8Array): void {
-    (this as unknown as JsStream).readBuffer(bytes);
+    enterCpp(this, 'readBuffer', bytes, 0);
   }
 
   deliverEnd(): void {
-    (this as unknown as JsStream).emitEOF();
+    enterCpp(this, 'emitEOF', null, 0);
   }
 
   answerWrite(req: Req, status: number): void {
-    (this as unknown as JsStream).finishWrite(req, status);
+    enterCpp(this, 'finishWrite', req, status);
   }
 
   answerShutdown(req: Req, status: number): void {
-    (this as unknown as JsStream).finishShutdown(req, status);
+    enterCpp(this, 'finishShutdown', req, status);
+  }
+}
+
+/**
+ * Calls C++, which calls the user. What user code above C++ throws comes out of it without what the engine needs to report it
+ * (Node then ends with a corrupted stack of async hooks): so it is thrown anew.
+ */
+function enterCpp(side: NativeSide, name: keyof JsStream, about: object | null, status: number): void {
+  // eslint-disable-next-line no-useless-catch -- the second throw is the point
+  try {
+    (side as unknown as Record<keyof JsStream, (about: object | null, status: number) => void>)[name](about, status);
+  } catch (error) {
+    throw error;
   }
 }
 

@@ -54,13 +54,6 @@ const BOTH: Readonly<Record<string, string>> = {
       return; } } s.end(); }; more(); });
     const req = t.client.request(); await once(req, 'response'); await later(60); say('server', sent < 2e6); let n = 0; req.on('data',
       (d) => { n += d.length; }); await once(req, 'end'); say('client', n === sent, drains > 0); await closed(req); await end(t);`,
-  'reset by the server with each kind of code': js`
-    const t = await both(O, (s, h) => { const code = Number(h['x-code']); s.respond(); s.on('close', () => say('server stream', 'close',
-      code, s.rstCode)); s.close(code); });
-    for (const code of [H.NGHTTP2_NO_ERROR, H.NGHTTP2_CANCEL, H.NGHTTP2_INTERNAL_ERROR, H.NGHTTP2_REFUSED_STREAM,
-      H.NGHTTP2_ENHANCE_YOUR_CALM, 0x1234]) { const req = t.client.request({ 'x-code': String(code) }); hear('client ' + code, req);
-      await closed(req); say('client ' + code, req.rstCode); }
-    await end(t);`,
   'the stream is destroyed by the server': js`
     const t = await both(O, (s, h) => { s.respond(); s.write('x', () => s.destroy(h[':path'] === '/e' ? new Error('mine') : undefined));
       s.on('close', () => say('server stream', 'close', s.rstCode)); });

@@ -25,7 +25,8 @@ function show(v) {
 }
 function say(who, ...values) {
   if (!lines.has(who)) lines.set(who, []);
-  lines.get(who).push(values.map(show).join(' ').replace(/\b\d{5}\b/g, 'PORT').replace(/\r/g, '\\r'));
+  lines.get(who).push(values.map(show).join(' ').replace(/\b\d{5}\b/g, 'PORT')
+    .replace(/\b[0-9A-F]{8,16}:error:/g, 'THREAD:error:').replace(/\r/g, '\\r'));
 }
 /** The pieces of a body are joined: how many there are is nobody's promise. */
 function body(who, stream) {
