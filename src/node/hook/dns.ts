@@ -1,11 +1,14 @@
 /** `dns`: names are looked up, and asked for, on the host that the code runs on. */
 import dns from 'node:dns';
+import process from 'node:process';
 import { hostHere } from '../current.ts';
 import { METHODS } from '../dns-records.ts';
 import { dnsOf } from '../dns.ts';
 import type { NodeHost } from '../sockets.ts';
 import { passes } from './net.ts';
 import { methodsIn, wrap, type AnyFunction, type Undo } from './wrap.ts';
+
+const isDeno = 'deno' in process.versions;
 
 export function hookNames(): Undo[] {
   return [...hookQuestions(), ...hookResolvers(), hookOptions(dns), hookOptions(dns.promises)];
@@ -70,7 +73,9 @@ function hookResolvers(): Undo[] {
   return [...prototypes].flatMap((owner) => methodsIn(owner, RESOLVER_METHODS).map((name) =>
     wrap(owner, name, (real) => function method(...args) {
       const mine = passesName(args[0]) ? null : resolverOf(this as object);
-      return mine === null ? real.apply(this, args) : (Reflect.get(mine, name) as AnyFunction).apply(mine, args);
+      if (mine === null) return real.apply(this, args);
+      if (isDeno && args.at(-1) === undefined) args.pop(); // Deno's own wrappers hand on an argument that was not given
+      return (Reflect.get(mine, name) as AnyFunction).apply(mine, args);
     })));
 }
 
