@@ -20,13 +20,13 @@ import { HmacSha1 } from '../lib/sha1.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
 import {
-  IPPROTO_TCP, TCP_AO_KEYF_EXCLUDE_OPT, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT,
+  TCP_AO_KEYF_EXCLUDE_OPT, TCP_LISTEN, TCP_SYN_RECV, TCP_SYN_SENT, TCPF_LISTEN, TCPF_SYN_RECV, TCPF_SYN_SENT,
 } from '../sock/constants.ts';
 import { TCPOLEN_AO_BASE, TCPOPT_AO, TCPOPT_NOP } from '../wire/tcp-options.ts';
 import { TCP_CHECK, TCP_FLAG_ACK, TCP_FLAG_RST, TCP_FLAG_SYN, TCP_HLEN_MIN, thHlen } from '../wire/tcp.ts';
 import type { TcpProto } from './proto.ts';
 import type { RequestSock } from './request-sock.ts';
-import { peerOf, putAddresses, putAddressesOf, senderOf, sharePrefix } from './signature.ts';
+import { peerOf, putAddresses, putAddressesOf, putPseudoEnd, senderOf, sharePrefix } from './signature.ts';
 import type { TcpSock } from './sock.ts';
 import type { TimewaitSock } from './timewait-sock.ts';
 
@@ -305,16 +305,7 @@ function computeMac(
   const hlen = thHlen(buf, data);
   const mac = s.macs[key.alg]!;
   put32(pseudo, 0, sne);
-  let end = 4 + 2 * addrLen;
-  if (addrLen === 4) {
-    put16(pseudo, end, IPPROTO_TCP);
-    put16(pseudo, end + 2, skb.len);
-    end += 4;
-  } else {
-    put32(pseudo, end, skb.len);
-    put32(pseudo, end + 4, IPPROTO_TCP);
-    end += 8;
-  }
+  const end = putPseudoEnd(pseudo, 4 + 2 * addrLen, addrLen, skb.len);
   copy(header, 0, buf, data, hlen);
   put16(header, TCP_CHECK, 0);
   header.fill(0, at - data, at - data + key.maclen);

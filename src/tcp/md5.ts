@@ -11,18 +11,18 @@
 import { Mib } from '../dev/mib.ts';
 import { in6Equal, in6FromV4, type In6Addr, parseIpv6 } from '../lib/addr6.ts';
 import { parseIpv4 } from '../lib/addr.ts';
-import { put16, put32, put8 } from '../lib/bytes.ts';
+import { put16, put8 } from '../lib/bytes.ts';
 import { EINVAL, EKEYREJECTED, ENOENT, ENOMEM } from '../lib/errno.ts';
 import { Md5 } from '../lib/md5.ts';
 import { Drop } from '../skb/drop-reason.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
-import { AF_INET6, IPPROTO_TCP } from '../sock/constants.ts';
+import { AF_INET6 } from '../sock/constants.ts';
 import type { SockoptValue } from '../sock/sock.ts';
 import { TCPOLEN_MD5SIG, TCPOPT_MD5SIG, TCPOPT_NOP } from '../wire/tcp-options.ts';
 import { TCP_CHECK, TCP_HLEN_MIN, thHlen } from '../wire/tcp.ts';
 import { tcpAoRequired } from './ao.ts';
 import type { TcpProto } from './proto.ts';
-import { peerOf, putAddresses, putAddressesOf, senderOf, sharePrefix } from './signature.ts';
+import { peerOf, putAddresses, putAddressesOf, putPseudoEnd, senderOf, sharePrefix } from './signature.ts';
 import type { TcpSock } from './sock.ts';
 
 /** The option with the two nops before it. */
@@ -140,16 +140,7 @@ function digest(tcp: TcpProto, skb: SkBuff, addrLen: number, key: Uint8Array): U
   const { md5, pseudo, header, digest: out } = tcp.md5;
   const { buf, data } = skb;
   const hlen = thHlen(buf, data);
-  let at = 2 * addrLen;
-  if (addrLen === 4) {
-    put16(pseudo, at, IPPROTO_TCP);
-    put16(pseudo, at + 2, skb.len);
-    at += 4;
-  } else {
-    put32(pseudo, at, skb.len);
-    put32(pseudo, at + 4, IPPROTO_TCP);
-    at += 8;
-  }
+  const at = putPseudoEnd(pseudo, 2 * addrLen, addrLen, skb.len);
   for (let i = 0; i < TCP_HLEN_MIN; i++) header[i] = buf[data + i]!;
   put16(header, TCP_CHECK, 0);
   md5.begin();

@@ -2,9 +2,10 @@
  * What both kinds of signatures share, MD5 (tcp/md5.ts) and TCP-AO (tcp/ao.ts): which peers a key is for, and the addresses that are
  * hashed. IPv4 addresses are mapped ones here.
  */
-import { get32, put32 } from '../lib/bytes.ts';
+import { get32, put16, put32 } from '../lib/bytes.ts';
 import { in6FromV4, in6ReadAt, type In6Addr } from '../lib/addr6.ts';
 import type { SkBuff } from '../skb/sk-buff.ts';
+import { IPPROTO_TCP } from '../sock/constants.ts';
 import { ETH_P_IPV6 } from '../wire/ethernet.ts';
 import { IPV4_DADDR, IPV4_SADDR } from '../wire/ipv4.ts';
 import { IPV6_DADDR, IPV6_SADDR } from '../wire/ipv6.ts';
@@ -40,6 +41,18 @@ export function putAddresses(buf: Uint8Array, off: number, from: In6Addr | numbe
   putIn6(buf, off, from);
   putIn6(buf, off + 16, to);
   return 16;
+}
+
+/** Writes what follows the addresses (`addrLen` bytes each) in a pseudo-header, at `off`; returns the place behind it. */
+export function putPseudoEnd(buf: Uint8Array, off: number, addrLen: number, segmentLen: number): number {
+  if (addrLen === 4) {
+    put16(buf, off, IPPROTO_TCP);
+    put16(buf, off + 2, segmentLen);
+    return off + 4;
+  }
+  put32(buf, off, segmentLen);
+  put32(buf, off + 4, IPPROTO_TCP);
+  return off + 8;
 }
 
 function putIn6(buf: Uint8Array, off: number, addr: In6Addr): void {

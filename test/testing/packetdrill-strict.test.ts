@@ -1,22 +1,7 @@
 /** What the packetdrill runner must not let pass, line by line: each of these scripts is wrong in one way. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runPacketdrill, type PacketdrillResult } from '../../src/testing.ts';
-
-const SERVER = `
-   0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-  +0 bind(3, ..., ...) = 0
-  +0 listen(3, 1) = 0
-  +0 < S 0:0(0) win 65535 <mss 1000>
-  +0 > S. 0:0(0) ack 1 <...>
-  +0 < . 1:1(0) ack 1 win 65535
-  +0 accept(3, ..., ...) = 4
-`;
-
-async function one(text: string): Promise<PacketdrillResult> {
-  const [result] = await runPacketdrill(text, { file: 'a.pkt', modes: ['ipv4'] });
-  return result!;
-}
+import { one, SERVER } from './one-script.ts';
 
 /** What stands behind an accepted connection, and how it fails; '' = it passes, `skip …` = it is not run. */
 const CASES: readonly (readonly [string, string])[] = [

@@ -1,25 +1,11 @@
 /** The packetdrill interpreter: what it reads, how it fails, when it skips. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { formatResult, formatSummary, runPacketdrill, type PacketdrillResult } from '../../src/testing.ts';
+import { formatResult, formatSummary, runPacketdrill } from '../../src/testing.ts';
 import { parsePacketdrill } from '../../src/testing/packetdrill/parse.ts';
+import { one, SERVER } from './one-script.ts';
 
 const NONE = { version: 4 as const, defines: new Map<string, string>() };
-
-const SERVER = `
-   0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
-  +0 bind(3, ..., ...) = 0
-  +0 listen(3, 1) = 0
-  +0 < S 0:0(0) win 65535 <mss 1000>
-  +0 > S. 0:0(0) ack 1 <...>
-  +0 < . 1:1(0) ack 1 win 65535
-  +0 accept(3, ..., ...) = 4
-`;
-
-async function one(text: string, options: readonly (readonly [string, string])[] = []): Promise<PacketdrillResult> {
-  const [result] = await runPacketdrill(text, { file: 'a.pkt', modes: ['ipv4'], options });
-  return result!;
-}
 
 test('times: absolute, relative, any, ranges; to the microsecond', () => {
   const { events } = parsePacketdrill('0 < . 1:1(0) win 1\n'
